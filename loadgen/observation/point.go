@@ -1,0 +1,76 @@
+package observation
+
+// Quantiles are latencies in milliseconds.
+type Quantiles struct {
+	Mean float64 `json:"mean_ms"`
+	P50  float64 `json:"p50_ms"`
+	P90  float64 `json:"p90_ms"`
+	P95  float64 `json:"p95_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p999_ms"`
+	Max  float64 `json:"max_ms"`
+}
+
+// Use is the mean use of one resource over a step.
+type Use struct {
+	Used float64 `json:"used"`
+	// Limit is 0 when there is none or none is known.
+	Limit float64 `json:"limit"`
+	Unit  string  `json:"unit"`
+	// Samples is how many readings the mean is from.
+	Samples int `json:"samples,omitempty"`
+}
+
+// Figures are what was observed of a set of hits.
+type Figures struct {
+	Sent   uint64 `json:"sent"`
+	OK     uint64 `json:"ok"`
+	Failed uint64 `json:"failed"`
+	// Throughput counts hits that ended OK, per second.
+	Throughput float64           `json:"throughput_rps"`
+	ErrorRatio float64           `json:"error_ratio"`
+	Errors     map[string]uint64 `json:"errors,omitempty"`
+	Response   Quantiles         `json:"response"`
+	Service    Quantiles         `json:"service"`
+	SendLag    Quantiles         `json:"send_lag"`
+}
+
+// Second is what was observed of the hits planned in one second of a step,
+// over all workers: the unit that is resampled for intervals.
+type Second struct {
+	// Second counts from 0 at the step's begin; At is its drill time in seconds.
+	Second  int
+	At      float64
+	Planned uint64
+	Dropped uint64
+	Tally   *Tally // over all request names; never nil
+}
+
+// Point is a step reduced for the model.
+type Point struct {
+	Step int
+	Kind string
+	// Offered is the planned load and Figures.Throughput what was served, in
+	// requests/s, over Seconds (warm-up left out).
+	Offered float64
+	Seconds float64
+	Figures
+	// InFlight is the mean number of hits in flight, as the integral of the
+	// response times over the step (Little's law gives the same by N = X R).
+	InFlight  float64
+	Dropped   uint64
+	Requests  map[string]Figures
+	Resources map[string]Use
+	// Valid is false if the generator, not the target, shaped the figures, or
+	// if the step is too short to say anything; WhyInvalid names each cause.
+	Valid      bool
+	WhyInvalid []string
+	// Cut says why the step was ended early. Its quantiles are then "worse
+	// than": censored.
+	Cut string
+	// Windows are the seconds after the warm-up, in order; nil for a point
+	// that came from a table.
+	Windows []Second
+	// Discarded is the time in seconds that was left out as warm-up.
+	Discarded float64
+}

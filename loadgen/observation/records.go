@@ -1,0 +1,123 @@
+package observation
+
+import "time"
+
+// Sample is one reading of a target resource, with its limit.
+type Sample struct {
+	// At is the drill time of the reading.
+	At time.Duration
+	// Over is the time that Used is the mean over; 0 for an instantaneous gauge.
+	Over time.Duration
+	// Step is the step that was being offered, -1 between steps.
+	Step int
+	// Source says who read it: process, cgroup, metrics, generator.
+	Source string
+	// Resource is its name: cpu, memory, pool.shop, goroutines ...
+	Resource string
+	// Used is what was used, in Unit; Limit is what there is, 0 if there is
+	// no limit or none is known.
+	Used, Limit float64
+	// Unit is cores, bytes, slots, count, bytes/s, ratio.
+	Unit string
+}
+
+// Capture is one profile that was taken from the target during a step.
+type Capture struct {
+	Step int `json:"step"`
+	// Type is cpu, allocs, mutex, block, goroutine or heap.
+	Type string `json:"type"`
+	// File is its path inside the evidence folder: profiles/step-03.cpu.pb.gz.
+	File string `json:"file,omitempty"`
+	// From and To bound it in drill time.
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
+	// Samples is the number of samples it holds (the sum of the first sample
+	// type's counts): its relative error is about 1/sqrt(Samples).
+	Samples int64 `json:"samples"`
+	// Error says why there is no file, if there is none.
+	Error string `json:"error,omitempty"`
+}
+
+// Kinds of a journal entry.
+const (
+	EntryDrill   = "drill" // the first entry: what is run, where, by whom
+	EntryStep    = "step"  // a step begins
+	EntryStepEnd = "step_end"
+	EntryCapture = "capture"
+	EntryWarning = "warning" // something that the report must say
+	EntryGuard   = "guard"   // a guard ended the drill
+	EntryEnd     = "end"     // the last entry; a bundle without one was cut off
+)
+
+// Entry is one line of the journal. Exactly the field that its Kind names is set.
+type Entry struct {
+	Kind string `json:"kind"`
+	// At is the drill time of the entry.
+	At time.Duration `json:"at"`
+
+	Drill   *DrillRecord `json:"drill,omitempty"`
+	Step    *StepRecord  `json:"step,omitempty"`
+	StepEnd *StepEnd     `json:"step_end,omitempty"`
+	Capture *Capture     `json:"capture,omitempty"`
+	End     *EndRecord   `json:"end,omitempty"`
+	// Text is set for a warning and a guard.
+	Text string `json:"text,omitempty"`
+}
+
+// DrillRecord says what was run.
+type DrillRecord struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Started time.Time `json:"started"`
+	Target  string    `json:"target"`
+	// Seed reproduces the arrivals and the generated values.
+	Seed uint64 `json:"seed"`
+	// Workers is how many took part.
+	Workers int `json:"workers"`
+	// Environment holds headroom, go, os, arch, cpus, engine ... as shown.
+	Environment map[string]any `json:"environment"`
+}
+
+// StepRecord says what a step was to offer, and why.
+type StepRecord struct {
+	Index int    `json:"index"`
+	Kind  string `json:"kind"` // warmup, search, refine, confirm, load
+	// From and To are the offered loads at the step's begin and end, in
+	// requests/s; they differ in a ramp only. Both are 0 in a closed step.
+	From  float64       `json:"from"`
+	To    float64       `json:"to"`
+	Users int           `json:"users,omitempty"`
+	Lasts time.Duration `json:"lasts"`
+	// Discard is how much of the step's begin is warm-up, kept out of the figures.
+	Discard time.Duration `json:"discard"`
+	// Reason says why this step was chosen.
+	Reason string `json:"reason,omitempty"`
+}
+
+// StepEnd says how a step ended.
+type StepEnd struct {
+	Index int `json:"index"`
+	// Lasted is how long it offered load.
+	Lasted time.Duration `json:"lasted"`
+	// Cut says why it was ended early; empty if it ran its time.
+	Cut string `json:"cut,omitempty"`
+	// Invalid lists causes of invalidity that windows and samples do not show.
+	Invalid []string `json:"invalid,omitempty"`
+}
+
+// Ways in which a drill ends.
+const (
+	EndDone        = "done"
+	EndGuard       = "guard"
+	EndInterrupted = "interrupted"
+	EndFailed      = "failed" // could not run: target unreachable, disk full ...
+)
+
+// EndRecord says how the drill ended.
+type EndRecord struct {
+	How    string `json:"how"`
+	Detail string `json:"detail,omitempty"`
+	// PredictedRPS is the estimate that the confirmation step was to prove, 0 if
+	// there was none.
+	PredictedRPS float64 `json:"predicted_rps,omitempty"`
+}

@@ -1,0 +1,229 @@
+package reports
+
+import (
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+// Schema is the name of the format of run.json.
+const Schema = "headroom.run/v1"
+
+// Verdicts of a drill.
+const (
+	Pass    = "pass"
+	Fail    = "fail"
+	Invalid = "invalid"
+)
+
+// Run is run.json: all that a report shows. Fields are added, never changed in
+// meaning, within v1.
+type Run struct {
+	Schema    string  `json:"schema"`
+	ID        string  `json:"id"`
+	Name      string  `json:"name"`
+	Started   string  `json:"started"` // RFC 3339
+	DurationS float64 `json:"duration_s"`
+	Target    string  `json:"target"`
+
+	// Verdict is pass, fail or invalid; Reasons says why, the first in a sentence.
+	Verdict  string   `json:"verdict"`
+	Reasons  []string `json:"reasons"`
+	Warnings []string `json:"warnings"`
+	// Ended is done, guard, interrupted, failed or cut-off.
+	Ended string `json:"ended"`
+
+	Environment map[string]any `json:"environment"`
+	Objectives  []Objective    `json:"objectives"`
+	Totals      Totals         `json:"totals"`
+	Steps       []Step         `json:"steps"`
+
+	// The four below are nil when the data does not support them; Missing and
+	// Warnings say why.
+	Capacity   *Capacity   `json:"capacity,omitempty"`
+	Saturation *Saturation `json:"saturation,omitempty"`
+	Headroom   *Headroom   `json:"headroom,omitempty"`
+	Cost       *Cost       `json:"cost,omitempty"`
+
+	// Timeline holds one entry a second over the whole drill.
+	Timeline []Tick `json:"timeline"`
+	// Flames holds flame graphs, made from the captures.
+	Flames []Flame `json:"flames,omitempty"`
+	// Missing says what the report would show if the target offered it, and how
+	// to make it do so.
+	Missing []string `json:"missing,omitempty"`
+	// Method says in sentences how it was measured.
+	Method []string `json:"method"`
+}
+
+// Objective is an objective and whether it held at the load asked for.
+type Objective struct {
+	Text   string `json:"text"`
+	Metric string `json:"metric"` // p99, errors ...
+	// Threshold is in the unit of the metric: ms, ratio or requests/s.
+	Threshold float64 `json:"threshold"`
+	Unit      string  `json:"unit"` // ms, ratio, rps
+	Met       *bool   `json:"met,omitempty"`
+	Observed  float64 `json:"observed"`
+}
+
+// Totals count hits over the whole drill: planned = ok + failed + dropped.
+type Totals struct {
+	Planned uint64 `json:"planned"`
+	// Sent counts requests written to a connection.
+	Sent    uint64 `json:"sent"`
+	OK      uint64 `json:"ok"`
+	Failed  uint64 `json:"failed"`
+	Dropped uint64 `json:"dropped"`
+	// Errors counts failed hits by class.
+	Errors map[string]uint64 `json:"errors,omitempty"`
+}
+
+// Step is one step as measured, warm-up seconds left out.
+type Step struct {
+	Index         int                   `json:"index"`
+	Kind          string                `json:"kind"`
+	Reason        string                `json:"reason,omitempty"`
+	OfferedRPS    float64               `json:"offered_rps"`
+	ThroughputRPS float64               `json:"throughput_rps"`
+	Users         int                   `json:"users,omitempty"`
+	Seconds       float64               `json:"seconds"`
+	DiscardedS    float64               `json:"discarded_s"`
+	Sent          uint64                `json:"sent"`
+	OK            uint64                `json:"ok"`
+	Failed        uint64                `json:"failed"`
+	Dropped       uint64                `json:"dropped"`
+	Response      observation.Quantiles `json:"response"`
+	Service       observation.Quantiles `json:"service"`
+	SendLag       observation.Quantiles `json:"send_lag"`
+	ErrorRatio    float64               `json:"error_ratio"`
+	Errors        map[string]uint64     `json:"errors,omitempty"`
+	InFlight      float64               `json:"in_flight"`
+	Valid         bool                  `json:"valid"`
+	WhyInvalid    []string              `json:"why_invalid,omitempty"`
+	Cut           string                `json:"cut,omitempty"`
+	// Met says whether every objective held; nil for a warm-up.
+	Met       *bool                          `json:"met,omitempty"`
+	Resources map[string]observation.Use     `json:"resources"`
+	Requests  map[string]observation.Figures `json:"requests"`
+	Captures  []CaptureRef                   `json:"captures"`
+}
+
+// CaptureRef points to a profile in the bundle.
+type CaptureRef struct {
+	Type    string `json:"type"`
+	File    string `json:"file"`
+	Samples int64  `json:"samples"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Estimate is a value with its interval.
+type Estimate struct {
+	Value      float64 `json:"value"`
+	Low        float64 `json:"low"`
+	High       float64 `json:"high"`
+	Confidence float64 `json:"confidence,omitempty"`
+}
+
+// Capacity is the highest load that still meets every objective.
+type Capacity struct {
+	RPS       Estimate `json:"rps"`
+	Objective string   `json:"objective"` // the one that breaks first
+	// Bound is "" for a crossing that was measured, "above" if every step met the
+	// objectives (capacity is at least Low), "below" if none did (at most High).
+	Bound     string `json:"bound,omitempty"`
+	Confirmed bool   `json:"confirmed"`
+	Method    string `json:"method"`
+	// Predicted is the estimate before the confirmation step, ObservedP99 what
+	// that step showed.
+	Predicted      *Estimate `json:"predicted,omitempty"`
+	ConfirmedAtRPS float64   `json:"confirmed_at_rps,omitempty"`
+}
+
+// Saturation is the load at which the first resource reaches its limit.
+type Saturation struct {
+	RPS         Estimate     `json:"rps"`
+	Bottlenecks []Bottleneck `json:"bottlenecks"` // the first to give out first
+}
+
+// Bottleneck is a resource that limits the target.
+type Bottleneck struct {
+	Resource    string  `json:"resource"`
+	Probability float64 `json:"probability"`
+	// RPS is the load at which it reaches its limit.
+	RPS float64 `json:"rps"`
+	// AfterFixRPS is the saturation once it is out of the way; 0 if unknown.
+	AfterFixRPS float64 `json:"after_fix_rps,omitempty"`
+	// PerRequest is its demand: Unit-seconds for one request.
+	PerRequest float64 `json:"per_request,omitempty"`
+	Unit       string  `json:"unit,omitempty"`
+	Limit      float64 `json:"limit,omitempty"`
+	// Evidence says in a sentence what shows it.
+	Evidence string `json:"evidence,omitempty"`
+}
+
+// Headroom is (capacity - demand) / capacity.
+type Headroom struct {
+	DemandRPS      float64   `json:"demand_rps"`
+	Now            *Estimate `json:"now,omitempty"`
+	AtForecastPeak *Estimate `json:"at_forecast_peak,omitempty"`
+	// ExhaustedOn is a date (YYYY-MM-DD), or empty.
+	ExhaustedOn string `json:"exhausted_on,omitempty"`
+}
+
+// Cost is what requests cost, in Currency.
+type Cost struct {
+	Currency   string `json:"currency"`
+	PerMillion struct {
+		Marginal Estimate `json:"marginal"`
+		Loaded   Estimate `json:"loaded"`
+		Idle     Estimate `json:"idle"`
+	} `json:"per_million"`
+	// AtRPS is the load at which Loaded and Idle hold.
+	AtRPS float64 `json:"at_rps"`
+}
+
+// Tick is one second of the drill.
+type Tick struct {
+	T          float64 `json:"t"` // drill time, s
+	Step       int     `json:"step"`
+	Offered    float64 `json:"offered_rps"`
+	Throughput float64 `json:"throughput_rps"`
+	P50        float64 `json:"p50_ms"`
+	P99        float64 `json:"p99_ms"`
+	Errors     float64 `json:"error_ratio"`
+	InFlight   int     `json:"in_flight"`
+	// Discarded marks warm-up.
+	Discarded bool `json:"discarded,omitempty"`
+}
+
+// Flame is the flame graph of one capture.
+type Flame struct {
+	Step    int     `json:"step"`
+	Type    string  `json:"type"` // cpu, allocs, mutex, block
+	Unit    string  `json:"unit"` // nanoseconds, bytes, count
+	RPS     float64 `json:"rps"`  // throughput of the step
+	Seconds float64 `json:"seconds"`
+	Samples int64   `json:"samples"`
+	File    string  `json:"file"`
+	Root    *Frame  `json:"root"`
+	// Functions lists the functions with the largest self values.
+	Functions []Function `json:"functions"`
+}
+
+// Frame is one node of a flame graph: Value includes its children.
+type Frame struct {
+	Name     string   `json:"name"`
+	Value    int64    `json:"value"`
+	Children []*Frame `json:"children,omitempty"`
+}
+
+// Function is what one function used.
+type Function struct {
+	Name string `json:"name"`
+	Self int64  `json:"self"`
+	Cum  int64  `json:"cum"`
+	// SelfShare and CumShare are of the profile's total, 0..1.
+	SelfShare float64 `json:"self_share"`
+	CumShare  float64 `json:"cum_share"`
+	// PerRequest is Self divided by the requests served meanwhile.
+	PerRequest float64 `json:"per_request"`
+}

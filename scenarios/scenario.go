@@ -1,0 +1,206 @@
+package scenarios
+
+import "time"
+
+// Scenario is a scenario file as written: which target, which requests, which
+// load, and what counts as failing. It holds no secret: ${NAME} references stay
+// as they are until the requests are compiled.
+type Scenario struct {
+	Version    int         `yaml:"version" json:"version"`
+	Name       string      `yaml:"name,omitempty" json:"name,omitempty"`
+	Target     Target      `yaml:"target" json:"target"`
+	Load       Load        `yaml:"load" json:"load"`
+	Objectives []Objective `yaml:"objectives,omitempty" json:"objectives,omitempty"`
+	Guards     []Guard     `yaml:"guards,omitempty" json:"guards,omitempty"`
+	Profiles   Profiles    `yaml:"profiles,omitempty" json:"profiles,omitempty"`
+	Resources  Resources   `yaml:"resources,omitempty" json:"resources,omitempty"`
+	Capacity   Capacity    `yaml:"capacity,omitempty" json:"capacity,omitempty"`
+	Safety     Safety      `yaml:"safety,omitempty" json:"safety,omitempty"`
+}
+
+// Target is the service under test and what is asked of it.
+type Target struct {
+	URL      string    `yaml:"url" json:"url"`
+	Requests []Request `yaml:"requests,omitempty" json:"requests,omitempty"`
+	// Timeout bounds one request from sending to the last byte (default 10s).
+	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`
+	// Connections bounds the connections of the whole fleet; 0 is no bound.
+	Connections int `yaml:"connections,omitempty" json:"connections,omitempty"`
+	// MaxBody bounds a response body (default 16MiB).
+	MaxBody Size `yaml:"max_body,omitempty" json:"max_body,omitempty"`
+}
+
+// Request is one request of the mix. Exactly one of the methods is set, to a
+// path or an absolute URL; paths, header values and bodies are templates.
+type Request struct {
+	Name   string  `yaml:"name" json:"name"`
+	Weight float64 `yaml:"weight,omitempty" json:"weight,omitempty"` // default 1
+
+	Get     string `yaml:"get,omitempty" json:"get,omitempty"`
+	Post    string `yaml:"post,omitempty" json:"post,omitempty"`
+	Put     string `yaml:"put,omitempty" json:"put,omitempty"`
+	Patch   string `yaml:"patch,omitempty" json:"patch,omitempty"`
+	Delete  string `yaml:"delete,omitempty" json:"delete,omitempty"`
+	Head    string `yaml:"head,omitempty" json:"head,omitempty"`
+	Options string `yaml:"options,omitempty" json:"options,omitempty"`
+
+	Headers  map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
+	Body     string            `yaml:"body,omitempty" json:"body,omitempty"`
+	BodyFile string            `yaml:"body_file,omitempty" json:"body_file,omitempty"`
+	// Feed is a CSV file whose rows the templates use as .row.
+	Feed  string `yaml:"feed,omitempty" json:"feed,omitempty"`
+	Check Check  `yaml:"check,omitempty" json:"check,omitempty"`
+}
+
+// Check is what a response must be; by default its status is below 400.
+type Check struct {
+	Status int `yaml:"status,omitempty" json:"status,omitempty"`
+	// Body is a condition on the body: `contains "text"`.
+	Body string `yaml:"body,omitempty" json:"body,omitempty"`
+}
+
+// Arrivals is how hits are spread within a step.
+type Arrivals string
+
+// The arrival processes.
+const (
+	Poisson  Arrivals = "poisson"  // exponential gaps: independent users
+	Constant Arrivals = "constant" // evenly spaced
+)
+
+// Load says what is offered. Exactly one of the kinds is set.
+type Load struct {
+	Arrivals Arrivals `yaml:"arrivals,omitempty" json:"arrivals,omitempty"` // default poisson
+	// Seed makes arrivals and generated values reproducible; 0 draws one for each drill.
+	Seed uint64 `yaml:"seed,omitempty" json:"seed,omitempty"`
+	// Warmup is a step at the lowest load before the first (default 3s; not for closed).
+	Warmup Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`
+
+	Search   *SearchLoad   `yaml:"search,omitempty" json:"search,omitempty"`
+	Constant *ConstantLoad `yaml:"constant,omitempty" json:"constant,omitempty"`
+	Steps    *StepsLoad    `yaml:"steps,omitempty" json:"steps,omitempty"`
+	Ramp     *RampLoad     `yaml:"ramp,omitempty" json:"ramp,omitempty"`
+	Closed   *ClosedLoad   `yaml:"closed,omitempty" json:"closed,omitempty"`
+}
+
+// SearchLoad looks for the capacity between From and To.
+type SearchLoad struct {
+	From float64 `yaml:"from,omitempty" json:"from,omitempty"` // requests/s, default 50
+	To   float64 `yaml:"to,omitempty" json:"to,omitempty"`     // requests/s, default safety.max_rps
+	// Step is how long one refinement step lasts (default 8s).
+	Step Duration `yaml:"step,omitempty" json:"step,omitempty"`
+	// Budget bounds the whole drill (default 110s).
+	Budget Duration `yaml:"budget,omitempty" json:"budget,omitempty"`
+}
+
+// ConstantLoad offers one rate.
+type ConstantLoad struct {
+	Rate     float64  `yaml:"rate" json:"rate"` // requests/s
+	Duration Duration `yaml:"duration" json:"duration"`
+}
+
+// StepsLoad offers one rate after the other, each for Duration.
+type StepsLoad struct {
+	Rates    []float64 `yaml:"rates" json:"rates"` // requests/s
+	Duration Duration  `yaml:"duration" json:"duration"`
+}
+
+// RampLoad goes from one rate to another in a straight line.
+type RampLoad struct {
+	From     float64  `yaml:"from" json:"from"` // requests/s
+	To       float64  `yaml:"to" json:"to"`     // requests/s
+	Duration Duration `yaml:"duration" json:"duration"`
+}
+
+// ClosedLoad is Users virtual users, each with one request at a time.
+type ClosedLoad struct {
+	Users    int      `yaml:"users" json:"users"`
+	Think    Duration `yaml:"think,omitempty" json:"think,omitempty"`
+	Duration Duration `yaml:"duration" json:"duration"`
+}
+
+// Profiles says where the target's profiles are.
+type Profiles struct {
+	// Pprof is the base of net/http/pprof; "none" turns it off. By default
+	// <target>/debug/pprof is tried.
+	Pprof     string     `yaml:"pprof,omitempty" json:"pprof,omitempty"`
+	Pyroscope *Pyroscope `yaml:"pyroscope,omitempty" json:"pyroscope,omitempty"`
+}
+
+// Pyroscope names a service on a Pyroscope server.
+type Pyroscope struct {
+	URL     string `yaml:"url" json:"url"`
+	Service string `yaml:"service" json:"service"`
+}
+
+// Resources says where the target's resource figures come from.
+type Resources struct {
+	// Metrics is the target's own Prometheus page; "none" turns it off. By
+	// default <target>/metrics is tried.
+	Metrics    string `yaml:"metrics,omitempty" json:"metrics,omitempty"`
+	Prometheus string `yaml:"prometheus,omitempty" json:"prometheus,omitempty"`
+	Process    int    `yaml:"process,omitempty" json:"process,omitempty"`
+	Cgroup     string `yaml:"cgroup,omitempty" json:"cgroup,omitempty"`
+}
+
+// Capacity is what the capacity is held against.
+type Capacity struct {
+	Demand     *Demand     `yaml:"demand,omitempty" json:"demand,omitempty"`
+	Prices     *Prices     `yaml:"prices,omitempty" json:"prices,omitempty"`
+	Redundancy *Redundancy `yaml:"redundancy,omitempty" json:"redundancy,omitempty"`
+}
+
+// Demand is the load that production brings.
+type Demand struct {
+	Peak    float64 `yaml:"peak" json:"peak"`                         // requests/s
+	Growth  string  `yaml:"growth,omitempty" json:"growth,omitempty"` // 5%/month
+	History string  `yaml:"history,omitempty" json:"history,omitempty"`
+}
+
+// Prices are what resources cost.
+type Prices struct {
+	Currency string  `yaml:"currency,omitempty" json:"currency,omitempty"` // default USD
+	VCPUHour float64 `yaml:"vcpu_hour,omitempty" json:"vcpu_hour,omitempty"`
+	GBHour   float64 `yaml:"gb_hour,omitempty" json:"gb_hour,omitempty"`
+	EgressGB float64 `yaml:"egress_gb,omitempty" json:"egress_gb,omitempty"`
+}
+
+// Redundancy is the loss that must be survived.
+type Redundancy struct {
+	Zones   int `yaml:"zones" json:"zones"`
+	Survive int `yaml:"survive" json:"survive"`
+}
+
+// Safety is what a drill may do.
+type Safety struct {
+	// Allow lists addresses, prefixes and host names that may be hit besides loopback.
+	Allow []string `yaml:"allow,omitempty" json:"allow,omitempty"`
+	// MaxRPS bounds the offered load of the whole fleet (default 10000).
+	MaxRPS float64 `yaml:"max_rps,omitempty" json:"max_rps,omitempty"`
+}
+
+// Objective is a condition that must hold, such as `p99 < 50ms`.
+type Objective struct {
+	// Request limits it to one request of the mix; empty for all.
+	Request string
+	// Metric is p50, p90, p95, p99, p999, mean, max (of the response time),
+	// errors (ratio of failed hits) or throughput.
+	Metric string
+	// Op is < <= > or >=.
+	Op string
+	// Value is in milliseconds, a ratio, or requests/s.
+	Value float64
+}
+
+// Guard is a condition that ends the drill at once, such as `errors > 20% for 5s`.
+type Guard struct {
+	Objective
+	// Metric may also be target.<resource>, as a ratio of its limit.
+	For time.Duration
+}
+
+// Duration is a time written as 10s or 1m30s.
+type Duration time.Duration
+
+// Size is a number of bytes, written as 16MiB or 100kB.
+type Size int64
