@@ -39,7 +39,10 @@ type Figures struct {
 // over all workers: the unit that is resampled for intervals.
 type Second struct {
 	// Second counts from 0 at the step's begin; At is its drill time in seconds.
-	Second  int
+	Second int
+	// Width is how many seconds it holds: 1, or more in steps that last longer
+	// than MaxSeconds.
+	Width   int
 	At      float64
 	Planned uint64
 	Dropped uint64

@@ -84,9 +84,11 @@ type StepRecord struct {
 	Kind  string `json:"kind"` // warmup, search, refine, confirm, load
 	// From and To are the offered loads at the step's begin and end, in
 	// requests/s; they differ in a ramp only. Both are 0 in a closed step.
-	From  float64       `json:"from"`
-	To    float64       `json:"to"`
-	Users int           `json:"users,omitempty"`
+	From  float64 `json:"from"`
+	To    float64 `json:"to"`
+	Users int     `json:"users,omitempty"`
+	// Start is its begin in drill time.
+	Start time.Duration `json:"start"`
 	Lasts time.Duration `json:"lasts"`
 	// Discard is how much of the step's begin is warm-up, kept out of the figures.
 	Discard time.Duration `json:"discard"`

@@ -26,8 +26,10 @@ type Window struct {
 	Step int    `json:"step"`
 	// Second is the second of the step, from 0, in which the hits were planned.
 	Second int `json:"second"`
-	// At is the drill time at which the window was closed.
-	At time.Duration `json:"at"`
+	// At is the drill time at which the window was closed, and Over how long it
+	// was open: its hits ended within (At-Over, At].
+	At   time.Duration `json:"at"`
+	Over time.Duration `json:"over"`
 
 	// Planned counts hits that came due; each ends as OK, Failed or Dropped.
 	Planned uint64 `json:"planned"`

@@ -1,0 +1,411 @@
+package observation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// MaxSeconds bounds the seconds that a Reducer keeps apart for one step; a
+// longer step keeps wider ones, so that memory stays flat however long it is.
+const MaxSeconds = 512
+
+// Reducer merges windows, in any order and each counted once, into points.
+// It is not safe for concurrent use.
+type Reducer struct {
+	steps map[int]*stepSum
+	seen  map[string]*seqSet
+	order []int
+}
+
+// stepSum is all that is known of one step.
+type stepSum struct {
+	rec      StepRecord
+	begun    bool
+	end      *StepEnd
+	width    int // seconds in one cell
+	cells    map[int]*cell
+	requests map[string]*Tally // without the discarded seconds
+	counts   counts            // of the whole step
+	kept     counts            // without the discarded seconds
+	served   map[int]flow      // what ended, by the second of the step it ended in
+	samples  map[string]*sampleSum
+	captures []Capture
+}
+
+// cell holds the hits planned in one cell of width seconds.
+type cell struct {
+	counts
+	tally *Tally
+}
+
+// counts are hit counts.
+type counts struct{ planned, sent, ok, failed, dropped uint64 }
+
+func (c *counts) add(w *Window) {
+	c.planned += w.Planned
+	c.sent += w.Sent
+	c.dropped += w.Dropped
+	for _, t := range w.Requests {
+		c.ok += t.OK
+		c.failed += t.Failed
+	}
+}
+
+// flow is what ended in one second of the time that a step was offered in.
+type flow struct {
+	at         time.Duration // when the last of its windows was closed
+	ok, failed uint64
+}
+
+type sampleSum struct {
+	weighted, weight, limit float64
+	n                       int
+	unit                    string
+}
+
+// seqSet remembers which numbers were seen: all up to base, and some above.
+type seqSet struct {
+	base  uint64
+	above map[uint64]bool
+}
+
+// add reports whether n is new.
+func (s *seqSet) add(n uint64) bool {
+	if n <= s.base || s.above[n] {
+		return false
+	}
+	s.above[n] = true
+	for s.above[s.base+1] {
+		s.base++
+		delete(s.above, s.base)
+	}
+	return true
+}
+
+// NewReducer returns an empty reducer.
+func NewReducer() *Reducer {
+	return &Reducer{steps: map[int]*stepSum{}, seen: map[string]*seqSet{}}
+}
+
+func (r *Reducer) step(i int) *stepSum {
+	s := r.steps[i]
+	if s == nil {
+		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]flow{}, samples: map[string]*sampleSum{}}
+		r.steps[i] = s
+		r.order = append(r.order, i)
+		slices.Sort(r.order)
+	}
+	return s
+}
+
+// Begin tells of a step; windows of it may only come after.
+func (r *Reducer) Begin(rec StepRecord) {
+	s := r.step(rec.Index)
+	s.rec, s.begun = rec, true
+}
+
+// End tells how a step ended.
+func (r *Reducer) End(e StepEnd) { r.step(e.Index).end = &e }
+
+// Capture tells of a capture.
+func (r *Reducer) Capture(c Capture) {
+	s := r.step(c.Step)
+	s.captures = append(s.captures, c)
+}
+
+// Add merges one window. It reports false for a window that was already counted
+// or that belongs to no step.
+func (r *Reducer) Add(w *Window) bool {
+	seen := r.seen[w.Worker]
+	if seen == nil {
+		seen = &seqSet{above: map[uint64]bool{}}
+		r.seen[w.Worker] = seen
+	}
+	if !seen.add(w.Seq) {
+		return false
+	}
+	s := r.steps[w.Step]
+	if s == nil || !s.begun {
+		return false
+	}
+	s.counts.add(w)
+	r.serve(w)
+	s.cell(w.Second).add(w)
+	if time.Duration(w.Second)*time.Second < s.rec.Discard {
+		return true
+	}
+	s.kept.add(w)
+	for name, t := range w.Requests {
+		sum := s.requests[name]
+		if sum == nil {
+			sum = NewTally()
+			s.requests[name] = sum
+		}
+		sum.Merge(t)
+	}
+	return true
+}
+
+// serve books what ended under the step that was being offered when it ended.
+func (r *Reducer) serve(w *Window) {
+	var c counts
+	c.add(w)
+	for i := len(r.order) - 1; i >= 0; i-- {
+		s := r.steps[r.order[i]]
+		if !s.begun || w.At <= s.rec.Start+slack {
+			continue
+		}
+		k := int((w.At - s.rec.Start - slack) / time.Second)
+		f := s.served[k]
+		s.served[k] = flow{max(f.at, w.At), f.ok + c.ok, f.failed + c.failed}
+		return
+	}
+}
+
+// slack is how much later than planned a window may be closed.
+const slack = 100 * time.Millisecond
+
+func (s *stepSum) cell(second int) *cell {
+	for second/s.width >= MaxSeconds {
+		s.widen()
+	}
+	c := s.cells[second/s.width]
+	if c == nil {
+		c = &cell{tally: NewTally()}
+		s.cells[second/s.width] = c
+	}
+	return c
+}
+
+// widen doubles the width of the cells.
+func (s *stepSum) widen() {
+	s.width *= 2
+	wide := map[int]*cell{}
+	for i, c := range s.cells {
+		if w := wide[i/2]; w != nil {
+			w.planned += c.planned
+			w.sent += c.sent
+			w.ok += c.ok
+			w.failed += c.failed
+			w.dropped += c.dropped
+			w.tally.Merge(c.tally)
+		} else {
+			wide[i/2] = c
+		}
+	}
+	s.cells = wide
+}
+
+func (c *cell) add(w *Window) {
+	c.counts.add(w)
+	for _, t := range w.Requests {
+		c.tally.Merge(t)
+	}
+}
+
+// Sample adds a reading to the step it was taken in, unless it was taken in the
+// part that is discarded as warm-up.
+func (r *Reducer) Sample(x Sample) {
+	s := r.steps[x.Step]
+	if s == nil || !s.begun || x.At-x.Over < s.rec.Start+min(s.rec.Discard, s.rec.Lasts)-slack {
+		return
+	}
+	if s.end != nil && x.At > s.rec.Start+s.end.Lasted+slack {
+		return
+	}
+	sum := s.samples[x.Resource]
+	if sum == nil {
+		sum = &sampleSum{unit: x.Unit}
+		s.samples[x.Resource] = sum
+	}
+	w := x.Over.Seconds()
+	if w <= 0 {
+		w = 1
+	}
+	sum.weighted += x.Used * w
+	sum.weight += w
+	sum.n++
+	if x.Limit > 0 {
+		sum.limit = x.Limit
+	}
+}
+
+// Points returns a point for each step that has begun, in order. Validity is
+// judged by the caller: Valid is true in all of them.
+func (r *Reducer) Points() []Point {
+	var out []Point
+	for _, i := range r.order {
+		if r.steps[i].begun {
+			out = append(out, r.steps[i].point())
+		}
+	}
+	return out
+}
+
+// Point returns the point of one step.
+func (r *Reducer) Point(step int) (Point, error) {
+	s := r.steps[step]
+	if s == nil || !s.begun {
+		return Point{}, fmt.Errorf("no step %d", step)
+	}
+	return s.point(), nil
+}
+
+// Record returns what step i was to offer, and how it ended (nil if it did not).
+func (r *Reducer) Record(i int) (StepRecord, *StepEnd, []Capture) {
+	s := r.step(i)
+	return s.rec, s.end, s.captures
+}
+
+// Totals returns the hits of the whole drill, and the failed ones by class.
+func (r *Reducer) Totals() (planned, sent, ok, failed, dropped uint64, errors map[string]uint64) {
+	errors = map[string]uint64{}
+	for _, s := range r.steps {
+		planned += s.counts.planned
+		sent += s.counts.sent
+		ok += s.counts.ok
+		failed += s.counts.failed
+		dropped += s.counts.dropped
+		for _, c := range s.cells {
+			for class, n := range c.tally.Errors {
+				errors[class] += n
+			}
+		}
+	}
+	return
+}
+
+// lasted is how long the step offered load, as far as is known.
+func (s *stepSum) lasted() time.Duration {
+	if s.end != nil {
+		return s.end.Lasted
+	}
+	last := -1
+	for i := range s.cells {
+		last = max(last, (i+1)*s.width)
+	}
+	return min(time.Duration(last)*time.Second, s.rec.Lasts)
+}
+
+func (s *stepSum) point() Point {
+	lasted := s.lasted()
+	discard := min(s.rec.Discard, lasted)
+	kept := lasted - discard
+	p := Point{
+		Step: s.rec.Index, Kind: s.rec.Kind, Valid: true,
+		Offered: (s.rec.From + s.rec.To) / 2, Seconds: kept.Seconds(), Discarded: discard.Seconds(),
+		Requests: map[string]Figures{}, Resources: map[string]Use{},
+	}
+	if s.end != nil {
+		p.Cut = s.end.Cut
+		p.WhyInvalid = slices.Clone(s.end.Invalid)
+		p.Valid = len(p.WhyInvalid) == 0
+	}
+	all := NewTally()
+	for name, t := range s.requests {
+		p.Requests[name] = figures(t, kept)
+		all.Merge(t)
+	}
+	p.Figures = figures(all, kept)
+	p.Sent, p.Dropped = s.kept.sent, s.kept.dropped
+	if served, over := s.rate(discard, lasted); over > 0 {
+		p.Throughput = served / over.Seconds()
+	}
+	if p.Offered == 0 && kept > 0 {
+		p.Offered = float64(all.Ended()) / kept.Seconds()
+	}
+	if kept > 0 {
+		p.InFlight = all.Response.Mean() / 1e6 * float64(all.Ended()) / kept.Seconds()
+	}
+	for name, x := range s.samples {
+		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, Unit: x.unit, Samples: x.n}
+	}
+	p.Windows = s.seconds(discard)
+	return p
+}
+
+// rate returns the hits that ended OK between discard and end of the step, and
+// the time they are counted over. Hits of an overloaded step that end after it
+// are not throughput.
+func (s *stepSum) rate(discard, lasted time.Duration) (ok float64, over time.Duration) {
+	from, to := s.rec.Start+discard, s.rec.Start+lasted
+	last := from
+	for k, f := range s.served {
+		if s.rec.Start+time.Duration(k)*time.Second >= from && f.at <= to+slack {
+			ok += float64(f.ok)
+			last = max(last, f.at)
+		}
+	}
+	return ok, last - from
+}
+
+// Served returns what ended OK in each second of drill time from the begin of
+// the step until the next one began, drain included.
+func (r *Reducer) Served(step int) map[int]uint64 {
+	out := map[int]uint64{}
+	for k, f := range r.step(step).served {
+		out[k] = f.ok
+	}
+	return out
+}
+
+// seconds returns the cells after the warm-up, in order.
+func (s *stepSum) seconds(discard time.Duration) []Second {
+	keys := make([]int, 0, len(s.cells))
+	for i := range s.cells {
+		if time.Duration(i*s.width)*time.Second >= discard {
+			keys = append(keys, i)
+		}
+	}
+	slices.Sort(keys)
+	out := make([]Second, 0, len(keys))
+	for _, i := range keys {
+		out = append(out, s.second(i))
+	}
+	return out
+}
+
+func (s *stepSum) second(i int) Second {
+	c := s.cells[i]
+	return Second{
+		Second: i * s.width, Width: s.width, At: s.rec.Start.Seconds() + float64(i*s.width),
+		Planned: c.planned, Dropped: c.dropped, Tally: c.tally,
+	}
+}
+
+// AllSeconds returns every second of a step, warm-up included, in order.
+func (r *Reducer) AllSeconds(step int) []Second { return r.step(step).seconds(0) }
+
+// figures sums up a tally over a time.
+func figures(t *Tally, over time.Duration) Figures {
+	f := Figures{
+		Sent: t.Ended(), OK: t.OK, Failed: t.Failed,
+		Response: QuantilesOf(t.Response), Service: QuantilesOf(t.Service), SendLag: QuantilesOf(t.SendLag),
+	}
+	if over > 0 {
+		f.Throughput = float64(t.OK) / over.Seconds()
+	}
+	if n := t.Ended(); n > 0 {
+		f.ErrorRatio = float64(t.Failed) / float64(n)
+	}
+	if len(t.Errors) > 0 {
+		f.Errors = map[string]uint64{}
+		for class, n := range t.Errors {
+			f.Errors[class] = n
+		}
+	}
+	return f
+}
+
+// QuantilesOf reads the quantiles of a histogram in microseconds; all 0 if it is empty.
+func QuantilesOf(h *hdrhistogram.PackedHistogram) Quantiles {
+	if h == nil || h.TotalCount() == 0 {
+		return Quantiles{}
+	}
+	v := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99, 99.9})
+	ms := func(us int64) float64 { return float64(us) / 1000 }
+	return Quantiles{Mean: h.Mean() / 1000, P50: ms(v[0]), P90: ms(v[1]), P95: ms(v[2]), P99: ms(v[3]), P999: ms(v[4]), Max: ms(h.Max())}
+}
