@@ -60,8 +60,10 @@ type Point struct {
 	Figures
 	// InFlight is the mean number of hits in flight, as the integral of the
 	// response times over the step (Little's law gives the same by N = X R).
-	InFlight  float64
-	Dropped   uint64
+	InFlight float64
+	Dropped  uint64
+	// Waited counts hits that came due while every connection was busy.
+	Waited    uint64
 	Requests  map[string]Figures
 	Resources map[string]Use
 	// Valid is false if the generator, not the target, shaped the figures, or

@@ -42,12 +42,13 @@ type cell struct {
 }
 
 // counts are hit counts.
-type counts struct{ planned, sent, ok, failed, dropped uint64 }
+type counts struct{ planned, sent, ok, failed, dropped, waited uint64 }
 
 func (c *counts) add(w *Window) {
 	c.planned += w.Planned
 	c.sent += w.Sent
 	c.dropped += w.Dropped
+	c.waited += w.Waited
 	for _, t := range w.Requests {
 		c.ok += t.OK
 		c.failed += t.Failed
@@ -191,6 +192,7 @@ func (s *stepSum) widen() {
 			w.ok += c.ok
 			w.failed += c.failed
 			w.dropped += c.dropped
+			w.waited += c.waited
 			w.tally.Merge(c.tally)
 		} else {
 			wide[i/2] = c
@@ -310,7 +312,7 @@ func (s *stepSum) point() Point {
 		all.Merge(t)
 	}
 	p.Figures = figures(all, kept)
-	p.Sent, p.Dropped = s.kept.sent, s.kept.dropped
+	p.Sent, p.Dropped, p.Waited = s.kept.sent, s.kept.dropped, s.kept.waited
 	if served, over := s.rate(discard, lasted); over > 0 {
 		p.Throughput = served / over.Seconds()
 	}

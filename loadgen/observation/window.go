@@ -39,6 +39,10 @@ type Window struct {
 	// InFlight is the number of hits of this worker in flight when the window
 	// was closed, whatever their step.
 	InFlight int `json:"in_flight"`
+	// Waited counts hits that came due while every connection was busy.
+	Waited uint64 `json:"waited,omitempty"`
+	// Idle says that the worker has nothing in flight and nothing to offer.
+	Idle bool `json:"idle,omitempty"`
 
 	// Requests holds the ended hits by request name.
 	Requests map[string]*Tally `json:"requests,omitempty"`

@@ -1,0 +1,78 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ErrBlocked is wrapped by the errors of dials that the allow-list refuses.
+var ErrBlocked = errors.New("not on the allow-list")
+
+// AllowList says which addresses may be reached. Loopback always may.
+type AllowList struct {
+	prefixes []netip.Prefix
+	names    map[string]bool
+}
+
+// NewAllowList reads addresses (10.1.2.3), prefixes (10.0.0.0/8) and host names,
+// which allow whatever they resolve to.
+func NewAllowList(entries []string) (*AllowList, error) {
+	a := &AllowList{names: map[string]bool{}}
+	for _, e := range entries {
+		if p, err := netip.ParsePrefix(e); err == nil {
+			a.prefixes = append(a.prefixes, p.Masked())
+			continue
+		}
+		if ip, err := netip.ParseAddr(e); err == nil {
+			a.prefixes = append(a.prefixes, netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()))
+			continue
+		}
+		if e == "" || strings.ContainsAny(e, "/ :") {
+			return nil, fmt.Errorf("allow-list: %q is no address, prefix or host name", e)
+		}
+		a.names[strings.ToLower(e)] = true
+	}
+	return a, nil
+}
+
+// Check tells whether host, resolved to ip, may be reached.
+func (a *AllowList) Check(host string, ip netip.Addr) error {
+	ip = ip.Unmap()
+	if ip.IsLoopback() || a.names[strings.ToLower(host)] {
+		return nil
+	}
+	for _, p := range a.prefixes {
+		if p.Contains(ip) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s (%s) is %w", host, ip, ErrBlocked)
+}
+
+// Dial connects to addr if the allow-list has it. The check is made on the
+// address that is really connected to, after resolution, so that a name that
+// resolves to something else the next time is caught too.
+func (a *AllowList) Dial(ctx context.Context, network, addr string, timeout time.Duration) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	d := net.Dialer{
+		Timeout:   timeout,
+		KeepAlive: -1,
+		Control: func(_, address string, _ syscall.RawConn) error {
+			ap, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("allow-list: %w", err)
+			}
+			return a.Check(host, ap.Addr())
+		},
+	}
+	return d.DialContext(ctx, network, addr)
+}

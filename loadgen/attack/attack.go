@@ -1,0 +1,170 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Requests makes the messages of hits and judges the answers. It is safe for
+// concurrent use; scenarios.Requests implements it.
+type Requests interface {
+	// Render fills m, whose buffers it may reuse, with the request of hit h.
+	Render(h scenarios.Hit, m *scenarios.Message)
+	// Verify returns the error class of an answer to request i, "" if it is OK,
+	// and what is wrong with it. It does not keep body.
+	Verify(i int, status int, body []byte) (class, detail string)
+}
+
+// Config is what an Attack needs.
+type Config struct {
+	Slice    scenarios.Slice
+	Requests Requests
+	// Worker names the windows' origin.
+	Worker string
+	// Connections bounds the connections; 0 leaves them to MaxConnections.
+	Connections int
+	// Users is the number of virtual users if the plan is closed, else 0.
+	Users int
+	// Timeout bounds one request.
+	Timeout time.Duration
+	// MaxBody bounds a response body in bytes.
+	MaxBody int64
+	Allow   *AllowList
+	// Now is the drill clock: monotonic, 0 at the drill's begin.
+	Now func() time.Duration
+	// Emit takes each window; it is called from one goroutine at a time, must
+	// not block for long, and owns the window.
+	Emit func(*observation.Window)
+}
+
+// MaxConnections bounds the connections of one worker when the scenario does
+// not: more would exhaust the ephemeral ports of one source address.
+const MaxConnections = 16384
+
+// Attack offers the steps that it is given. Its methods but Run may be called
+// from any goroutine, before and while Run runs.
+type Attack struct {
+	cfg       Config
+	hits      *inflight
+	rec       *recorder
+	timeline  *timeline
+	transport *transport
+	stopped   chan struct{}
+}
+
+// New prepares an attack.
+func New(cfg Config) (*Attack, error) {
+	if cfg.Requests == nil || cfg.Allow == nil || cfg.Now == nil || cfg.Emit == nil || cfg.Slice.Plan == nil {
+		return nil, errors.New("attack: incomplete configuration")
+	}
+	if cfg.Timeout <= 0 || cfg.MaxBody <= 0 {
+		return nil, fmt.Errorf("attack: timeout %v and body limit %d must be positive", cfg.Timeout, cfg.MaxBody)
+	}
+	a := &Attack{cfg: cfg, hits: newInflight(), stopped: make(chan struct{})}
+	a.rec = newRecorder(cfg.Worker, cfg.Slice.Plan.Names, cfg.Now, cfg.Emit)
+	a.transport = newTransport(cfg, a.hits, a.stopped)
+	a.timeline = newTimeline(cfg.Slice, cfg.Now, a.hits, a.rec, a.connections())
+	return a, nil
+}
+
+func (a *Attack) connections() int {
+	switch {
+	case a.cfg.Users > 0:
+		return a.cfg.Users
+	case a.cfg.Connections > 0:
+		return a.cfg.Connections
+	}
+	return MaxConnections
+}
+
+// Offer adds a step, to begin at an instant of the drill clock.
+func (a *Attack) Offer(step scenarios.Step, at time.Duration) { a.timeline.offer(order{step, at}) }
+
+// Cut ends a step now. Hits in flight go on; hits that came due and were not
+// sent are dropped.
+func (a *Attack) Cut(step int) { a.timeline.cutStep(step) }
+
+// Finish says that no more steps come: Run returns when the last hit has ended.
+func (a *Attack) Finish() { a.timeline.finish() }
+
+// Run offers load until Finish, or until ctx ends, which cancels what is in
+// flight. Every window has been emitted when it returns.
+func (a *Attack) Run(ctx context.Context) error {
+	workers := uint64(a.connections())
+	initial := min(workers, 64)
+	if a.cfg.Users > 0 {
+		initial = workers
+	}
+	attacker := vegeta.NewAttacker(
+		vegeta.Workers(initial), vegeta.MaxWorkers(workers),
+		vegeta.Client(&http.Client{Transport: a.transport, CheckRedirect: noRedirect}),
+	)
+	stopEmit := make(chan struct{})
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { a.rec.run(stopEmit, a.state) })
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			close(a.stopped)
+			a.timeline.kill()
+			a.transport.kill()
+			attacker.Stop()
+		case <-done:
+		}
+	})
+	for res := range attacker.Attack(carrier, a.timeline, 0, "") {
+		a.collect(res)
+	}
+	close(done)
+	close(stopEmit)
+	wg.Wait()
+	for _, h := range a.hits.rest() {
+		if !h.closed {
+			a.rec.dropped(h)
+		}
+	}
+	a.rec.flush(0, true)
+	a.transport.close()
+	return ctx.Err()
+}
+
+// carrier gives vegeta a target to number; the transport sends another.
+func carrier(t *vegeta.Target) error {
+	t.Method, t.URL = http.MethodGet, "http://hit.invalid/"
+	return nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func (a *Attack) state() (inFlight int, idle bool) {
+	n := a.hits.len()
+	return n, n == 0 && a.timeline.isIdle()
+}
+
+func (a *Attack) collect(res *vegeta.Result) {
+	h := a.hits.get(res.Seq)
+	if h == nil {
+		return
+	}
+	if !h.void {
+		if h.class == "" && h.done == 0 {
+			// The transport was never reached: vegeta refused its own carrier.
+			h.class, h.sent, h.done = "protocol", a.cfg.Now(), a.cfg.Now()
+		}
+		a.rec.ended(h)
+	}
+	a.hits.take(res.Seq)
+	if n, idle := a.state(); n == 0 && idle {
+		a.rec.poke()
+	}
+}

@@ -1,0 +1,91 @@
+package attack
+
+import (
+	"sync"
+	"time"
+
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// hit is one planned hit on its way. It is written by the timeline, then by the
+// vegeta worker that sends it, then read by the collector: never by two at once.
+type hit struct {
+	scenarios.Hit
+	seq    uint64
+	second int
+	due    time.Duration // planned instant, in drill time
+	until  time.Duration // closed loop: not sent any more after this instant
+	think  time.Duration // closed loop: wait before sending
+	closed bool          // closed loop: due is set when it is sent
+	void   bool          // closed loop: it came too late, and was never planned
+
+	sent, done time.Duration // drill time
+	wrote      bool          // the request was written to a connection
+	class      string        // error class, empty if OK
+	in, out    uint64        // body bytes
+}
+
+// inflight holds the hits between timeline and collector by vegeta's sequence
+// number, which is how the transport and the results name them.
+type inflight struct {
+	mu    sync.Mutex
+	slots []*hit // length is a power of two; seq modulo length
+	n     int
+}
+
+func newInflight() *inflight { return &inflight{slots: make([]*hit, 1024)} }
+
+func (f *inflight) put(h *hit) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.slots[h.seq&uint64(len(f.slots)-1)] != nil {
+		wide := make([]*hit, 2*len(f.slots))
+		for _, x := range f.slots {
+			if x != nil {
+				wide[x.seq&uint64(len(wide)-1)] = x
+			}
+		}
+		f.slots = wide
+	}
+	f.slots[h.seq&uint64(len(f.slots)-1)] = h
+	f.n++
+}
+
+func (f *inflight) get(seq uint64) *hit {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.slots[seq&uint64(len(f.slots)-1)]
+}
+
+func (f *inflight) take(seq uint64) *hit {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := seq & uint64(len(f.slots)-1)
+	h := f.slots[i]
+	if h != nil {
+		f.slots[i] = nil
+		f.n--
+	}
+	return h
+}
+
+// rest returns the hits that never ended.
+func (f *inflight) rest() []*hit {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []*hit
+	for i, h := range f.slots {
+		if h != nil {
+			out = append(out, h)
+			f.slots[i] = nil
+		}
+	}
+	f.n = 0
+	return out
+}
+
+func (f *inflight) len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}

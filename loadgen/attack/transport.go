@@ -1,0 +1,169 @@
+package attack
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// transport is the http.RoundTripper that vegeta's worker calls. It looks up
+// which hit it is to send, and sends that one: vegeta's own request is a carrier
+// of the number only.
+type transport struct {
+	requests Requests
+	hits     *inflight
+	now      func() time.Duration
+	timeout  time.Duration
+	client   *fasthttp.Client
+	conns    *conns
+	messages sync.Pool
+	// stopped is closed by a kill; virtual users that think wait for it too.
+	stopped <-chan struct{}
+}
+
+// maxIdle is how long a connection may be idle. Servers commonly close idle ones
+// after 5 s, and a request that meets such a close would count as failed.
+const maxIdle = 3 * time.Second
+
+func newTransport(cfg Config, hits *inflight, stopped <-chan struct{}) *transport {
+	t := &transport{requests: cfg.Requests, hits: hits, now: cfg.Now, timeout: cfg.Timeout, conns: newConns(), stopped: stopped}
+	t.messages.New = func() any { return new(scenarios.Message) }
+	t.client = &fasthttp.Client{
+		Dial:                          func(addr string) (net.Conn, error) { return t.dial(cfg, addr) },
+		MaxConnsPerHost:               1 << 20, // vegeta's workers are the bound
+		MaxIdleConnDuration:           maxIdle,
+		MaxIdemponentCallAttempts:     1,
+		RetryIfErr:                    func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
+		MaxResponseBodySize:           int(cfg.MaxBody),
+		ReadBufferSize:                16 << 10,
+		NoDefaultUserAgentHeader:      true,
+		DisablePathNormalizing:        true,
+		DisableHeaderNamesNormalizing: true,
+		TLSConfig:                     &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	return t
+}
+
+func (t *transport) dial(cfg Config, addr string) (net.Conn, error) {
+	c, err := cfg.Allow.Dial(context.Background(), "tcp", addr, t.timeout)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	tracked, err := t.conns.add(c)
+	if err != nil {
+		return nil, &dialError{err}
+	}
+	return tracked, nil
+}
+
+// kill cancels everything in flight.
+func (t *transport) kill() { t.conns.kill() }
+
+func (t *transport) close() { t.client.CloseIdleConnections() }
+
+// errVoid ends hits of a closed step that come after its end.
+var errVoid = errors.New("the step is over")
+
+// RoundTrip sends the hit that req names. The response body has been read, timed
+// and checked when it returns, so that vegeta finds none.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	seq, err := strconv.ParseUint(req.Header.Get("X-Vegeta-Seq"), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("vegeta sent no number: %w", err)
+	}
+	h := t.hits.get(seq)
+	if h == nil {
+		return nil, fmt.Errorf("no hit has number %d", seq)
+	}
+	if h.closed && !t.think(h) {
+		h.void = true
+		return nil, errVoid
+	}
+	status, err := t.send(h)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		Status: http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Request: req,
+	}, nil
+}
+
+// think waits as a virtual user does, and plans the hit for now; false means
+// that the step has ended meanwhile.
+func (t *transport) think(h *hit) bool {
+	if h.think > 0 {
+		timer := time.NewTimer(h.think)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-t.stopped:
+			return false
+		}
+	}
+	now := t.now()
+	if now >= h.until {
+		return false
+	}
+	begin := h.At
+	h.due, h.At = now, now-begin
+	h.second = int(h.At / time.Second)
+	return true
+}
+
+// send sends the hit and books what came of it in it.
+func (t *transport) send(h *hit) (status int, err error) {
+	msg := t.messages.Get().(*scenarios.Message)
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer func() {
+		t.messages.Put(msg)
+		fasthttp.ReleaseRequest(req)
+		fasthttp.ReleaseResponse(resp)
+	}()
+	t.requests.Render(h.Hit, msg)
+	fill(req, msg)
+	h.out = uint64(len(msg.Body))
+
+	h.sent = t.now()
+	err = t.client.DoTimeout(req, resp, t.timeout)
+	h.done = t.now()
+	if err != nil {
+		if t.conns.isKilled() {
+			err = fmt.Errorf("%w: %w", errKilled, err)
+		}
+		h.class, h.wrote = classify(err)
+		return 0, err
+	}
+	h.wrote = true
+	h.in = uint64(len(resp.Body()))
+	h.class, _ = t.requests.Verify(h.Request, resp.StatusCode(), resp.Body())
+	return resp.StatusCode(), nil
+}
+
+// fill writes msg into req.
+func fill(req *fasthttp.Request, msg *scenarios.Message) {
+	req.Header.DisableNormalizing()
+	req.SetRequestURI(msg.URL)
+	req.Header.SetMethod(msg.Method)
+	for _, f := range msg.Header {
+		if http.CanonicalHeaderKey(f.Name) == "Host" {
+			req.UseHostHeader = true
+			req.Header.SetHost(f.Value)
+			continue
+		}
+		req.Header.Add(f.Name, f.Value)
+	}
+	if len(msg.Body) > 0 {
+		req.SetBodyRaw(msg.Body)
+	}
+}

@@ -1,0 +1,511 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Searcher decides what a search offers next; search.Search is one.
+type Searcher interface {
+	// Next returns the next step, or that there is none, given the points so far
+	// and the drill time.
+	Next(points []observation.Point, elapsed time.Duration) search.Decision
+	// Cut reports whether a running step can be ended because its outcome is
+	// certain; planned is the number of hits that the whole step will have.
+	Cut(p observation.Point, planned uint64) (reason string, cut bool)
+}
+
+// Recorder keeps the evidence; observation.Recorder is one. Its errors end the
+// drill.
+type Recorder interface {
+	Note(observation.Entry) error
+	Window(*observation.Window) error
+	Samples([]observation.Sample) error
+	Capture(at time.Duration, c observation.Capture, data []byte) error
+	Flush() error
+}
+
+// Watcher observes the target while steps run; profiler.Session is one.
+type Watcher interface {
+	// Run reads resources until ctx ends, and returns when nothing of it runs.
+	Run(ctx context.Context) error
+	// BeginStep and EndStep bound the captures of a step; they do not block.
+	BeginStep(ctx context.Context, step int, lasts time.Duration)
+	EndStep(step int)
+}
+
+// Config is what a controller needs.
+type Config struct {
+	ID       string
+	Scenario *scenarios.Scenario
+	Plan     *scenarios.Plan
+	Fleet    Fleet
+	// Search is nil for a fixed load.
+	Search Searcher
+	Record Recorder
+	// Watch makes the watcher with the functions that take what it sees; nil for none.
+	Watch func(WatchConfig) Watcher
+	// Now is the drill clock: monotonic, 0 at about the call of Run.
+	Now func() time.Duration
+	// Started is the wall-clock time of drill time 0, for display only.
+	Started     time.Time
+	Progress    Progress
+	Environment map[string]any
+}
+
+// WatchConfig is what a controller hands to its watcher.
+type WatchConfig struct {
+	Now       func() time.Duration
+	OnSample  func([]observation.Sample)
+	OnCapture func(observation.Capture, []byte)
+	OnWarning func(string)
+}
+
+// Outcome is how a drill ended.
+type Outcome struct {
+	// How is one of the End constants of observation.
+	How    string
+	Detail string
+	Points []observation.Point
+}
+
+// Run runs a drill to its end. When ctx ends, no more load is offered, hits in
+// flight may end, and the outcome is an interrupted drill. The error is nil
+// unless the drill could not be run or recorded; the evidence then reads as far
+// as it got.
+func Run(ctx context.Context, cfg Config) (Outcome, error) {
+	c := &controller{
+		cfg: cfg, reducer: observation.NewReducer(), guards: newGuardWatch(cfg.Scenario.Guards),
+		observed: make(chan func(), 256), targetCPU: -1, step: -1,
+	}
+	return c.run(ctx)
+}
+
+// controller is the state of one drill; its one goroutine is the caller's.
+type controller struct {
+	cfg     Config
+	reducer *observation.Reducer
+	guards  *guardWatch
+	// observed brings what the watcher sees into the controller's goroutine.
+	observed chan func()
+	watch    Watcher
+	workers  []string
+
+	points    []observation.Point
+	predicted float64
+	step      int // being offered, -1 between steps
+	lost      bool
+	idle      map[string]time.Duration // by worker: since when it has been idle
+	targetCPU float64
+	shown     *observation.Tally // what ended since the last progress
+	inFlight  map[string]int
+	lastShown time.Duration
+	ended     *observation.EndRecord // set as soon as the drill is to end
+}
+
+// errFleetLost says that the workers ended before the drill did.
+var errFleetLost = errors.New("the workers ended before the drill did")
+
+func (c *controller) run(ctx context.Context) (Outcome, error) {
+	c.idle, c.inFlight, c.shown = map[string]time.Duration{}, map[string]int{}, observation.NewTally()
+	workers, err := c.cfg.Fleet.Begin(ctx, Assignment{Plan: c.cfg.Plan, Scenario: c.cfg.Scenario})
+	if err != nil {
+		return Outcome{How: observation.EndFailed}, err
+	}
+	c.workers = workers
+	defer c.cfg.Fleet.Close()
+	err = c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
+		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Target.URL,
+		Seed: c.cfg.Plan.Seed, Workers: len(workers), Environment: c.cfg.Environment,
+	}})
+	if err == nil {
+		stop := c.watchTarget(ctx)
+		err = c.drill(ctx)
+		stop()
+	}
+	if err != nil && c.ended == nil {
+		c.ended = &observation.EndRecord{How: observation.EndFailed, Detail: err.Error()}
+	}
+	if c.ended == nil {
+		c.ended = &observation.EndRecord{How: observation.EndDone}
+	}
+	c.ended.PredictedRPS = c.predicted
+	err = errors.Join(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
+	return Outcome{How: c.ended.How, Detail: c.ended.Detail, Points: c.points}, err
+}
+
+// watchTarget starts the watcher; the returned function ends it and takes what
+// it saw last.
+func (c *controller) watchTarget(ctx context.Context) (stop func()) {
+	if c.cfg.Watch == nil {
+		return func() {}
+	}
+	post := func(f func()) { c.observed <- f }
+	c.watch = c.cfg.Watch(WatchConfig{
+		Now:      c.cfg.Now,
+		OnSample: func(xs []observation.Sample) { post(func() { c.samples(xs) }) },
+		OnCapture: func(x observation.Capture, data []byte) {
+			post(func() {
+				c.reducer.Capture(x)
+				c.fail(c.cfg.Record.Capture(c.cfg.Now(), x, data))
+			})
+		},
+		OnWarning: func(text string) { post(func() { c.warn(text) }) },
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := c.watch.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			post(func() { c.warn(err.Error()) })
+		}
+	}()
+	return func() {
+		cancel()
+		for {
+			select {
+			case f := <-c.observed:
+				f()
+			case <-done:
+				for len(c.observed) > 0 {
+					(<-c.observed)()
+				}
+				return
+			}
+		}
+	}
+}
+
+// drill offers steps until there are no more, then lets the workers end.
+func (c *controller) drill(ctx context.Context) error {
+	for i := 0; c.ended == nil; i++ {
+		step, reason, ok := c.next(i)
+		if !ok {
+			break
+		}
+		if err := c.runStep(ctx, step, reason); err != nil {
+			c.cfg.Fleet.Kill()
+			c.rest()
+			return err
+		}
+	}
+	if err := c.cfg.Fleet.Steer(ctx, Order{Finish: true}); err != nil {
+		return fmt.Errorf("finish drill: %w", err)
+	}
+	c.rest()
+	return c.cfg.Fleet.Close()
+}
+
+// rest takes what the workers still report, until they have ended. What is in
+// flight may end in the time that a request has; then it is cancelled.
+func (c *controller) rest() {
+	limit := time.NewTimer(time.Duration(c.cfg.Scenario.Target.Timeout) + time.Second)
+	defer limit.Stop()
+	for {
+		select {
+		case w, ok := <-c.cfg.Fleet.Windows():
+			if !ok {
+				return
+			}
+			c.window(w)
+		case f := <-c.observed:
+			f()
+		case <-limit.C:
+			c.cfg.Fleet.Kill()
+		}
+	}
+}
+
+// next returns the step that follows, with its number filled in.
+func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
+	if i < len(c.cfg.Plan.Steps) {
+		step = c.cfg.Plan.Steps[i]
+	} else if c.cfg.Search != nil {
+		d := c.cfg.Search.Next(c.points, c.cfg.Now())
+		if d.Predicted != nil {
+			c.predicted = d.Predicted.Value
+		}
+		if d.Done {
+			if d.Reason != "" {
+				c.say(d.Reason)
+			}
+			return step, "", false
+		}
+		step, reason = d.Step, d.Reason
+	} else {
+		return step, "", false
+	}
+	step.Index = i
+	planned, _, _, _, _, _ := c.reducer.Totals()
+	step.First = planned
+	return step, reason, true
+}
+
+// Discard is the rule for warm-up: the first fifth of a step, at least a second
+// and at most three, is kept out of the figures; of a step shorter than two
+// seconds, half. What is left is what the step says.
+func Discard(lasts time.Duration) time.Duration {
+	d := min(max(lasts/5, time.Second), 3*time.Second)
+	// Windows are whole seconds, so that the cut is, too.
+	d = d.Round(time.Second)
+	if d > lasts/2 {
+		return 0
+	}
+	return d
+}
+
+// lead is how far ahead a step is ordered, so that its first hits are not late.
+const lead = 20 * time.Millisecond
+
+// runStep offers one step and returns when its hits have ended.
+func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason string) error {
+	rec := observation.StepRecord{
+		Index: step.Index, Kind: step.Kind, From: step.From, To: step.To, Users: step.Users,
+		Start: c.cfg.Now() + lead, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason,
+	}
+	c.reducer.Begin(rec)
+	if err := c.note(observation.Entry{Kind: observation.EntryStep, Step: &rec}); err != nil {
+		return err
+	}
+	if err := c.cfg.Fleet.Steer(ctx, Order{Offer: &Offer{Step: step, At: rec.Start}}); err != nil {
+		return fmt.Errorf("offer step %d: %w", step.Index, err)
+	}
+	if c.cfg.Progress != nil {
+		c.cfg.Progress.StepBegins(step, reason)
+	}
+	c.step = step.Index
+	if c.watch != nil {
+		c.watch.BeginStep(ctx, step.Index, step.Lasts)
+	}
+	end, err := c.offered(ctx, step, rec)
+	if c.watch != nil {
+		c.watch.EndStep(step.Index)
+	}
+	c.step = -1
+	if err == nil {
+		err = c.drained(ctx, rec.Start+end.Lasted)
+	}
+	c.reducer.End(end)
+	err = errors.Join(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}), c.cfg.Record.Flush())
+	p, perr := c.reducer.Point(step.Index)
+	if perr == nil {
+		Judge(&p, c.cfg.Scenario.Objectives)
+		c.points = append(c.points, p)
+		if c.cfg.Progress != nil {
+			c.cfg.Progress.StepEnds(p)
+		}
+	}
+	return errors.Join(err, perr)
+}
+
+// offered returns when the step is over, or was cut.
+func (c *controller) offered(ctx context.Context, step scenarios.Step, rec observation.StepRecord) (observation.StepEnd, error) {
+	over := time.NewTimer(rec.Start + step.Lasts - c.cfg.Now())
+	defer over.Stop()
+	interrupt := ctx.Done()
+	planned := uint64((step.From + step.To) / 2 * (step.Lasts - rec.Discard).Seconds())
+	looked := 0
+	for {
+		cut := ""
+		select {
+		case w, ok := <-c.cfg.Fleet.Windows():
+			if !ok {
+				c.lost = true
+				return observation.StepEnd{Index: step.Index, Lasted: c.since(rec.Start), Cut: "the workers ended"}, errFleetLost
+			}
+			c.window(w)
+			// One look a second, once the second is over.
+			if second := int((w.At - rec.Start) / time.Second); second > looked && w.Step == step.Index {
+				looked = second
+				cut = c.look(step, rec, w.At, planned)
+			}
+		case f := <-c.observed:
+			f()
+		case <-interrupt:
+			interrupt = nil
+			c.ended = &observation.EndRecord{How: observation.EndInterrupted}
+			cut = "interrupted"
+		case <-over.C:
+			return observation.StepEnd{Index: step.Index, Lasted: step.Lasts}, c.recordErr()
+		}
+		if err := c.recordErr(); err != nil {
+			cut = "the evidence could not be written"
+		}
+		if cut != "" {
+			end := observation.StepEnd{Index: step.Index, Lasted: min(c.since(rec.Start), step.Lasts), Cut: cut}
+			if err := c.cfg.Fleet.Steer(ctx, Order{Cut: &step.Index}); err != nil {
+				return end, fmt.Errorf("cut step %d: %w", step.Index, err)
+			}
+			return end, c.recordErr()
+		}
+	}
+}
+
+func (c *controller) since(start time.Duration) time.Duration { return max(c.cfg.Now()-start, 0) }
+
+// recordErr is the error of the evidence, which ends the drill.
+func (c *controller) recordErr() error {
+	if c.ended != nil && c.ended.How == observation.EndFailed {
+		return errors.New(c.ended.Detail)
+	}
+	return nil
+}
+
+// look is made once a second: shall the step go on?
+func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at time.Duration, planned uint64) (cut string) {
+	c.show(step, rec, at)
+	if why, tripped := c.guards.tripped(int(at / time.Second)); tripped {
+		c.ended = &observation.EndRecord{How: observation.EndGuard, Detail: why}
+		c.fail(c.note(observation.Entry{Kind: observation.EntryGuard, Text: why}))
+		return "guard: " + why
+	}
+	if c.cfg.Search == nil || step.Kind == scenarios.KindWarmup {
+		return ""
+	}
+	p, err := c.reducer.Point(step.Index)
+	if err != nil {
+		return ""
+	}
+	why, ok := c.cfg.Search.Cut(p, planned)
+	if !ok {
+		return ""
+	}
+	return why
+}
+
+// drained waits until every worker has been idle since the end of the step.
+func (c *controller) drained(ctx context.Context, end time.Duration) error {
+	limit := time.NewTimer(time.Duration(c.cfg.Scenario.Target.Timeout) + time.Second)
+	defer limit.Stop()
+	interrupt := ctx.Done()
+	for !c.allIdle(end) {
+		select {
+		case w, ok := <-c.cfg.Fleet.Windows():
+			if !ok {
+				c.lost = true
+				return errFleetLost
+			}
+			c.window(w)
+		case f := <-c.observed:
+			f()
+		case <-interrupt:
+			interrupt = nil
+			c.ended = &observation.EndRecord{How: observation.EndInterrupted}
+		case <-limit.C:
+			c.warn("hits were still in flight when the next step began")
+			return nil
+		}
+		if err := c.recordErr(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *controller) allIdle(since time.Duration) bool {
+	for _, w := range c.workers {
+		if at, ok := c.idle[w]; !ok || at < since-lead {
+			return false
+		}
+	}
+	return true
+}
+
+// window takes in what a worker observed: evidence first.
+func (c *controller) window(w *observation.Window) {
+	c.fail(c.cfg.Record.Window(w))
+	if !c.reducer.Add(w) {
+		return
+	}
+	c.guards.window(w)
+	c.inFlight[w.Worker] = w.InFlight
+	delete(c.idle, w.Worker)
+	if w.Idle {
+		c.idle[w.Worker] = w.At
+	}
+	for _, t := range w.Requests {
+		c.shown.Merge(t)
+	}
+}
+
+// samples takes in what the watcher read.
+func (c *controller) samples(xs []observation.Sample) {
+	for i := range xs {
+		xs[i].Step = c.step
+		c.reducer.Sample(xs[i])
+		c.guards.sample(xs[i])
+		if xs[i].Resource == "cpu" {
+			c.targetCPU = xs[i].Used
+		}
+	}
+	c.fail(c.cfg.Record.Samples(xs))
+}
+
+// show tells the progress of the last second, and makes the evidence readable.
+func (c *controller) show(step scenarios.Step, rec observation.StepRecord, at time.Duration) {
+	c.fail(c.cfg.Record.Flush())
+	over := at - c.lastShown
+	if c.lastShown < rec.Start {
+		over = at - rec.Start
+	}
+	t := c.shown
+	c.shown, c.lastShown = observation.NewTally(), at
+	if c.cfg.Progress == nil || over <= 0 {
+		return
+	}
+	s := Status{Elapsed: at, Step: step, Achieved: float64(t.OK) / over.Seconds(), TargetCPU: c.targetCPU, Left: c.left(step, rec)}
+	q := observation.QuantilesOf(t.Response)
+	s.P50, s.P99 = q.P50, q.P99
+	if n := t.Ended(); n > 0 {
+		s.ErrorRatio = float64(t.Failed) / float64(n)
+	}
+	for _, n := range c.inFlight {
+		s.InFlight += n
+	}
+	c.cfg.Progress.Second(s)
+}
+
+// left is how long the drill may still take.
+func (c *controller) left(step scenarios.Step, rec observation.StepRecord) time.Duration {
+	now := c.cfg.Now()
+	if c.cfg.Search != nil && c.cfg.Plan.Search != nil {
+		return max(time.Duration(c.cfg.Plan.Search.Budget)-now, 0)
+	}
+	left := rec.Start + rec.Lasts - now
+	for _, s := range c.cfg.Plan.Steps {
+		if s.Index > step.Index {
+			left += s.Lasts
+		}
+	}
+	return max(left, 0)
+}
+
+// note appends to the journal, at the present drill time.
+func (c *controller) note(e observation.Entry) error {
+	e.At = c.cfg.Now()
+	return c.cfg.Record.Note(e)
+}
+
+func (c *controller) warn(text string) {
+	c.fail(c.note(observation.Entry{Kind: observation.EntryWarning, Text: text}))
+	c.say(text)
+}
+
+func (c *controller) say(text string) {
+	if c.cfg.Progress != nil {
+		c.cfg.Progress.Says(text)
+	}
+}
+
+// fail ends the drill with the first error of the evidence.
+func (c *controller) fail(err error) {
+	if err != nil && (c.ended == nil || c.ended.How != observation.EndFailed) {
+		c.ended = &observation.EndRecord{How: observation.EndFailed, Detail: err.Error()}
+	}
+}

@@ -1,0 +1,49 @@
+package loadgen
+
+import (
+	"context"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Fleet is how a controller reaches its workers. One fleet serves one drill.
+type Fleet interface {
+	// Begin hands every worker its slice of the plan and returns their names once
+	// all of them stand by. Nothing is sent to the target yet.
+	Begin(ctx context.Context, a Assignment) (workers []string, err error)
+	// Steer makes every worker follow an order. It returns when the order is on
+	// its way, not when it has been carried out.
+	Steer(ctx context.Context, o Order) error
+	// Windows yields what the workers observe: each window at least once, those
+	// of one worker in order; the receiver owns them. It is closed when the last
+	// worker has ended, whatever the reason.
+	Windows() <-chan *observation.Window
+	// Kill ends all load at once and cancels what is in flight.
+	Kill()
+	// Close returns when nothing of the fleet runs any more; it kills what does.
+	// The error is what ended a worker before its time, if anything did.
+	Close() error
+}
+
+// Assignment is what the workers of a drill share.
+type Assignment struct {
+	Plan     *scenarios.Plan
+	Scenario *scenarios.Scenario
+}
+
+// Order is one change of what is offered. Exactly one field is set.
+type Order struct {
+	Offer *Offer
+	// Cut ends the step that it points to at once.
+	Cut *int
+	// Finish says that no more orders come: workers end when they are idle.
+	Finish bool
+}
+
+// Offer is a step that begins at an instant of drill time.
+type Offer struct {
+	Step scenarios.Step
+	At   time.Duration
+}

@@ -1,0 +1,104 @@
+package search
+
+import (
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// refine offers the load at which the crossing is seen, as long as there is time
+// for a confirmation afterwards, and then confirms.
+func (s *Search) refine(run []observation.Point, left time.Duration) Decision {
+	use := Usable(run)
+	if len(use) == 0 {
+		return done(nil, "no valid step")
+	}
+	e := s.cfg.Estimator.Estimate(use)
+	if e.Bound != "" || !(e.Value > 0) {
+		return s.confirmBound(run, e, left)
+	}
+	// The second confirmation is kept in reserve: about one in two is needed, as
+	// the found load is the one at which the objective is as likely to break.
+	reserve := 2 * (s.confirm + drain)
+	if e.High-e.Low > precise*e.Value && left-reserve >= s.step+drain {
+		load := s.allowed(run, e.Value)
+		return s.offer(scenarios.KindRefine, load, s.step,
+			"the crossing is seen between %.4g and %.4g/s", e.Low, e.High)
+	}
+	return s.confirmAt(run, e, e.Value, left)
+}
+
+// allowed keeps a load below the ceiling of utilisation.
+func (s *Search) allowed(run []observation.Point, load float64) float64 {
+	bound, _ := ceiling(run, s.cfg.MaxUtilisation)
+	return max(lowest, min(load, bound, s.cfg.MaxRPS))
+}
+
+// confirmBound ends a search that found no crossing: what held is offered again.
+func (s *Search) confirmBound(run []observation.Point, e Estimate, left time.Duration) Decision {
+	last := run[len(run)-1]
+	if e.Bound != Above {
+		return done(&e, "no load met the objectives")
+	}
+	held := 0.0
+	for _, p := range Usable(run) {
+		if Judge(p, s.cfg.Objectives) == Met {
+			held = max(held, p.Offered)
+		}
+	}
+	if held == 0 {
+		return done(&e, "no load met the objectives")
+	}
+	d := s.confirmAt(run, e, held, left)
+	switch bound, resource := ceiling(run, s.cfg.MaxUtilisation); {
+	case !usable(last):
+		d.Reason = "growth ended at an invalid step (" + why(last) + "); " + d.Reason
+	case bound < 1.1*last.Offered:
+		d.Reason = resource + " would go above the allowed utilisation; " + d.Reason
+	case last.Offered >= 0.999*s.cfg.MaxRPS:
+		d.Reason = "the objectives hold at the greatest load allowed; " + d.Reason
+	}
+	return d
+}
+
+func (s *Search) confirmAt(run []observation.Point, e Estimate, load float64, left time.Duration) Decision {
+	lasts := min(s.confirm, left-drain)
+	if lasts < min(s.confirm, s.step)/2 || lasts < time.Second {
+		return done(&e, "the budget allows no confirmation")
+	}
+	d := s.offer(scenarios.KindConfirm, s.allowed(run, load), lasts, "the capacity as estimated, offered again for longer")
+	d.Predicted = &e
+	return d
+}
+
+// afterConfirm ends the search, or confirms once more at a lower load.
+func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decision {
+	use := Usable(run)
+	if len(use) == 0 {
+		return done(nil, "no valid step")
+	}
+	last := run[len(run)-1]
+	e := s.cfg.Estimator.Estimate(use)
+	if !usable(last) {
+		return done(&e, "the confirmation at %g/s is invalid: %s", last.Offered, why(last))
+	}
+	if Judge(last, s.cfg.Objectives) == Met {
+		return done(&e, "confirmed at %g/s", last.Offered)
+	}
+	confirmations := 0
+	for _, p := range run {
+		if p.Kind == scenarios.KindConfirm {
+			confirmations++
+		}
+	}
+	if confirmations > 1 || e.Bound == Below || left < s.step+drain+settle {
+		return done(&e, "the objectives broke in the confirmation at %g/s", last.Offered)
+	}
+	load := min(0.985*last.Offered, (e.Low+e.Value)/2)
+	d := s.confirmAt(run, e, load, left-settle)
+	if !d.Done {
+		d.Reason = "the confirmation broke; once more at a lower load"
+	}
+	return d
+}

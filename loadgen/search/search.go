@@ -1,0 +1,165 @@
+package search
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Defaults of a search.
+const (
+	DefaultFrom   = 50.0 // requests/s
+	DefaultStep   = 8 * time.Second
+	DefaultBudget = 110 * time.Second
+	DefaultMaxRPS = 10000.0
+)
+
+// What a step costs beyond the time for which it offers load.
+const (
+	settle = 500 * time.Millisecond // between two steps
+	drain  = 2 * time.Second        // after a step that may have overloaded the target
+)
+
+// precise is the relative width of an estimate that needs no more refinement.
+const precise = 0.02
+
+// Config says what is searched and within what bounds.
+type Config struct {
+	// Load is the search as written; zero fields take the defaults above.
+	Load scenarios.SearchLoad
+	// Objectives must hold at the capacity. Without any, growth goes up to MaxRPS.
+	Objectives []scenarios.Objective
+	// MaxRPS is never exceeded, whatever Load.To says; 0 is DefaultMaxRPS.
+	MaxRPS float64
+	// MaxUtilisation is the ratio of its limit above which no resource of the
+	// target may be predicted to go; 0 is no such bound.
+	MaxUtilisation float64
+	// Estimator sees the crossing; nil is Bracket.
+	Estimator Estimator
+}
+
+// Search is a search's policy. It has no state but its Config, and is safe for
+// concurrent use if its Estimator is.
+type Search struct {
+	cfg Config
+	// grow is how long a growth step lasts, confirm a confirmation.
+	grow, confirm time.Duration
+	step, budget  time.Duration
+}
+
+// Decision is what to do next.
+type Decision struct {
+	// Done ends the search; Step is then empty.
+	Done bool
+	// Step is the step to run: Kind, From, To and Lasts. The caller numbers it.
+	Step scenarios.Step
+	// Reason says why, in words for the report.
+	Reason string
+	// Predicted is the estimate that a confirmation step is to prove, and with
+	// Done the last one.
+	Predicted *Estimate
+}
+
+// New returns the policy for a search, defaults filled in. Impossible values
+// are taken as absent: the scenario is validated where it is loaded.
+func New(cfg Config) *Search {
+	if !(cfg.MaxRPS > 0) {
+		cfg.MaxRPS = DefaultMaxRPS
+	}
+	if cfg.Load.To > 0 {
+		cfg.MaxRPS = min(cfg.MaxRPS, cfg.Load.To)
+	}
+	if !(cfg.Load.From > 0) {
+		cfg.Load.From = DefaultFrom
+	}
+	cfg.Load.From = min(cfg.Load.From, cfg.MaxRPS)
+	if cfg.Estimator == nil {
+		cfg.Estimator = Bracket(cfg.Objectives)
+	}
+	s := &Search{cfg: cfg, step: time.Duration(cfg.Load.Step), budget: time.Duration(cfg.Load.Budget)}
+	if s.budget <= 0 {
+		s.budget = DefaultBudget
+	}
+	if s.step <= 0 {
+		s.step = min(DefaultStep, s.budget/8)
+	}
+	s.grow = min(3*time.Second, max(time.Second, s.budget/30))
+	s.confirm = min(2*s.step, 20*time.Second)
+	s.confirm = max(s.confirm, min(s.step, s.budget/5))
+	return s
+}
+
+// Next returns what to do after points (in the order of their steps, the warm-up
+// may be among them), elapsed after the drill began.
+func (s *Search) Next(points []observation.Point, elapsed time.Duration) Decision {
+	run := offered(points)
+	left := s.budget - elapsed
+	if len(run) == 0 {
+		return s.offer(scenarios.KindSearch, s.cfg.Load.From, s.grow, "the lowest load")
+	}
+	if last := run[len(run)-1]; last.Kind == scenarios.KindConfirm {
+		return s.afterConfirm(run, left)
+	}
+	if last := run[len(run)-1]; last.Kind == scenarios.KindSearch {
+		if d, growing := s.growth(run, left); growing {
+			return d
+		}
+	}
+	return s.refine(run, left)
+}
+
+// offered leaves out the warm-up.
+func offered(points []observation.Point) []observation.Point {
+	var run []observation.Point
+	for _, p := range points {
+		if p.Kind != scenarios.KindWarmup {
+			run = append(run, p)
+		}
+	}
+	return run
+}
+
+// usable says whether a point says anything about the target. A step that was
+// cut may be too short to be valid, and still shows that the objective broke,
+// unless it was the generator that was slow.
+func usable(p observation.Point) bool {
+	if !(p.Offered > 0) || math.IsInf(p.Offered, 0) {
+		return false
+	}
+	return p.Valid || p.Cut != "" && p.SendLag.P50 <= 0.1*p.Response.P50 && p.OK+p.Failed > 0
+}
+
+// Usable returns the points that say something about the target.
+func Usable(points []observation.Point) []observation.Point {
+	var use []observation.Point
+	for _, p := range offered(points) {
+		if usable(p) {
+			use = append(use, p)
+		}
+	}
+	return use
+}
+
+func (s *Search) offer(kind string, load float64, lasts time.Duration, format string, args ...any) Decision {
+	load = round(min(load, s.cfg.MaxRPS))
+	return Decision{
+		Step:   scenarios.Step{Kind: kind, From: load, To: load, Lasts: lasts},
+		Reason: fmt.Sprintf(format, args...),
+	}
+}
+
+func done(e *Estimate, format string, args ...any) Decision {
+	return Decision{Done: true, Reason: fmt.Sprintf(format, args...), Predicted: e}
+}
+
+// round keeps loads readable, to a quarter of a percent or better.
+func round(load float64) float64 {
+	unit := 1.0
+	for unit > load/200 && unit > 1e-3 {
+		unit /= 10
+	}
+	return math.Floor(load/unit+0.5) * unit
+}

@@ -1,0 +1,81 @@
+package search
+
+import (
+	"math"
+	"slices"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+// utilisationMargin is by how much the demand may be underestimated.
+const utilisationMargin = 0.05
+
+// ceiling returns the greatest load, in requests/s, at which no limited resource
+// is predicted to go above ratio of its limit, and the resource that sets it;
+// +Inf if none does. The law is linear in the served load, as in capacity, with
+// the steepest chord through the newest point: where demand rises with load, the
+// newest chord is the one that counts.
+func ceiling(points []observation.Point, ratio float64) (load float64, resource string) {
+	load = math.Inf(1)
+	if ratio <= 0 {
+		return load, ""
+	}
+	for _, name := range resourceNames(points) {
+		if c := ceilingOf(points, name, ratio); c < load {
+			load, resource = c, name
+		}
+	}
+	return load, resource
+}
+
+func resourceNames(points []observation.Point) []string {
+	var names []string
+	for _, p := range points {
+		for name, use := range p.Resources {
+			if use.Limit > 0 && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func ceilingOf(points []observation.Point, name string, ratio float64) float64 {
+	type reading struct{ load, used float64 } // used as a ratio of the limit
+	var all []reading
+	for _, p := range points {
+		u, ok := p.Resources[name]
+		if ok && p.Valid && u.Limit > 0 && p.Throughput > 0 && !math.IsNaN(u.Used) {
+			all = append(all, reading{p.Throughput, u.Used / u.Limit})
+		}
+	}
+	if len(all) == 0 {
+		return math.Inf(1)
+	}
+	last := slices.MaxFunc(all, func(a, b reading) int {
+		if a.load < b.load {
+			return -1
+		}
+		return 1
+	})
+	// One point cannot tell base load from demand: all of it counts as demand,
+	// which errs on the safe side for the first doubling or two.
+	slope := 0.0
+	if len(all) == 1 {
+		slope = last.used / last.load
+	}
+	for _, r := range all {
+		if r.load < 0.95*last.load {
+			slope = max(slope, (last.used-r.used)/(last.load-r.load))
+		}
+	}
+	room := ratio - last.used
+	if room <= 0 {
+		return last.load * ratio / last.used
+	}
+	if slope <= 0 {
+		return math.Inf(1)
+	}
+	return last.load + room/(slope*(1+utilisationMargin))
+}
