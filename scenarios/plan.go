@@ -1,6 +1,9 @@
 package scenarios
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Kinds of a step.
 const (
@@ -62,4 +65,83 @@ type Slice struct {
 	Plan  *Plan
 	Index int
 	Of    int
+}
+
+// Slice is worker i's part of the plan, of n workers; 0 <= i < n.
+func (p *Plan) Slice(i, n int) Slice { return Slice{Plan: p, Index: i, Of: n} }
+
+// Count is the exact number of hits of an open step, over all slices; 0 for a
+// closed step. It costs no more than one hit, so a controller that adds a step
+// after another sets First to the other's First plus its Count.
+func (p *Plan) Count(step Step) uint64 {
+	a := p.newArrivals(step)
+	return a.n
+}
+
+// Hits yields this slice's hits of an open step in the order of their instants:
+// every Of-th hit of the step, beginning with the Index-th. The same step
+// yields the same hits each time. A closed step yields none.
+func (s Slice) Hits(step Step) iter.Seq[Hit] {
+	return func(yield func(Hit) bool) {
+		a := s.Plan.newArrivals(step)
+		draw := newChooser(s.Plan, step)
+		for k, mine := uint64(0), uint64(s.Index); k < a.n; k++ {
+			at := a.next()
+			if k != mine {
+				continue
+			}
+			mine += uint64(s.Of)
+			n := step.First + k
+			if !yield(Hit{N: n, Step: step.Index, At: at, Request: draw.choose(n)}) {
+				return
+			}
+		}
+	}
+}
+
+// Users is this slice's share of a closed step's users; the shares add up.
+func (s Slice) Users(step Step) int {
+	users := step.Users / s.Of
+	if s.Index < step.Users%s.Of {
+		users++
+	}
+	return users
+}
+
+// Draw is the n-th hit, from 0, that this slice sends in a closed step. Its At
+// is 0: when it is sent depends on the responses. Its N is its own over all
+// slices, though the numbers have gaps where slices send unequally many.
+func (s Slice) Draw(step Step, n uint64) Hit {
+	number := step.First + n*uint64(s.Of) + uint64(s.Index)
+	draw := newChooser(s.Plan, step)
+	return Hit{N: number, Step: step.Index, Request: draw.choose(number)}
+}
+
+// chooser draws requests by weight from a hash of (seed, step, number of the
+// hit), so that the choice does not depend on the slicing.
+type chooser struct {
+	key     uint64
+	weights []float64
+	total   float64
+}
+
+func newChooser(p *Plan, step Step) chooser {
+	c := chooser{key: hash(p.Seed, uint64(step.Index), 'r'), weights: p.Weights}
+	for _, w := range p.Weights {
+		c.total += w
+	}
+	return c
+}
+
+func (c *chooser) choose(n uint64) int {
+	if len(c.weights) < 2 {
+		return 0
+	}
+	u := unit(mix(c.key+n*golden)) * c.total
+	for i, w := range c.weights {
+		if u -= w; u < 0 {
+			return i
+		}
+	}
+	return len(c.weights) - 1
 }

@@ -6,21 +6,29 @@ import "time"
 // load, and what counts as failing. It holds no secret: ${NAME} references stay
 // as they are until the requests are compiled.
 type Scenario struct {
-	Version    int         `yaml:"version" json:"version"`
-	Name       string      `yaml:"name,omitempty" json:"name,omitempty"`
-	Target     Target      `yaml:"target" json:"target"`
-	Load       Load        `yaml:"load" json:"load"`
+	// Version of the format: 1.
+	Version int `yaml:"version" json:"version"`
+	// Name of the drill, also in file names: letters, digits, and . _ - inside
+	// (default: the file's name).
+	Name   string   `yaml:"name,omitempty" json:"name,omitempty"`
+	Target Target   `yaml:"target" json:"target"`
+	Load   LoadSpec `yaml:"load" json:"load"`
+	// Objectives must hold (default: p99 < 250ms, errors < 1%).
 	Objectives []Objective `yaml:"objectives,omitempty" json:"objectives,omitempty"`
-	Guards     []Guard     `yaml:"guards,omitempty" json:"guards,omitempty"`
-	Profiles   Profiles    `yaml:"profiles,omitempty" json:"profiles,omitempty"`
-	Resources  Resources   `yaml:"resources,omitempty" json:"resources,omitempty"`
-	Capacity   Capacity    `yaml:"capacity,omitempty" json:"capacity,omitempty"`
-	Safety     Safety      `yaml:"safety,omitempty" json:"safety,omitempty"`
+	// Guards end the drill (default: errors > 50% for 5s; an empty list turns it off).
+	Guards    []Guard   `yaml:"guards" json:"guards" rule:"optional"`
+	Profiles  Profiles  `yaml:"profiles,omitempty" json:"profiles,omitempty"`
+	Resources Resources `yaml:"resources,omitempty" json:"resources,omitempty"`
+	Capacity  Capacity  `yaml:"capacity,omitempty" json:"capacity,omitempty"`
+	Safety    Safety    `yaml:"safety,omitempty" json:"safety,omitempty"`
 }
 
 // Target is the service under test and what is asked of it.
 type Target struct {
-	URL      string    `yaml:"url" json:"url"`
+	// URL of the service: http or https. Its path is put before the paths of the
+	// requests.
+	URL string `yaml:"url" json:"url"`
+	// Requests is the mix (default: one GET of the target's URL, named by its path).
 	Requests []Request `yaml:"requests,omitempty" json:"requests,omitempty"`
 	// Timeout bounds one request from sending to the last byte (default 10s).
 	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`
@@ -33,8 +41,10 @@ type Target struct {
 // Request is one request of the mix. Exactly one of the methods is set, to a
 // path or an absolute URL; paths, header values and bodies are templates.
 type Request struct {
-	Name   string  `yaml:"name" json:"name"`
-	Weight float64 `yaml:"weight,omitempty" json:"weight,omitempty"` // default 1
+	// Name is what figures and objectives call it.
+	Name string `yaml:"name" json:"name"`
+	// Weight is its share of the mix, relative to the others (default 1).
+	Weight float64 `yaml:"weight,omitempty" json:"weight,omitempty"`
 
 	Get     string `yaml:"get,omitempty" json:"get,omitempty"`
 	Post    string `yaml:"post,omitempty" json:"post,omitempty"`
@@ -44,16 +54,20 @@ type Request struct {
 	Head    string `yaml:"head,omitempty" json:"head,omitempty"`
 	Options string `yaml:"options,omitempty" json:"options,omitempty"`
 
-	Headers  map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
-	Body     string            `yaml:"body,omitempty" json:"body,omitempty"`
-	BodyFile string            `yaml:"body_file,omitempty" json:"body_file,omitempty"`
+	Headers map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
+	// Body is sent with the request.
+	Body string `yaml:"body,omitempty" json:"body,omitempty"`
+	// BodyFile is a file that is sent as it is, at most 16MiB; it is no template.
+	BodyFile string `yaml:"body_file,omitempty" json:"body_file,omitempty"`
 	// Feed is a CSV file whose rows the templates use as .row.
+	// Its first row names the columns; hit n uses row n modulo the rows.
 	Feed  string `yaml:"feed,omitempty" json:"feed,omitempty"`
 	Check Check  `yaml:"check,omitempty" json:"check,omitempty"`
 }
 
 // Check is what a response must be; by default its status is below 400.
 type Check struct {
+	// Status is the one status that is right.
 	Status int `yaml:"status,omitempty" json:"status,omitempty"`
 	// Body is a condition on the body: `contains "text"`.
 	Body string `yaml:"body,omitempty" json:"body,omitempty"`
@@ -68,13 +82,15 @@ const (
 	Constant Arrivals = "constant" // evenly spaced
 )
 
-// Load says what is offered. Exactly one of the kinds is set.
-type Load struct {
-	Arrivals Arrivals `yaml:"arrivals,omitempty" json:"arrivals,omitempty"` // default poisson
+// LoadSpec says what is offered. Exactly one of the kinds is set.
+type LoadSpec struct {
+	// Arrivals is how hits are spread: poisson (default) or constant.
+	Arrivals Arrivals `yaml:"arrivals,omitempty" json:"arrivals,omitempty"`
 	// Seed makes arrivals and generated values reproducible; 0 draws one for each drill.
 	Seed uint64 `yaml:"seed,omitempty" json:"seed,omitempty"`
-	// Warmup is a step at the lowest load before the first (default 3s; not for closed).
-	Warmup Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`
+	// Warmup is a step at the lowest load before the first (default 3s; 0s is
+	// none; not for closed).
+	Warmup Duration `yaml:"warmup" json:"warmup" rule:"optional"`
 
 	Search   *SearchLoad   `yaml:"search,omitempty" json:"search,omitempty"`
 	Constant *ConstantLoad `yaml:"constant,omitempty" json:"constant,omitempty"`
@@ -85,8 +101,10 @@ type Load struct {
 
 // SearchLoad looks for the capacity between From and To.
 type SearchLoad struct {
-	From float64 `yaml:"from,omitempty" json:"from,omitempty"` // requests/s, default 50
-	To   float64 `yaml:"to,omitempty" json:"to,omitempty"`     // requests/s, default safety.max_rps
+	// From is the lowest load, in requests/s (default 50, or a tenth of To if that is less).
+	From float64 `yaml:"from,omitempty" json:"from,omitempty"`
+	// To is the highest load, in requests/s (default safety.max_rps).
+	To float64 `yaml:"to,omitempty" json:"to,omitempty"`
 	// Step is how long one refinement step lasts (default 8s).
 	Step Duration `yaml:"step,omitempty" json:"step,omitempty"`
 	// Budget bounds the whole drill (default 110s).
@@ -95,26 +113,32 @@ type SearchLoad struct {
 
 // ConstantLoad offers one rate.
 type ConstantLoad struct {
-	Rate     float64  `yaml:"rate" json:"rate"` // requests/s
+	// Rate is the load, in requests/s.
+	Rate     float64  `yaml:"rate" json:"rate"`
 	Duration Duration `yaml:"duration" json:"duration"`
 }
 
 // StepsLoad offers one rate after the other, each for Duration.
 type StepsLoad struct {
-	Rates    []float64 `yaml:"rates" json:"rates"` // requests/s
+	// Rates are the loads, in requests/s.
+	Rates    []float64 `yaml:"rates" json:"rates"`
 	Duration Duration  `yaml:"duration" json:"duration"`
 }
 
 // RampLoad goes from one rate to another in a straight line.
 type RampLoad struct {
-	From     float64  `yaml:"from" json:"from"` // requests/s
-	To       float64  `yaml:"to" json:"to"`     // requests/s
+	// From is the load at the begin, in requests/s.
+	From float64 `yaml:"from" json:"from"`
+	// To is the load at the end, in requests/s; it may be the lower one.
+	To       float64  `yaml:"to" json:"to"`
 	Duration Duration `yaml:"duration" json:"duration"`
 }
 
 // ClosedLoad is Users virtual users, each with one request at a time.
 type ClosedLoad struct {
-	Users    int      `yaml:"users" json:"users"`
+	// Users is how many there are.
+	Users int `yaml:"users" json:"users"`
+	// Think is the pause of a user between two requests.
 	Think    Duration `yaml:"think,omitempty" json:"think,omitempty"`
 	Duration Duration `yaml:"duration" json:"duration"`
 }
@@ -129,7 +153,9 @@ type Profiles struct {
 
 // Pyroscope names a service on a Pyroscope server.
 type Pyroscope struct {
-	URL     string `yaml:"url" json:"url"`
+	// URL of the server.
+	URL string `yaml:"url" json:"url"`
+	// Service is the value of its label service_name.
 	Service string `yaml:"service" json:"service"`
 }
 
@@ -137,10 +163,13 @@ type Pyroscope struct {
 type Resources struct {
 	// Metrics is the target's own Prometheus page; "none" turns it off. By
 	// default <target>/metrics is tried.
-	Metrics    string `yaml:"metrics,omitempty" json:"metrics,omitempty"`
+	Metrics string `yaml:"metrics,omitempty" json:"metrics,omitempty"`
+	// Prometheus is the URL of a server that scrapes the target.
 	Prometheus string `yaml:"prometheus,omitempty" json:"prometheus,omitempty"`
-	Process    int    `yaml:"process,omitempty" json:"process,omitempty"`
-	Cgroup     string `yaml:"cgroup,omitempty" json:"cgroup,omitempty"`
+	// Process is the id of the target's process, on this machine.
+	Process int `yaml:"process,omitempty" json:"process,omitempty"`
+	// Cgroup is the target's control group, such as /checkout.
+	Cgroup string `yaml:"cgroup,omitempty" json:"cgroup,omitempty"`
 }
 
 // Capacity is what the capacity is held against.
@@ -152,22 +181,31 @@ type Capacity struct {
 
 // Demand is the load that production brings.
 type Demand struct {
-	Peak    float64 `yaml:"peak" json:"peak"`                         // requests/s
-	Growth  string  `yaml:"growth,omitempty" json:"growth,omitempty"` // 5%/month
-	History string  `yaml:"history,omitempty" json:"history,omitempty"`
+	// Peak is the highest load of production, in requests/s.
+	Peak float64 `yaml:"peak" json:"peak"`
+	// Growth is how the peak grows, such as 5%/month.
+	Growth string `yaml:"growth,omitempty" json:"growth,omitempty"`
+	// History is a CSV file of production's load.
+	History string `yaml:"history,omitempty" json:"history,omitempty"`
 }
 
 // Prices are what resources cost.
 type Prices struct {
-	Currency string  `yaml:"currency,omitempty" json:"currency,omitempty"` // default USD
+	// Currency is three letters (default USD).
+	Currency string `yaml:"currency,omitempty" json:"currency,omitempty"`
+	// VCPUHour is the price of one virtual CPU for an hour.
 	VCPUHour float64 `yaml:"vcpu_hour,omitempty" json:"vcpu_hour,omitempty"`
-	GBHour   float64 `yaml:"gb_hour,omitempty" json:"gb_hour,omitempty"`
+	// GBHour is the price of a gigabyte of memory for an hour.
+	GBHour float64 `yaml:"gb_hour,omitempty" json:"gb_hour,omitempty"`
+	// EgressGB is the price of a gigabyte sent.
 	EgressGB float64 `yaml:"egress_gb,omitempty" json:"egress_gb,omitempty"`
 }
 
 // Redundancy is the loss that must be survived.
 type Redundancy struct {
-	Zones   int `yaml:"zones" json:"zones"`
+	// Zones is how many there are.
+	Zones int `yaml:"zones" json:"zones"`
+	// Survive is how many of them may be lost.
 	Survive int `yaml:"survive" json:"survive"`
 }
 

@@ -1,0 +1,160 @@
+package scenarios
+
+import (
+	"math"
+	"time"
+)
+
+// arrivals generates the planned instants of a step's hits, in order and
+// lazily, from the plan's seed and the step alone.
+//
+// A Poisson process on a finite step is drawn in two parts: first the number of
+// hits, which is Poisson with the integrated rate as its mean, then that many
+// independent instants, in order. The smallest of r uniform variates on the
+// rest of the step leaves a share U^(1/r) of it (Devroye, Non-Uniform Random
+// Variate Generation, 1986, V.3), so the order costs one exponential a hit and
+// no memory. The number is thus known before the first hit is generated, and
+// is the same on all workers even if their floating-point units round apart.
+// For a ramp the uniform share is mapped through the inverse of the integrated
+// rate (time-rescaling; Lewis and Shedler 1979).
+type arrivals struct {
+	n     uint64 // hits of the step
+	k     uint64 // hits generated
+	curve curve
+	even  bool
+	rest  float64 // the share of the integrated rate that is left
+	rng   splitmix
+	last  time.Duration
+}
+
+// newArrivals returns the arrivals of an open step. A closed step has none.
+func (p *Plan) newArrivals(s Step) arrivals {
+	a := arrivals{curve: newCurve(s), even: p.Arrivals == Constant, rest: 1}
+	if s.Users > 0 || !(a.curve.mass > 0) {
+		return a
+	}
+	if a.even {
+		// Hit k lies at k+1/2, so as many as lie inside.
+		a.n = uint64(math.Ceil(a.curve.mass - 0.5))
+		return a
+	}
+	kind := uint64(0)
+	for i := range len(p.Arrivals) {
+		kind = kind<<8 | uint64(p.Arrivals[i])
+	}
+	a.rng = splitmix(hash(p.Seed, uint64(s.Index), math.Float64bits(s.From), math.Float64bits(s.To), uint64(s.Lasts), kind))
+	a.n = a.rng.poisson(a.curve.mass)
+	return a
+}
+
+// next is the instant of the next hit; it must not be called more than n times.
+func (a *arrivals) next() time.Duration {
+	var share float64
+	if a.even {
+		share = (float64(a.k) + 0.5) / a.curve.mass
+	} else {
+		a.rest *= math.Exp(math.Log(a.rng.float()) / float64(a.n-a.k))
+		share = 1 - a.rest
+	}
+	a.k++
+	// Rounding may turn neighbours round by a nanosecond.
+	a.last = max(a.last, min(a.curve.at(share), a.curve.lasts-1))
+	return a.last
+}
+
+// curve is the integrated rate of a step, L(t) = from t + slope t^2/2.
+type curve struct {
+	lasts   time.Duration
+	nanos   float64 // lasts
+	flat    bool
+	from    float64 // requests/s at the begin
+	slope   float64 // change of the rate, requests/s^2
+	mass    float64 // L at the end: the mean number of hits
+	initial float64 // from^2
+}
+
+func newCurve(s Step) curve {
+	seconds := s.Lasts.Seconds()
+	return curve{
+		lasts: s.Lasts, nanos: float64(s.Lasts), flat: s.From == s.To,
+		from: s.From, slope: (s.To - s.From) / seconds, initial: s.From * s.From,
+		mass: (s.From + s.To) / 2 * seconds,
+	}
+}
+
+// at is the instant by which a share of the mass has come: the root of
+// L(t) = share*mass, in the form that loses no digits when the slope is small.
+func (c *curve) at(share float64) time.Duration {
+	if c.flat {
+		return time.Duration(share*c.nanos + 0.5)
+	}
+	y := share * c.mass
+	root := math.Sqrt(max(c.initial+2*c.slope*y, 0))
+	if c.from+root <= 0 {
+		return 0
+	}
+	return time.Duration(2*y/(c.from+root)*1e9 + 0.5)
+}
+
+// splitmix is the generator splitmix64 (Steele, Lea, Flood 2014): one addition
+// and a mix, so its values can also be taken by number.
+type splitmix uint64
+
+const golden = 0x9e3779b97f4a7c15
+
+func (s *splitmix) next() uint64 {
+	*s += golden
+	return mix(uint64(*s))
+}
+
+// float is uniform on (0, 1), the ends left out.
+func (s *splitmix) float() float64 { return unit(s.next()) }
+
+func unit(bits uint64) float64 { return (float64(bits>>11) + 0.5) * 0x1p-53 }
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// hash mixes values, their order included, into 64 bits.
+func hash(values ...uint64) uint64 {
+	h := uint64(golden)
+	for _, v := range values {
+		h = mix(h ^ v + golden)
+	}
+	return h
+}
+
+// poisson draws from the Poisson distribution: by multiplication for a small
+// mean (Knuth), else by transformed rejection (Hoermann 1993, PTRS).
+func (s *splitmix) poisson(mean float64) uint64 {
+	if mean < 10 {
+		bound, product := math.Exp(-mean), s.float()
+		n := uint64(0)
+		for ; product > bound; n++ {
+			product *= s.float()
+		}
+		return n
+	}
+	b := 0.931 + 2.53*math.Sqrt(mean)
+	a := -0.059 + 0.02483*b
+	alpha := 1.1239 + 1.1328/(b-3.4)
+	vr := 0.9277 - 3.6224/(b-2)
+	for {
+		u, v := s.float()-0.5, s.float()
+		us := 0.5 - math.Abs(u)
+		k := math.Floor((2*a/us+b)*u + mean + 0.43)
+		if us >= 0.07 && v <= vr {
+			return uint64(k)
+		}
+		if k < 0 || us < 0.013 && v > us {
+			continue
+		}
+		lgamma, _ := math.Lgamma(k + 1)
+		if math.Log(v)+math.Log(alpha)-math.Log(a/(us*us)+b) <= k*math.Log(mean)-mean-lgamma {
+			return uint64(k)
+		}
+	}
+}

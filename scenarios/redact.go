@@ -1,0 +1,133 @@
+package scenarios
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// redacted stands where a secret stood.
+const redacted = "REDACTED"
+
+// YAML is the canonical text of the scenario, secrets redacted: what is written
+// into the evidence. Load reads it back as the same scenario, apart from what
+// was redacted.
+func (s *Scenario) YAML() ([]byte, error) {
+	return yaml.Marshal(s.Redacted())
+}
+
+// Redacted is a copy without secrets: literal values of headers that carry
+// credentials, the user info of URLs, and query parameters with telling names.
+// References ${NAME} stay, since they tell nothing. Bodies are not searched.
+func (s *Scenario) Redacted() *Scenario {
+	out := *s
+	out.Target.URL = redactURL(out.Target.URL)
+	out.Target.Requests = slices.Clone(out.Target.Requests)
+	for i := range out.Target.Requests {
+		r := &out.Target.Requests[i]
+		for _, target := range []*string{&r.Get, &r.Post, &r.Put, &r.Patch, &r.Delete, &r.Head, &r.Options} {
+			*target = redactURL(*target)
+		}
+		r.Headers = maps.Clone(r.Headers)
+		for name, value := range r.Headers {
+			if isSecretName(name) {
+				r.Headers[name] = redactHeader(name, value)
+			}
+		}
+	}
+	out.Profiles.Pprof = redactURL(out.Profiles.Pprof)
+	if p := out.Profiles.Pyroscope; p != nil {
+		out.Profiles.Pyroscope = &Pyroscope{URL: redactURL(p.URL), Service: p.Service}
+	}
+	out.Resources.Metrics = redactURL(out.Resources.Metrics)
+	out.Resources.Prometheus = redactURL(out.Resources.Prometheus)
+	return &out
+}
+
+// isSecretName says whether a header or parameter by its name carries a
+// credential. It errs on the side of redacting.
+func isSecretName(name string) bool {
+	name = strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
+	for _, part := range []string{"auth", "cookie", "apikey", "accesskey", "token", "secret", "password", "passwd", "credential", "session", "signature"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// redactHeader keeps the scheme of an Authorization and the names of cookies.
+func redactHeader(name, value string) string {
+	if strings.EqualFold(name, "Cookie") {
+		pairs := strings.Split(value, ";")
+		for i, p := range pairs {
+			key, v, found := strings.Cut(p, "=")
+			if found && !strings.ContainsAny(key, "${") {
+				pairs[i] = key + "=" + redactText(v)
+			} else {
+				pairs[i] = redactText(p)
+			}
+		}
+		return strings.Join(pairs, ";")
+	}
+	scheme, rest, found := strings.Cut(value, " ")
+	if found && slices.Contains([]string{"bearer", "basic", "digest", "token", "apikey", "negotiate"}, strings.ToLower(scheme)) {
+		return scheme + " " + redactText(rest)
+	}
+	return redactText(value)
+}
+
+// redactText keeps references and generated values and replaces literal text.
+func redactText(text string) string {
+	t, err := parseTemplate(text)
+	if err != nil {
+		return redacted
+	}
+	var b strings.Builder
+	for _, s := range t {
+		switch s.action {
+		case actEnv:
+			b.WriteString("${" + s.text + "}")
+		case actRow:
+			b.WriteString(`{{ row ` + strconv.Quote(s.text) + ` }}`)
+		case actUUID:
+			b.WriteString("{{ uuid }}")
+		default:
+			if !strings.HasSuffix(b.String(), redacted) {
+				b.WriteString(redacted)
+			}
+		}
+	}
+	return b.String()
+}
+
+// redactURL redacts the user info and the secret parameters of a URL or path.
+func redactURL(raw string) string {
+	if scheme, rest, found := strings.Cut(raw, "://"); found {
+		host, tail := rest, ""
+		if end := strings.IndexAny(rest, "/?"); end >= 0 {
+			host, tail = rest[:end], rest[end:]
+		}
+		if at := strings.LastIndexByte(host, '@'); at >= 0 {
+			host = redacted + host[at:]
+		}
+		raw = scheme + "://" + host + tail
+	}
+	path, query, found := strings.Cut(raw, "?")
+	if !found {
+		return raw
+	}
+	pairs := strings.Split(query, "&")
+	for i, p := range pairs {
+		key, value, _ := strings.Cut(p, "=")
+		name, err := url.QueryUnescape(key)
+		if err == nil && value != "" && isSecretName(name) {
+			pairs[i] = key + "=" + redactText(value)
+		}
+	}
+	return path + "?" + strings.Join(pairs, "&")
+}

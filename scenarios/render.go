@@ -1,0 +1,205 @@
+package scenarios
+
+import (
+	"bytes"
+	"encoding/hex"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// HeaderField is one header of a message.
+type HeaderField struct{ Name, Value string }
+
+// Message is a request as it is to be sent. Header and Body belong to the
+// message or, for static requests, to the Requests: they are valid until the
+// next Render into the same message, and must not be changed.
+type Message struct {
+	// Name is the request's name in the figures.
+	Name   string
+	Method string
+	// URL is absolute.
+	URL    string
+	Header []HeaderField
+	Body   []byte
+
+	fields  []HeaderField
+	scratch []byte
+	body    []byte
+}
+
+// Render fills m for a hit, reusing its buffers. A static request allocates
+// nothing; a dynamic one allocates a string for each dynamic URL and header.
+func (r *Requests) Render(h Hit, m *Message) {
+	c := &r.list[h.Request]
+	d := drawing{requests: r, key: hash(r.seed, h.N, 'v'), hit: h}
+	if c.feed != nil {
+		d.row = c.feed.row(int(h.N % uint64(c.feed.rows())))
+	}
+	m.Name, m.Method, m.URL = c.name, c.method, c.url.fixed
+	if len(c.url.dynamic) > 0 {
+		m.scratch = d.append(m.scratch[:0], c.url.dynamic, true)
+		m.URL = string(m.scratch)
+	}
+	m.Header = c.fixedHeaders
+	if c.fixedHeaders == nil && len(c.headers) > 0 {
+		m.fields = m.fields[:0]
+		for i := range c.headers {
+			field := HeaderField{Name: c.headers[i].name, Value: c.headers[i].value.fixed}
+			if t := c.headers[i].value.dynamic; len(t) > 0 {
+				m.scratch = d.append(m.scratch[:0], t, false)
+				field.Value = string(m.scratch)
+			}
+			m.fields = append(m.fields, field)
+		}
+		m.Header = m.fields
+	}
+	m.Body = c.body.bytes
+	if len(c.body.dynamic) > 0 {
+		m.body = d.append(m.body[:0], c.body.dynamic, false)
+		m.Body = m.body
+	}
+}
+
+// drawing renders the actions of one hit.
+type drawing struct {
+	requests *Requests
+	key      uint64
+	hit      Hit
+	row      []string
+}
+
+func (d *drawing) append(dst []byte, t template, url bool) []byte {
+	for i := range t {
+		s := &t[i]
+		switch s.action {
+		case actLiteral:
+			dst = append(dst, s.text...)
+		case actSeq:
+			dst = strconv.AppendInt(dst, s.low+int64(d.hit.N), 10)
+		case actInt:
+			// The width is 0 when the bounds span all of int64.
+			width := uint64(s.high) - uint64(s.low) + 1
+			v := d.bits(s.slot)
+			if width != 0 {
+				v, _ = bits.Mul64(v, width)
+			}
+			dst = strconv.AppendInt(dst, int64(uint64(s.low)+v), 10)
+		case actUUID:
+			dst = appendUUID(dst, d.bits(s.slot), mix(d.bits(s.slot)+golden))
+		case actPick:
+			i, _ := bits.Mul64(d.bits(s.slot), uint64(len(s.choices)))
+			dst = appendFor(dst, s.choices[i], url)
+		case actRow:
+			dst = appendFor(dst, d.row[s.column], url)
+		case actNow:
+			dst = appendTime(dst, d.requests.now(), s.text, url)
+		}
+	}
+	return dst
+}
+
+// bits are those of the action with a slot, for this hit.
+func (d *drawing) bits(slot uint64) uint64 { return mix(d.key + slot*golden) }
+
+func appendFor(dst []byte, text string, url bool) []byte {
+	if url {
+		return appendURL(dst, text)
+	}
+	return append(dst, text...)
+}
+
+func appendTime(dst []byte, t time.Time, layout string, url bool) []byte {
+	switch layout {
+	case layoutUnix:
+		return strconv.AppendInt(dst, t.Unix(), 10)
+	case layoutUnixMS:
+		return strconv.AppendInt(dst, t.UnixMilli(), 10)
+	}
+	if url {
+		return appendURL(dst, t.Format(layout))
+	}
+	return t.AppendFormat(dst, layout)
+}
+
+// appendUUID writes 122 random bits in the form of RFC 9562, version 4.
+func appendUUID(dst []byte, high, low uint64) []byte {
+	var raw [16]byte
+	for i := range 8 {
+		raw[i], raw[8+i] = byte(high>>(8*i)), byte(low>>(8*i))
+	}
+	raw[6] = raw[6]&0x0f | 0x40
+	raw[8] = raw[8]&0x3f | 0x80
+	for i, part := range [...][]byte{raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:]} {
+		if i > 0 {
+			dst = append(dst, '-')
+		}
+		dst = hex.AppendEncode(dst, part)
+	}
+	return dst
+}
+
+// appendURL appends text and percent-encodes the bytes that cannot stand in a
+// URL. What can is left, so that a column may hold /a/b?x=1; a % that begins no
+// escape is encoded.
+func appendURL(dst []byte, text string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(text) {
+		b := text[i]
+		bad := b <= ' ' || b >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", b) >= 0
+		if b == '%' {
+			bad = i+2 >= len(text) || !isHex(text[i+1]) || !isHex(text[i+2])
+		}
+		if bad {
+			dst = append(dst, '%', digits[b>>4], digits[b&15])
+		} else {
+			dst = append(dst, b)
+		}
+	}
+	return dst
+}
+
+func isHex(b byte) bool {
+	return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F'
+}
+
+// bodyCheck is a condition on a response's body.
+type bodyCheck struct{ contains []byte }
+
+// parseBodyCheck reads `contains "text"`, where the text is quoted as in Go.
+func parseBodyCheck(text string) (*bodyCheck, error) {
+	const form = `write it like contains "ok"`
+	rest, found := strings.CutPrefix(strings.TrimSpace(text), "contains ")
+	if !found {
+		return nil, hinted(form, "is no condition that is known")
+	}
+	want, err := strconv.Unquote(strings.TrimSpace(rest))
+	if err != nil || want == "" {
+		return nil, hinted(form, "has no quoted text")
+	}
+	return &bodyCheck{contains: []byte(want)}, nil
+}
+
+// Classes of a response that is not OK; they are error classes of the record.
+const (
+	ClassStatus = "status"
+	ClassCheck  = "check"
+)
+
+// Verify judges the response to request i: class is "" if it is OK, ClassStatus
+// if the status is not the one asked for (by default: is 400 or above), or
+// ClassCheck if the body is wrong. body may be nil unless NeedsBody(i).
+func (r *Requests) Verify(i int, status int, body []byte) (class, detail string) {
+	c := &r.list[i]
+	if c.status != 0 && status != c.status || c.status == 0 && status >= 400 {
+		return ClassStatus, "status " + strconv.Itoa(status)
+	}
+	if c.check != nil && !bytes.Contains(body, c.check.contains) {
+		return ClassCheck, "body lacks " + strconv.Quote(shown(string(c.check.contains)))
+	}
+	return "", ""
+}
+
+// NeedsBody says whether Verify looks at the body of request i's responses.
+func (r *Requests) NeedsBody(i int) bool { return r.list[i].check != nil }
