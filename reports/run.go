@@ -30,6 +30,9 @@ type Run struct {
 	Warnings []string `json:"warnings"`
 	// Ended is done, guard, interrupted, failed or cut-off.
 	Ended string `json:"ended"`
+	// EndedDetail says in a phrase why it did not run its course: which guard,
+	// what could not be reached. Empty if it did.
+	EndedDetail string `json:"ended_detail,omitempty"`
 
 	Environment map[string]any `json:"environment"`
 	Objectives  []Objective    `json:"objectives"`

@@ -1,0 +1,187 @@
+package reports
+
+import (
+	"fmt"
+
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Figure is one of the few figures that a report begins with.
+type Figure struct {
+	Name  string
+	Value string
+	Unit  string
+	// Notes qualify the value, the most important first.
+	Notes []string
+}
+
+// keyFigures are the answers to the questions that a drill is run for, as far
+// as r has them. An invalid run has none: it has no numbers to give.
+func keyFigures(r *Run, dash string) []Figure {
+	if r.Verdict == Invalid || r.Ended == endedFailed {
+		return nil
+	}
+	var out []Figure
+	if r.Capacity != nil {
+		out = append(out, capacityFigure(r.Capacity, dash))
+	} else {
+		out = append(out, loadFigures(r)...)
+	}
+	if r.Saturation != nil && len(r.Saturation.Bottlenecks) > 0 {
+		out = append(out, bottleneckFigure(r.Saturation.Bottlenecks))
+	}
+	if r.Headroom != nil {
+		out = append(out, headroomFigure(r.Headroom, dash))
+	}
+	if r.Cost != nil {
+		out = append(out, costFigure(r.Cost))
+	}
+	return out
+}
+
+func capacityFigure(c *Capacity, dash string) Figure {
+	f := Figure{Name: "Capacity", Value: perSecond(c.RPS.Value), Unit: "req/s"}
+	switch c.Bound {
+	case "above":
+		f.Value = "≥ " + perSecond(bound(c.RPS.Low, c.RPS.Value))
+		f.Notes = append(f.Notes, "every load offered met the objectives")
+	case "below":
+		f.Value = "< " + perSecond(bound(c.RPS.High, c.RPS.Value))
+		f.Notes = append(f.Notes, "the lowest load offered missed an objective")
+	default:
+		if c.RPS.High > c.RPS.Low {
+			f.Notes = append(f.Notes, perSecond(c.RPS.Low)+dash+perSecond(c.RPS.High)+confidence(c.RPS))
+		}
+	}
+	if c.Objective != "" && c.Bound != "above" {
+		f.Notes = append(f.Notes, "limited by "+spaced(c.Objective))
+	}
+	switch {
+	case c.Confirmed && c.ConfirmedAtRPS > 0:
+		f.Notes = append(f.Notes, "confirmed at "+perSecond(c.ConfirmedAtRPS)+" req/s")
+	case c.Confirmed:
+		f.Notes = append(f.Notes, "confirmed")
+	case c.Bound == "":
+		f.Notes = append(f.Notes, "not confirmed")
+	}
+	return f
+}
+
+func confidence(e Estimate) string {
+	if e.Confidence > 0 && e.Confidence < 1 {
+		return ", " + percent(e.Confidence) + " interval"
+	}
+	return ""
+}
+
+// loadFigures are for a drill that did not search: what one load was like.
+func loadFigures(r *Run) []Figure {
+	s := reference(r)
+	if s == nil {
+		return nil
+	}
+	load := Figure{Name: "Served", Value: perSecond(s.ThroughputRPS), Unit: "req/s", Notes: []string{"of " + perSecond(s.OfferedRPS) + " req/s offered"}}
+	if s.Users > 0 {
+		load.Notes = []string{"with " + plural(s.Users, "user")}
+	}
+	return []Figure{
+		load,
+		{Name: "Response p99", Value: millis(s.Response.P99), Notes: []string{"p50 " + millis(s.Response.P50)}},
+		{Name: "Errors", Value: percent(s.ErrorRatio), Notes: errorList(s.Errors)},
+	}
+}
+
+func bottleneckFigure(all []Bottleneck) Figure {
+	first := all[0]
+	f := Figure{Name: "First to give out", Value: resourceName(first.Resource)}
+	if first.Probability < ambiguousBelow && len(all) > 1 {
+		f.Value = "ambiguous"
+		f.Notes = []string{candidate(first), candidate(all[1])}
+		return f
+	}
+	if first.RPS > 0 {
+		s := "at " + perSecond(first.RPS) + " req/s"
+		if first.Probability > 0 && first.Probability <= 1 {
+			s += ", " + percent(first.Probability) + " sure"
+		}
+		f.Notes = append(f.Notes, s)
+	}
+	if len(all) > 1 && all[1].RPS > 0 {
+		f.Notes = append(f.Notes, "then "+resourceName(all[1].Resource)+" at "+perSecond(all[1].RPS))
+	}
+	return f
+}
+
+func headroomFigure(h *Headroom, dash string) Figure {
+	f := Figure{Name: "Headroom", Value: none, Notes: []string{"at a demand of " + perSecond(h.DemandRPS) + " req/s"}}
+	if h.Now != nil {
+		f.Value = percent(h.Now.Value)
+		if h.Now.High > h.Now.Low {
+			f.Notes = append([]string{percent(h.Now.Low) + " to " + percent(h.Now.High)}, f.Notes...)
+		}
+	}
+	if h.AtForecastPeak != nil {
+		f.Notes = append(f.Notes, percent(h.AtForecastPeak.Value)+" at the forecast peak")
+	}
+	if h.ExhaustedOn != "" {
+		f.Notes = append(f.Notes, "used up on "+clean(h.ExhaustedOn))
+	}
+	return f
+}
+
+func costFigure(c *Cost) Figure {
+	f := Figure{Name: "Cost per million", Value: money(c.PerMillion.Loaded.Value, ""), Unit: clean(c.Currency)}
+	if c.AtRPS > 0 {
+		f.Notes = append(f.Notes, "at "+perSecond(c.AtRPS)+" req/s")
+	}
+	if c.PerMillion.Marginal.Value > 0 {
+		f.Notes = append(f.Notes, money(c.PerMillion.Marginal.Value, "")+" of it marginal")
+	}
+	if c.PerMillion.Idle.Value > 0 {
+		f.Notes = append(f.Notes, money(c.PerMillion.Idle.Value, "")+" idle")
+	}
+	return f
+}
+
+// highestValid is the valid step with the highest load; nil if there is none.
+func highestValid(r *Run) *Step {
+	var top *Step
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if s.Kind != scenarios.KindWarmup && s.Valid && (top == nil || s.OfferedRPS >= top.OfferedRPS) {
+			top = s
+		}
+	}
+	return top
+}
+
+// bottleneckLine says what is known of one bottleneck.
+func bottleneckLine(b Bottleneck) string {
+	s := resourceName(b.Resource)
+	if b.RPS > 0 {
+		s += " at " + perSecond(b.RPS) + " req/s"
+	}
+	if b.Probability > 0 && b.Probability <= 1 {
+		s += " (" + percent(b.Probability) + ")"
+	}
+	if b.PerRequest > 0 {
+		s += ", " + demand(b)
+	}
+	if b.AfterFixRPS > 0 {
+		s += ", without it " + perSecond(b.AfterFixRPS) + " req/s"
+	}
+	return s
+}
+
+// demand writes what one request takes of a resource. A demand in
+// resource-seconds is a time during which one unit of it is taken.
+func demand(b Bottleneck) string {
+	if b.Unit == "bytes" {
+		return fmt.Sprintf("%s per request", binary(b.PerRequest))
+	}
+	unit := map[string]string{"cores": "a core", "slots": "a slot"}[b.Unit]
+	if unit == "" {
+		unit = orElse(clean(b.Unit), "it")
+	}
+	return fmt.Sprintf("each request takes %s for %s", unit, nanos(b.PerRequest*1e9))
+}
