@@ -1,0 +1,159 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// fewSteps is how many valid steps a fit should have.
+const fewSteps = 6
+
+// Analyse returns all that points support. It never fails: what is missing from
+// the Analysis is explained by its Warnings. Points are not changed.
+func Analyse(points []observation.Point, spec Spec) Analysis {
+	spec = spec.defaults()
+	var a Analysis
+	all := digest(points)
+	if len(all) == 0 {
+		a.warn("no valid step: there is nothing to fit")
+		return a
+	}
+	if len(all) < fewSteps {
+		a.warn("only %d valid steps: the laws rest on few loads", len(all))
+	}
+	source := rng(spec.Seed)
+	a.capacity(all, spec, source)
+	sat := saturated(all)
+	if sat != nil && sat.falls {
+		a.warn("throughput falls under overload: the target served less the more it was offered")
+	}
+	fits := fitResources(all, sat, spec.Replicates, source)
+	a.saturation(all, fits, sat, spec, source)
+	a.headroom(spec)
+	a.cost(all, fits, spec)
+	return a
+}
+
+func (s Spec) defaults() Spec {
+	if !(s.Confidence > 0 && s.Confidence < 1) {
+		s.Confidence = DefaultConfidence
+	}
+	if s.Replicates <= 0 {
+		s.Replicates = DefaultReplicates
+	}
+	s.Replicates = min(s.Replicates, 10000)
+	s.Objectives = slices.DeleteFunc(slices.Clone(s.Objectives), func(o scenarios.Objective) bool {
+		return !(o.Value >= 0) || math.IsInf(o.Value, 0)
+	})
+	if !(s.DemandRPS > 0) || math.IsInf(s.DemandRPS, 0) {
+		s.DemandRPS = 0
+	}
+	return s
+}
+
+func (a *Analysis) warn(format string, args ...any) {
+	a.Warnings = append(a.Warnings, fmt.Sprintf(format, args...))
+}
+
+// capacity fills in Capacity.
+func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
+	if len(spec.Objectives) == 0 {
+		a.warn("no objective: capacity is the highest load that meets one; hint: set one, such as p99 < 50ms")
+		return
+	}
+	f, ok := crossings(all, spec.Objectives, spec.Replicates, spec.Confidence, source)
+	if !ok {
+		a.warn("no step says anything about the objectives")
+		return
+	}
+	c := &Capacity{
+		Value:     Value{Value: f.value, Low: f.low, High: f.high, Confidence: spec.Confidence, Method: f.method(all)},
+		Objective: f.objective,
+		Bound:     f.bound,
+	}
+	for _, s := range all {
+		if s.point.Kind == scenarios.KindConfirm && search.Judge(*s.point, spec.Objectives) == search.Met {
+			c.Confirmed, c.ConfirmedAtRPS = true, max(c.ConfirmedAtRPS, s.point.Offered)
+		}
+	}
+	c.Warnings = f.doubts(all, spec)
+	a.Warnings = append(a.Warnings, c.Warnings...)
+	a.Capacity = c
+}
+
+func (f *found) method(all []series) string {
+	switch {
+	case f.bound == Above:
+		return "the highest load that was offered and held"
+	case f.bound == Below:
+		return "the lowest load that was offered and broke"
+	case !resampled(all):
+		return "monotone crossing of the objective, interval from sampling errors (no windows)"
+	case f.plateau != nil:
+		return "monotone crossing of the objective, bounded by the saturation throughput; block bootstrap over seconds"
+	}
+	return "monotone crossing of the objective; block bootstrap over seconds"
+}
+
+func resampled(all []series) bool {
+	return slices.ContainsFunc(all, func(s series) bool { return len(s.windows) > 0 })
+}
+
+// doubts returns what weakens the capacity.
+func (f *found) doubts(all []series, spec Spec) []string {
+	var doubts []string
+	add := func(format string, args ...any) { doubts = append(doubts, fmt.Sprintf(format, args...)) }
+	switch {
+	case f.bound == Above && spec.MaxRPS > 0 && f.value >= 0.95*spec.MaxRPS:
+		add("the objectives held up to the greatest load allowed (%.4g/s): the capacity is higher", spec.MaxRPS)
+	case f.bound == Above:
+		add("the objectives held at every load offered: the capacity is at least %.4g/s", f.value)
+	case f.bound == Below:
+		add("the objectives broke at every load offered: the capacity is below %.4g/s", f.value)
+	case f.high-f.low > 0.25*f.value:
+		add("the interval is wide (%.4g to %.4g/s); hint: a longer budget gives more steps near the crossing", f.low, f.high)
+	}
+	if !resampled(all) {
+		add("the points have no windows: intervals rest on quantiles alone")
+	}
+	for _, o := range spec.Objectives {
+		if o.Request != "" {
+			add("the objective on %q is judged by the quantiles of whole steps", o.Request)
+			break
+		}
+	}
+	return doubts
+}
+
+// headroom fills in Headroom.
+func (a *Analysis) headroom(spec Spec) {
+	if spec.DemandRPS == 0 {
+		return
+	}
+	c := a.Capacity
+	if c == nil || !(c.Value.Value > 0) {
+		a.warn("no headroom: the capacity is not known")
+		return
+	}
+	share := func(rps float64) float64 { return (rps - spec.DemandRPS) / rps }
+	h := &Headroom{DemandRPS: spec.DemandRPS}
+	h.Now = Value{
+		Value: share(c.Value.Value), Low: share(max(c.Low, 1e-9)), High: share(c.High),
+		Confidence: c.Confidence, Method: "(capacity - demand) / capacity",
+	}
+	switch c.Bound {
+	case Above:
+		h.Now.Warnings = append(h.Now.Warnings, "the capacity is bounded below only: the headroom is at least this")
+	case Below:
+		// The capacity may be anything down to 0, and the ratio has no lower end.
+		h.Now.Low = h.Now.Value
+		h.Now.Warnings = append(h.Now.Warnings, "the capacity is bounded above only: the headroom is at most this")
+	}
+	a.Headroom = h
+}

@@ -1,0 +1,225 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/headroom-project/headroom/loadgen/search"
+)
+
+const (
+	// apart is by how much a ceiling must lie above the measured saturation before
+	// it no longer explains it.
+	apart = 1.15
+	// far is the ratio of ceiling to the highest load beyond which a resource was
+	// not exercised enough to extrapolate.
+	far = 20.0
+	// sure is the probability below which a bottleneck is ambiguous.
+	sure = 0.9
+)
+
+// measured is a saturation that was seen, with its draws.
+type measured struct {
+	rate, low, high float64
+	method          string
+	spread          float64
+}
+
+// seen returns the saturation that the points show: the plateau, or where the
+// objectives broke because a queue grew. Nil if neither was.
+func (a *Analysis) seen(sat *plateau, all []series) *measured {
+	if sat != nil {
+		low, high := sat.bounds()
+		return &measured{sat.rate, low, high, "throughput while a queue never emptied", sat.spread}
+	}
+	c := a.Capacity
+	if c == nil || c.Bound != "" || !(c.Value.Value > 0) {
+		return nil
+	}
+	return &measured{c.Value.Value, c.Low, c.High, "where the objectives break", (c.High - c.Low) / 3.29}
+}
+
+// saturation fills in Saturation.
+func (a *Analysis) saturation(all []series, fits []fit, sat *plateau, spec Spec, source *rand.Rand) {
+	limited := candidates(fits, all)
+	m := a.seen(sat, all)
+	if m == nil && len(limited) == 0 {
+		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")
+		return
+	}
+	other := unexplained(all, spec.LockWaits)
+	share, lows := contest(limited, m, spec.Replicates, source)
+	list := rank(limited, m, share, other)
+	s := &Saturation{Bottlenecks: list, Measured: m != nil}
+	if m != nil {
+		s.Value = Value{Value: m.rate, Low: m.low, High: m.high, Method: m.method}
+	} else {
+		low, high := interval(lows, spec.Confidence)
+		s.Value = Value{Value: list[0].RPS, Low: min(low, list[0].RPS), High: max(high, list[0].RPS), Method: "resource law"}
+		s.doubtExtrapolation(all)
+	}
+	s.Confidence = spec.Confidence
+	if first := list[0]; first.Probability < sure {
+		s.warn("the bottleneck is ambiguous: %s with probability %.2f", first.Resource, first.Probability)
+	}
+	if list[0].Resource == Unmeasured {
+		s.warn("no measured resource is near its limit at saturation; hint: look at what lies behind the target, or expose its pools and limiters")
+	}
+	a.Saturation = s
+	a.Warnings = append(a.Warnings, s.Warnings...)
+}
+
+func (s *Saturation) warn(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (s *Saturation) doubtExtrapolation(all []series) {
+	top := 0.0
+	for _, one := range all {
+		top = max(top, one.load)
+	}
+	if s.Value.Value > 2*top {
+		s.warn("saturation is extrapolated to %.1f times the highest load offered", s.Value.Value/top)
+	}
+}
+
+// candidates are the resources that can give out: with a limit, and with a use
+// that grows with the load.
+func candidates(fits []fit, all []series) []fit {
+	top := 0.0
+	for _, s := range all {
+		top = max(top, s.load)
+	}
+	var limited []fit
+	for _, f := range fits {
+		if f.limit > 0 && f.exercised && f.reaches(f.limit) < far*top {
+			limited = append(limited, f)
+		}
+	}
+	return limited
+}
+
+// contest counts, over the replicates, how often each resource gives out first;
+// the last count is for something unmeasured. lows are the lowest ceilings.
+func contest(limited []fit, m *measured, replicates int, source *rand.Rand) (share []float64, lows []float64) {
+	share = make([]float64, len(limited)+1)
+	for r := range replicates {
+		first, low := len(limited), math.Inf(1)
+		for i, f := range limited {
+			if c := f.draws[r].reaches(f.limit); c < low {
+				first, low = i, c
+			}
+		}
+		if !math.IsInf(low, 1) {
+			lows = append(lows, low)
+		}
+		// A resource that was read at its limit explains the saturation by itself.
+		if m != nil && low > apart*(m.rate+source.NormFloat64()*m.spread) &&
+			(first == len(limited) || limited[first].peak < 0.95) {
+			first = len(limited)
+		}
+		share[first] += 1 / float64(replicates)
+	}
+	return share, lows
+}
+
+// rank orders the bottlenecks by probability, then by ceiling.
+func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottleneck {
+	var list []Bottleneck
+	for i, f := range limited {
+		ceiling := f.reaches(f.limit)
+		list = append(list, Bottleneck{
+			Resource: f.name, Probability: share[i], RPS: ceiling,
+			PerRequest: f.demand, Unit: f.unit, Limit: f.limit,
+			Evidence: fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
+				max(f.base, 0), f.unit, f.demand, f.limit, 100*f.peak),
+		})
+	}
+	if p := share[len(limited)]; p > 0 && m != nil {
+		other.Probability, other.RPS = p, m.rate
+		list = append(list, other)
+	}
+	slices.SortStableFunc(list, func(a, b Bottleneck) int {
+		if a.Probability != b.Probability {
+			return compare(b.Probability, a.Probability)
+		}
+		return compare(a.RPS, b.RPS)
+	})
+	for i := range list {
+		list[i].AfterFixRPS = lowestOther(list, i)
+	}
+	return list
+}
+
+func compare(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// lowestOther is the saturation once bottleneck i is out of the way.
+func lowestOther(list []Bottleneck, i int) float64 {
+	low := math.Inf(1)
+	for j, b := range list {
+		if j != i {
+			low = min(low, b.RPS)
+		}
+	}
+	if math.IsInf(low, 1) {
+		return 0
+	}
+	return low
+}
+
+// unexplained names what gives out when no measured resource does: the lock that
+// the waiting is for, if the mutex profiles show one, else Unmeasured.
+func unexplained(all []series, waits map[int][]LockWait) Bottleneck {
+	b := Bottleneck{Resource: Unmeasured, Evidence: "the target saturates while every measured resource has room"}
+	top, rest := -1, -1
+	for i, s := range all {
+		if _, ok := waits[s.point.Step]; !ok || !(s.served(nil) > 0) {
+			continue
+		}
+		if top < 0 || s.load > all[top].load {
+			top = i
+		}
+		if rest < 0 || s.load < all[rest].load {
+			rest = i
+		}
+	}
+	if top < 0 || top == rest {
+		return b
+	}
+	growth := (search.Observed(all[top].point.Figures, "mean") - search.Observed(all[rest].point.Figures, "mean")) / 1000
+	for _, w := range waits[all[top].point.Step] {
+		grown := perRequest(w, &all[top]) - perRequest(named(waits[all[rest].point.Step], w.Function), &all[rest])
+		if growth > 0 && grown > 0.5*growth {
+			b.Resource = "lock: " + w.Function
+			b.Evidence = fmt.Sprintf("waiting for it grew by %.3g ms for each request, of %.3g ms by which the mean response grew", 1000*grown, 1000*growth)
+			growth = 2 * grown // only a lock with more waiting may take its place
+		}
+	}
+	return b
+}
+
+func perRequest(w LockWait, s *series) float64 {
+	if math.IsNaN(w.Seconds) {
+		return 0
+	}
+	return w.Seconds / s.served(nil)
+}
+
+func named(waits []LockWait, function string) LockWait {
+	for _, w := range waits {
+		if w.Function == function {
+			return w
+		}
+	}
+	return LockWait{}
+}

@@ -1,0 +1,166 @@
+package capacity
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// found is a crossing with its interval.
+type found struct {
+	value, low, high float64
+	bound            string
+	objective        scenarios.Objective
+	plateau          *plateau
+	// broken says that some step broke an objective.
+	broken bool
+	// draws are the crossings of the replicates, sorted.
+	draws []float64
+}
+
+// crossings finds where the objectives break. ok is false if no step says
+// anything about any objective.
+func crossings(all []series, objectives []scenarios.Objective, replicates int, confidence float64, rng *rand.Rand) (found, bool) {
+	c := found{plateau: saturated(all)}
+	rows := make([]replicate, len(all))
+	for i := range all {
+		c.broken = c.broken || search.Judge(*all[i].point, objectives) != search.Met
+		all[i].observed(&rows[i])
+	}
+	at, bound, first := c.weakest(all, rows, objectives, func() float64 { return math.NaN() })
+	if first < 0 {
+		return c, false
+	}
+	c.value, c.low, c.high, c.bound, c.objective = at, at, at, bound, objectives[first]
+	if bound == Above {
+		c.objective = scenarios.Objective{}
+		return c, true
+	}
+	if bound == Below {
+		c.low = 0
+		return c, true
+	}
+	lines := make([]float64, 0, replicates)
+	for range replicates {
+		for i := range all {
+			all[i].draw(&rows[i], rng)
+		}
+		line, _, _ := c.weakest(all, rows, objectives, func() float64 { return math.NaN() })
+		// Inside a gap nothing was measured, so any place of it will do.
+		draw, _, _ := c.weakest(all, rows, objectives, rng.Float64)
+		if c.plateau != nil {
+			top := c.plateau.rate + rng.NormFloat64()*c.plateau.spread
+			line, draw = min(line, max(top, 0)), min(draw, max(top, 0))
+		}
+		lines, c.draws = append(lines, line), append(c.draws, draw)
+	}
+	c.value = mean(lines)
+	c.low, c.high = interval(c.draws, confidence)
+	c.reach(all, objectives)
+	c.low, c.high = min(c.low, c.value), max(c.high, c.value)
+	return c, true
+}
+
+// weakest returns the lowest crossing over the objectives and the index of the
+// objective that sets it, -1 if none says anything.
+func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.Objective, between func() float64) (load float64, bound string, objective int) {
+	load, bound, objective = math.Inf(1), Above, -1
+	readings := make([]reading, 0, len(all))
+	for j, o := range objectives {
+		readings = readings[:0]
+		for i := range all {
+			if m := all[i].margin(&rows[i], o); !math.IsNaN(m) {
+				readings = append(readings, reading{load: c.effective(rows[i].load), margin: m, weight: max(all[i].seconds, 0.1)})
+			}
+		}
+		if len(readings) == 0 {
+			continue
+		}
+		x, b := crossing(readings, between())
+		if b == Above && c.plateau != nil && c.broken {
+			x, b = c.plateau.rate, "" // held as far as saturation, which was seen
+		}
+		// A crossing, or a load that broke, counts before one that held throughout.
+		if objective < 0 || bound == Above && b != Above || (b != Above || bound == Above) && x < load {
+			load, bound, objective = x, b, j
+		}
+	}
+	return load, bound, objective
+}
+
+// effective moves a step past saturation back to it: the capacity cannot be above
+// what the target serves.
+func (c *found) effective(load float64) float64 {
+	if c.plateau != nil {
+		return min(load, c.plateau.rate)
+	}
+	return load
+}
+
+// reach lets the interval go up to the saturation throughput, unless a step
+// below it broke so clearly that a repetition would not hold either. In a finite
+// step an objective far above the service time is met up to saturation about as
+// often as not, so the steps alone cannot exclude it.
+func (c *found) reach(all []series, objectives []scenarios.Objective) {
+	if c.plateau == nil {
+		return
+	}
+	_, top := c.plateau.bounds()
+	for i := range all {
+		s := &all[i]
+		var r replicate
+		s.observed(&r)
+		for _, o := range objectives {
+			if m := s.margin(&r, o); m >= 0 && search.Judge(*s.point, objectives) == search.Broken {
+				top = min(top, max(s.load+3*s.spread(), c.high))
+			}
+		}
+	}
+	c.high = max(c.high, top)
+}
+
+// estimator is the search's view of the crossing.
+type estimator struct {
+	objectives []scenarios.Objective
+	seed       uint64
+}
+
+// estimatorReplicates keeps a decision of the search well under 50 ms.
+const estimatorReplicates = 80
+
+// Estimator returns what the search asks for the crossing of the objectives. It
+// sees points as Analyse does, with fewer replicates. It is a pure function of
+// points, objectives and seed, and safe for concurrent use.
+func Estimator(objectives []scenarios.Objective, seed uint64) search.Estimator {
+	return &estimator{objectives: objectives, seed: seed}
+}
+
+// Estimate returns the crossing with its 90% interval.
+func (e *estimator) Estimate(points []observation.Point) search.Estimate {
+	all := digest(points)
+	c, ok := crossings(all, e.objectives, estimatorReplicates, DefaultConfidence, rng(e.seed))
+	if !ok {
+		return unasked(all)
+	}
+	return search.Estimate{Value: c.value, Low: c.low, High: c.high, Bound: c.bound}
+}
+
+// unasked is the estimate when no objective was set or none could be judged: all
+// that was offered held.
+func unasked(all []series) search.Estimate {
+	top := 0.0
+	for _, s := range all {
+		top = max(top, s.load)
+	}
+	if top == 0 {
+		return search.Estimate{Bound: Below}
+	}
+	return search.Estimate{Value: top, Low: top, High: top, Bound: Above}
+}
+
+func rng(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
+}

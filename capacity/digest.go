@@ -1,0 +1,145 @@
+package capacity
+
+import (
+	"math"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+)
+
+// Bins of response time, in microseconds: each is binRatio times the one before,
+// so a quantile is known to 2% before it is interpolated inside its bin.
+const (
+	binRatio = 1.02
+	maxBin   = 1100 // 1.02^1100 us is 48 min, more than a histogram holds
+)
+
+var logBin = math.Log(binRatio)
+
+// series is a step as the laws read it: its windows re-binned once, so that a
+// replicate costs additions only.
+type series struct {
+	point *observation.Point
+	// load is the offered load as it came out, in requests/s: Poisson arrivals
+	// of 400/s over 8 s vary by 7/s, and what was really offered is known.
+	load    float64
+	seconds float64
+	windows []window
+	first   int // bin of windows[i].bins[0]
+}
+
+// window is one second of a step.
+type window struct {
+	begin, width float64 // s, from the begin of the step
+	planned      float64
+	ok, failed   float64
+	sum          float64 // of response times, ms
+	slowest      float64 // ms
+	bins         []float64
+}
+
+func (w *window) ended() float64 { return w.ok + w.failed }
+
+// digest re-bins the points that say something about the target.
+func digest(points []observation.Point) []series {
+	use := search.Usable(points)
+	all := make([]series, 0, len(use))
+	for i := range use {
+		if s := rebin(&use[i]); s.load > 0 && !math.IsInf(s.load, 0) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func rebin(p *observation.Point) series {
+	s := series{point: p, load: p.Offered, seconds: p.Seconds}
+	low, high := span(p.Windows)
+	s.first = low
+	planned := 0.0
+	for _, second := range p.Windows {
+		if second.Tally == nil {
+			continue
+		}
+		w := window{
+			begin: float64(second.Second), width: 1,
+			planned: float64(second.Planned), ok: float64(second.Tally.OK), failed: float64(second.Tally.Failed),
+		}
+		w.planned = max(w.planned, w.ended())
+		planned += w.planned
+		w.fill(second.Tally, low, high)
+		s.windows = append(s.windows, w)
+	}
+	n := len(s.windows)
+	if n == 0 {
+		return s
+	}
+	if !(s.seconds > 0) || math.IsInf(s.seconds, 0) {
+		s.seconds = float64(n)
+	}
+	if rest := s.seconds - float64(n-1); rest > 0 && rest < 1 {
+		s.windows[n-1].width = rest // cut in the middle of a second
+	}
+	// Trust the count unless it is so far from the plan that windows are missing.
+	if real := planned / s.seconds; math.Abs(real-s.load) < 5*math.Sqrt(s.load/s.seconds) {
+		s.load = real
+	}
+	return s
+}
+
+// span returns the lowest and highest bin that the windows fill.
+func span(windows []observation.Second) (low, high int) {
+	low, high = maxBin, 0
+	for _, w := range windows {
+		if w.Tally == nil || w.Tally.Response == nil {
+			continue
+		}
+		for value := range w.Tally.Response.ForEachBucket {
+			b := binOf(float64(value))
+			low, high = min(low, b), max(high, b)
+		}
+	}
+	return min(low, high), high
+}
+
+func (w *window) fill(t *observation.Tally, low, high int) {
+	w.bins = make([]float64, high-low+1)
+	if t.Response == nil {
+		return
+	}
+	for value, count := range t.Response.ForEachBucket {
+		n := float64(count)
+		w.bins[binOf(float64(value))-low] += n
+		w.sum += n * float64(value) / 1000
+		w.slowest = max(w.slowest, float64(value)/1000)
+	}
+}
+
+func binOf(micros float64) int {
+	if micros <= 1 {
+		return 0
+	}
+	return min(int(math.Log(micros)/logBin), maxBin)
+}
+
+// quantile returns the response time in ms below which share q of the binned
+// hits lie, interpolated inside the bin; NaN without hits.
+func quantile(bins []float64, first int, q float64) float64 {
+	total := 0.0
+	for _, n := range bins {
+		total += n
+	}
+	if total <= 0 {
+		return math.NaN()
+	}
+	above := (1 - q) * total
+	sum := 0.0
+	for i := len(bins) - 1; i >= 0; i-- {
+		if sum+bins[i] >= above && bins[i] > 0 {
+			inside := 1 - (above-sum)/bins[i]
+			return math.Exp((float64(first+i)+inside)*logBin) / 1000
+		}
+		sum += bins[i]
+	}
+	return math.Exp(float64(first)*logBin) / 1000
+}

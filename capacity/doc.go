@@ -1,0 +1,23 @@
+// Package capacity turns the points of a drill into numbers with intervals: how
+// much load the target carries under its objectives, which resource gives out
+// first, how much room is left, and what a request costs. It knows points, not
+// drills, and draws no randomness but from the seed it is given, so that a
+// bundle gives the same figures again.
+//
+// Three laws are read from the points.
+//
+//   - The saturation law (plateau.go): while a queue never empties, the target
+//     serves as fast as it can. A second of overload measures that rate well.
+//   - The crossing law (crossing.go): the margin of each objective, made
+//     monotone in the load, crosses zero at the capacity. Past saturation a
+//     quantile grows with the length of the step, so margins there are censored
+//     ("worse than") and not regressed through.
+//   - The resource law (resource.go): use is linear in served load, U = U0 + D X,
+//     and reaches its limit L at X = (L - U0) / D (the utilisation law of
+//     operational analysis; Denning and Buzen 1978).
+//
+// Uncertainty comes from replicates (bootstrap.go): the seconds of every step are
+// resampled in blocks, each step's load is moved by the variance that a step of
+// its length has anyway, and everything is fitted again. Doubt is data: whatever
+// weakens a number is a warning next to it.
+package capacity

@@ -1,0 +1,218 @@
+package capacity_test
+
+import (
+	"container/heap"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// A system is a target whose limit is known exactly. It gets the planned instant
+// of a hit, in seconds, and returns when it is answered. Instants never fall.
+type system interface {
+	answer(at float64, rng *rand.Rand) float64
+	// limit is the true saturation in requests/s.
+	limit() float64
+}
+
+// slots is G/G/c in order of arrival: a pool, or a lock with one slot.
+type slots struct {
+	free    slotHeap
+	service func(*rand.Rand) float64
+	rate    float64
+}
+
+type slotHeap []float64
+
+func (h slotHeap) Len() int           { return len(h) }
+func (h slotHeap) Less(i, j int) bool { return h[i] < h[j] }
+func (h slotHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *slotHeap) Push(x any)        { *h = append(*h, x.(float64)) }
+func (h *slotHeap) Pop() any          { panic("slots are never removed") }
+
+func newSlots(c int, rate float64, service func(*rand.Rand) float64) *slots {
+	return &slots{free: make(slotHeap, c), service: service, rate: rate}
+}
+
+func (s *slots) limit() float64 { return s.rate }
+
+func (s *slots) answer(at float64, rng *rand.Rand) float64 {
+	end := max(at, s.free[0]) + s.service(rng)
+	s.free[0] = end
+	heap.Fix(&s.free, 0)
+	return end
+}
+
+func fixed(hold float64) func(*rand.Rand) float64 {
+	return func(*rand.Rand) float64 { return hold }
+}
+
+func pool(rate float64) system { return newSlots(4, rate, fixed(4/rate)) }
+func lock(rate float64) system { return newSlots(1, rate, fixed(1/rate)) }
+
+// memoryless is M/M/4.
+func memoryless(rate float64) system {
+	return newSlots(4, rate, func(rng *rand.Rand) float64 { return rng.ExpFloat64() * 4 / rate })
+}
+
+// bimodal serves nine hits in ten fast and one eleven times slower.
+func bimodal(rate float64) system {
+	return newSlots(4, rate, func(rng *rand.Rand) float64 {
+		if rng.Float64() < 0.1 {
+			return 4 / rate * 5.5
+		}
+		return 4 / rate * 0.5
+	})
+}
+
+// bucket lets a rate through, with a small burst, in order.
+type bucket struct{ rate, burst, next float64 }
+
+func (b *bucket) limit() float64 { return b.rate }
+
+func (b *bucket) answer(at float64, _ *rand.Rand) float64 {
+	b.next = max(b.next, at-b.burst/b.rate) + 1/b.rate
+	return max(at, b.next)
+}
+
+func downstream(rate float64) system { return &bucket{rate: rate, burst: 5} }
+
+// network is what lies on the way: 0.3 ms, noise of 0.2 ms, and now and then a
+// hiccup of 1 to 5 ms.
+func network(rng *rand.Rand) float64 {
+	d := 0.0003 + math.Abs(rng.NormFloat64())*0.0002
+	if rng.Float64() < 0.002 {
+		d += 0.001 + 0.004*rng.Float64()
+	}
+	return d
+}
+
+// drill is a simulated drill: a search against a system, with its clock.
+type drill struct {
+	system  system
+	search  *search.Search
+	rng     *rand.Rand
+	discard int // seconds of each step that are left out as warm-up
+	points  []observation.Point
+	clock   float64 // s
+	longest float64 // s of load offered above the limit, without a cut
+	final   search.Decision
+}
+
+// run drills until the search is done.
+func (d *drill) run() {
+	d.clock = 3.5 // the warm-up step
+	for range 100 {
+		next := d.search.Next(d.points, time.Duration(d.clock*float64(time.Second)))
+		d.final = next
+		if next.Done {
+			return
+		}
+		p, drained := d.offer(next.Step, len(d.points))
+		d.points = append(d.points, p)
+		d.clock += drained + 0.3
+	}
+	panic("the search does not end")
+}
+
+// offer runs one step and returns its point and how long it took to the last
+// answer. It asks the search for a cut at each second, with what was answered.
+func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float64) {
+	lasts := step.Lasts.Seconds()
+	var hits []float64
+	for at := d.rng.ExpFloat64() / step.From; at < lasts; at += d.rng.ExpFloat64() / step.From {
+		hits = append(hits, at)
+	}
+	ends := make([]float64, len(hits))
+	for i, at := range hits {
+		ends[i] = d.system.answer(d.clock+at, d.rng) - d.clock + network(d.rng)
+	}
+	stop, cut := lasts, ""
+	for now := 1.0; now < lasts; now++ {
+		p := d.reduce(step, index, hits, ends, now, now)
+		if reason, yes := d.search.Cut(p, uint64(step.From*lasts)); yes {
+			stop, cut = now, reason
+			break
+		}
+	}
+	p := d.reduce(step, index, hits, ends, stop, math.Inf(1))
+	p.Cut = cut
+	p.Valid = p.Valid || cut != ""
+	last := stop
+	for i, at := range hits {
+		if at < stop {
+			last = max(last, ends[i])
+		}
+	}
+	if cut != "" {
+		d.forget(hits, stop)
+	}
+	return p, last
+}
+
+// forget empties the system after a cut: what was planned later never came.
+func (d *drill) forget(hits []float64, stop float64) {
+	switch s := d.system.(type) {
+	case *slots:
+		clear(s.free)
+	case *bucket:
+		s.next = 0
+	}
+}
+
+// reduce builds the point of a step from the hits planned before stop that were
+// answered before now.
+func (d *drill) reduce(step scenarios.Step, index int, hits, ends []float64, stop, now float64) observation.Point {
+	n := int(math.Ceil(stop)) - d.discard
+	p := observation.Point{Step: index, Kind: step.Kind, Offered: step.From, Seconds: stop - float64(d.discard)}
+	if n <= 0 {
+		p.Seconds = 0
+		return p
+	}
+	p.Valid = true
+	all := observation.NewTally()
+	for s := range n {
+		p.Windows = append(p.Windows, observation.Second{
+			Second: s + d.discard, At: d.clock + float64(s+d.discard),
+			Tally: &observation.Tally{Response: observation.NewHistogram()},
+		})
+	}
+	for i, at := range hits {
+		s := int(at) - d.discard
+		if at >= stop || s < 0 {
+			continue
+		}
+		w := &p.Windows[s]
+		w.Planned++
+		if ends[i] <= now {
+			w.Tally.OK++
+			_ = w.Tally.Response.RecordValue(int64((ends[i] - at) * 1e6))
+		}
+	}
+	for _, w := range p.Windows {
+		all.OK += w.Tally.OK
+		all.Response.Merge(w.Tally.Response)
+	}
+	p.Sent, p.OK = all.OK, all.OK
+	p.Throughput = float64(all.OK) / p.Seconds
+	ms := func(q float64) float64 { return float64(all.Response.ValueAtPercentile(q)) / 1000 }
+	p.Response = observation.Quantiles{
+		Mean: all.Response.Mean() / 1000, P50: ms(50), P90: ms(90), P95: ms(95), P99: ms(99), P999: ms(99.9),
+		Max: float64(all.Response.Max()) / 1000,
+	}
+	return p
+}
+
+// describe prints the steps of a drill, for a failing test.
+func (d *drill) describe() string {
+	s := ""
+	for _, p := range d.points {
+		s += fmt.Sprintf("%-8s %7.1f/s %4.1fs p99 %8.2f ms n=%d cut=%t\n", p.Kind, p.Offered, p.Seconds, p.Response.P99, p.OK, p.Cut != "")
+	}
+	return s + d.final.Reason
+}

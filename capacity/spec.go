@@ -1,0 +1,132 @@
+package capacity
+
+import (
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Defaults of a Spec.
+const (
+	DefaultConfidence = 0.90
+	DefaultReplicates = 400
+)
+
+// Spec says what is asked of the points.
+type Spec struct {
+	// Objectives must all hold at the capacity.
+	Objectives []scenarios.Objective
+	// DemandRPS is the peak load of production, in requests/s; 0 if not known.
+	DemandRPS float64
+	// Prices are what resources cost; nil for no cost.
+	Prices *scenarios.Prices
+	// Confidence of the intervals, 0 < c < 1; 0 is DefaultConfidence.
+	Confidence float64
+	// Replicates of the bootstrap; 0 is DefaultReplicates, at most 10000.
+	Replicates int
+	// Seed of the bootstrap: equal points, Spec and Seed give equal figures.
+	Seed uint64
+	// MaxRPS is the greatest load that was allowed, 0 if not known. It only
+	// serves to say why a capacity is bounded below alone.
+	MaxRPS float64
+	// LockWaits holds, for each step (Point.Step), what its mutex profile says.
+	LockWaits map[int][]LockWait
+}
+
+// LockWait is how long goroutines waited for the locks that a function holds.
+type LockWait struct {
+	Function string
+	// Seconds of waiting, summed over goroutines, per second of the step.
+	Seconds float64
+}
+
+// Analysis is all that the points support. A part that they do not support is
+// nil, and Warnings say why.
+type Analysis struct {
+	Capacity   *Capacity
+	Saturation *Saturation
+	Headroom   *Headroom
+	Cost       *Cost
+	Warnings   []string
+}
+
+// Value is an estimate with its interval.
+type Value struct {
+	Value, Low, High float64
+	// Confidence of the interval [Low, High], 0..1.
+	Confidence float64
+	// Method says in a few words how it was found.
+	Method   string
+	Warnings []string
+}
+
+// Bounds of a capacity whose crossing was not bracketed.
+const (
+	Above = "above"
+	Below = "below"
+)
+
+// Capacity is the highest load that meets every objective.
+type Capacity struct {
+	// Value is in requests/s.
+	Value
+	// Objective is the one that breaks first, as written in a scenario; empty if
+	// none broke.
+	Objective scenarios.Objective
+	// Bound is empty for a crossing that was measured, Above if every step met
+	// the objectives (the capacity is at least Low), Below if none did (it is at
+	// most High).
+	Bound string
+	// Confirmed says that a confirmation step met every objective.
+	Confirmed bool
+	// ConfirmedAtRPS is the highest load that was confirmed, 0 if none was.
+	ConfirmedAtRPS float64
+}
+
+// Saturation is the load at which the first resource gives out.
+type Saturation struct {
+	// Value is in requests/s.
+	Value
+	// Bottlenecks are ordered: the first to give out first.
+	Bottlenecks []Bottleneck
+	// Measured says that the target was seen saturated; else the value is where
+	// the resource law puts it.
+	Measured bool
+}
+
+// Unmeasured is the name of a bottleneck that no measured resource explains:
+// something behind the target, a limiter, an accept queue.
+const Unmeasured = "unmeasured"
+
+// Bottleneck is a resource that limits the target.
+type Bottleneck struct {
+	// Resource is its name, Unmeasured, or "lock: <function>".
+	Resource string
+	// Probability that it is the first to give out, over the replicates.
+	Probability float64
+	// RPS is the load at which it reaches its limit.
+	RPS float64
+	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
+	AfterFixRPS float64
+	// PerRequest is its demand: Unit-seconds for one request; 0 if not known.
+	PerRequest float64
+	Unit       string
+	Limit      float64
+	// Evidence says in a sentence what shows it.
+	Evidence string
+}
+
+// Headroom is (capacity - demand) / capacity.
+type Headroom struct {
+	DemandRPS float64
+	// Now is a ratio; negative if the demand exceeds the capacity.
+	Now Value
+}
+
+// Cost is what a million good requests cost, in Currency.
+type Cost struct {
+	Currency string
+	// Marginal is what one million more would use, Loaded what they cost with all
+	// that is allocated at AtRPS, Idle the difference.
+	Marginal, Loaded, Idle Value
+	// AtRPS is the load at which Loaded and Idle hold.
+	AtRPS float64
+}
