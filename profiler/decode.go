@@ -1,0 +1,131 @@
+package profiler
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/google/pprof/profile"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Bounds of a profile that is decoded into memory. A CPU profile of a large
+// service is about 1 MB, a heap profile some 10 MB; an attack is small when
+// compressed, and when encoded: two bytes can stand for a struct of a hundred.
+const (
+	maxDecoded  = 128 << 20 // bytes, decompressed
+	maxMessages = 4 << 20   // samples, locations, lines, functions, labels ...
+	maxFrames   = 16 << 20  // locations over all samples
+)
+
+// errTooLarge is wrapped when a bound is broken.
+var errTooLarge = errors.New("the profile is too large to be shown")
+
+// decode reads a profile, gzip-compressed or not.
+func decode(pprof []byte) (*profile.Profile, error) {
+	raw, err := decompress(pprof)
+	if err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	if err := measure(raw); err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	p, err := profile.ParseUncompressed(raw)
+	if err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	if err := p.CheckValid(); err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
+	if len(p.SampleType) == 0 {
+		return nil, errors.New("read profile: it declares no sample types")
+	}
+	return p, nil
+}
+
+func decompress(pprof []byte) ([]byte, error) {
+	raw := pprof
+	if bytes.HasPrefix(pprof, []byte{0x1f, 0x8b}) {
+		zr, err := gzip.NewReader(bytes.NewReader(pprof))
+		if err != nil {
+			return nil, err
+		}
+		if raw, err = io.ReadAll(io.LimitReader(zr, maxDecoded+1)); err != nil {
+			return nil, err
+		}
+	}
+	if len(raw) > maxDecoded {
+		return nil, fmt.Errorf("%w: more than %d MiB", errTooLarge, maxDecoded>>20)
+	}
+	return raw, nil
+}
+
+// Fields of profile.proto.
+const (
+	fieldSample   = 2
+	fieldLocation = 4
+
+	fieldSampleLocations = 1
+	fieldSampleLabel     = 3
+	fieldLocationLine    = 4
+)
+
+// measure counts what a message would become in memory, without building it.
+func measure(raw []byte) error {
+	messages, frames := 0, 0
+	err := walk(raw, func(field protowire.Number, body []byte) error {
+		messages++
+		if field != fieldSample && field != fieldLocation {
+			return nil
+		}
+		return walk(body, func(inner protowire.Number, content []byte) error {
+			switch {
+			case field == fieldSample && inner == fieldSampleLocations:
+				// Packed, one byte at least for each; an unpacked one is a field
+				// of its own, whose content is nil here.
+				frames += max(len(content), 1)
+			case field == fieldSample && inner == fieldSampleLabel,
+				field == fieldLocation && inner == fieldLocationLine:
+				messages++
+			}
+			return nil
+		})
+	})
+	switch {
+	case err != nil:
+		return err
+	case messages > maxMessages:
+		return fmt.Errorf("%w: %d entries", errTooLarge, messages)
+	case frames > maxFrames:
+		return fmt.Errorf("%w: %d stack frames", errTooLarge, frames)
+	}
+	return nil
+}
+
+// walk calls visit for each field of a message, with its content if that is of
+// the kind "bytes", which strings and messages are, else nil.
+func walk(message []byte, visit func(field protowire.Number, content []byte) error) error {
+	for len(message) > 0 {
+		field, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		message = message[n:]
+		var content []byte
+		if kind == protowire.BytesType {
+			content, n = protowire.ConsumeBytes(message)
+		} else {
+			n = protowire.ConsumeFieldValue(field, kind, message)
+		}
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		if err := visit(field, content); err != nil {
+			return err
+		}
+		message = message[n:]
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+package resources
+
+func newProcess(cfg ProcessConfig) (Reader, error) { return newProcfs(cfg) }
