@@ -99,8 +99,7 @@ type controller struct {
 
 	points    []observation.Point
 	predicted float64
-	step      int // being offered, -1 between steps
-	lost      bool
+	step      int                      // being offered, -1 between steps
 	idle      map[string]time.Duration // by worker: since when it has been idle
 	targetCPU float64
 	shown     *observation.Tally // what ended since the last progress
@@ -316,7 +315,6 @@ func (c *controller) offered(ctx context.Context, step scenarios.Step, rec obser
 		select {
 		case w, ok := <-c.cfg.Fleet.Windows():
 			if !ok {
-				c.lost = true
 				return observation.StepEnd{Index: step.Index, Lasted: c.since(rec.Start), Cut: "the workers ended"}, errFleetLost
 			}
 			c.window(w)
@@ -388,7 +386,6 @@ func (c *controller) drained(ctx context.Context, end time.Duration) error {
 		select {
 		case w, ok := <-c.cfg.Fleet.Windows():
 			if !ok {
-				c.lost = true
 				return errFleetLost
 			}
 			c.window(w)

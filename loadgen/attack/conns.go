@@ -1,16 +1,13 @@
 package attack
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"syscall"
-
-	"github.com/valyala/fasthttp"
 )
 
 // conns knows every open connection, so that a kill can end what is in flight.
@@ -24,9 +21,6 @@ type trackedConn struct {
 	net.Conn
 	set *conns
 }
-
-// errKilled is what hits end with that a kill cancelled.
-var errKilled = errors.New("drill was stopped")
 
 func newConns() *conns { return &conns{open: map[*trackedConn]struct{}{}} }
 
@@ -73,51 +67,37 @@ type dialError struct{ err error }
 func (e *dialError) Error() string { return e.err.Error() }
 func (e *dialError) Unwrap() error { return e.err }
 
-// classify returns the error class of a failed hit, and whether its request was
-// written to a connection.
-func classify(err error) (class string, sent bool) {
+// classify returns the error class of a failed hit.
+func classify(err error) string {
 	var dial *dialError
 	var dns *net.DNSError
-	notSent := errors.As(err, &dial)
+	var handshake *tlsError
 	switch {
 	case errors.Is(err, errKilled):
-		return "cancelled", !notSent
+		return "cancelled"
 	case errors.Is(err, ErrBlocked):
-		return "blocked", false
+		return "blocked"
 	case errors.As(err, &dns):
-		return "dns", false
-	case isTLS(err):
-		return "tls", false
+		return "dns"
 	case isTimeout(err):
-		return "timeout", !notSent && !errors.Is(err, fasthttp.ErrTLSHandshakeTimeout)
-	case notSent, errors.Is(err, fasthttp.ErrNoFreeConns):
-		return "dial", false
+		return "timeout"
+	case errors.As(err, &handshake):
+		return "tls"
+	case errors.As(err, &dial):
+		return "dial"
 	case isReset(err):
-		return "reset", true
+		return "reset"
 	}
-	return "protocol", true
-}
-
-func isTLS(err error) bool {
-	var (
-		record *tls.RecordHeaderError
-		cert   *tls.CertificateVerificationError
-		alert  tls.AlertError
-		auth   x509.UnknownAuthorityError
-		host   x509.HostnameError
-		bad    x509.CertificateInvalidError
-	)
-	return errors.As(err, &record) || errors.As(err, &cert) || errors.As(err, &alert) ||
-		errors.As(err, &auth) || errors.As(err, &host) || errors.As(err, &bad)
+	return "protocol"
 }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
-	return errors.Is(err, fasthttp.ErrTimeout) || errors.Is(err, fasthttp.ErrDialTimeout) ||
-		errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &t) && t.Timeout()
 }
 
 func isReset(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, fasthttp.ErrConnectionClosed) ||
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
 }

@@ -23,53 +23,30 @@ type transport struct {
 	requests Requests
 	hits     *inflight
 	now      func() time.Duration
-	timeout  time.Duration
-	client   *fasthttp.Client
+	wire     *wire
 	conns    *conns
 	messages sync.Pool
 	// stopped is closed by a kill; virtual users that think wait for it too.
 	stopped <-chan struct{}
 }
 
-// maxIdle is how long a connection may be idle. Servers commonly close idle ones
-// after 5 s, and a request that meets such a close would count as failed.
-const maxIdle = 3 * time.Second
-
 func newTransport(cfg Config, hits *inflight, stopped <-chan struct{}) *transport {
-	t := &transport{requests: cfg.Requests, hits: hits, now: cfg.Now, timeout: cfg.Timeout, conns: newConns(), stopped: stopped}
+	t := &transport{requests: cfg.Requests, hits: hits, now: cfg.Now, conns: newConns(), stopped: stopped}
 	t.messages.New = func() any { return new(scenarios.Message) }
-	t.client = &fasthttp.Client{
-		Dial:                          func(addr string) (net.Conn, error) { return t.dial(cfg, addr) },
-		MaxConnsPerHost:               1 << 20, // vegeta's workers are the bound
-		MaxIdleConnDuration:           maxIdle,
-		MaxIdemponentCallAttempts:     1,
-		RetryIfErr:                    func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
-		MaxResponseBodySize:           int(cfg.MaxBody),
-		ReadBufferSize:                16 << 10,
-		NoDefaultUserAgentHeader:      true,
-		DisablePathNormalizing:        true,
-		DisableHeaderNamesNormalizing: true,
-		TLSConfig:                     &tls.Config{MinVersion: tls.VersionTLS12},
+	t.wire = &wire{
+		dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			return cfg.Allow.Dial(ctx, "tcp", addr, cfg.Timeout)
+		},
+		now: cfg.Now, timeout: cfg.Timeout, maxBody: int(cfg.MaxBody), conns: t.conns,
+		tls: &tls.Config{MinVersion: tls.VersionTLS12}, idle: map[string][]*link{},
 	}
 	return t
-}
-
-func (t *transport) dial(cfg Config, addr string) (net.Conn, error) {
-	c, err := cfg.Allow.Dial(context.Background(), "tcp", addr, t.timeout)
-	if err != nil {
-		return nil, &dialError{err}
-	}
-	tracked, err := t.conns.add(c)
-	if err != nil {
-		return nil, &dialError{err}
-	}
-	return tracked, nil
 }
 
 // kill cancels everything in flight.
 func (t *transport) kill() { t.conns.kill() }
 
-func (t *transport) close() { t.client.CloseIdleConnections() }
+func (t *transport) close() { t.wire.close() }
 
 // errVoid ends hits of a closed step that come after its end.
 var errVoid = errors.New("the step is over")
@@ -135,16 +112,15 @@ func (t *transport) send(h *hit) (status int, err error) {
 	h.out = uint64(len(msg.Body))
 
 	h.sent = t.now()
-	err = t.client.DoTimeout(req, resp, t.timeout)
+	h.wrote, err = t.wire.do(req, resp)
 	h.done = t.now()
 	if err != nil {
 		if t.conns.isKilled() {
 			err = fmt.Errorf("%w: %w", errKilled, err)
 		}
-		h.class, h.wrote = classify(err)
+		h.class = classify(err)
 		return 0, err
 	}
-	h.wrote = true
 	h.in = uint64(len(resp.Body()))
 	h.class, _ = t.requests.Verify(h.Request, resp.StatusCode(), resp.Body())
 	return resp.StatusCode(), nil

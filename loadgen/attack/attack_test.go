@@ -1,0 +1,328 @@
+package attack_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// bench is an attack on a server, and what came of it.
+type bench struct {
+	t       *testing.T
+	attack  *attack.Attack
+	now     func() time.Duration
+	mu      sync.Mutex
+	windows []*observation.Window
+	idle    chan struct{}
+}
+
+// newBench prepares an attack on a URL with a constant load.
+func newBench(t *testing.T, url string, change func(*scenarios.Scenario, *attack.Config)) *bench {
+	t.Helper()
+	s, err := scenarios.ForURL(url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Load = scenarios.LoadSpec{Arrivals: scenarios.Constant, Seed: 1, Constant: &scenarios.ConstantLoad{Rate: 100, Duration: scenarios.Duration(time.Second)}}
+	began := time.Now()
+	b := &bench{t: t, now: func() time.Duration { return time.Since(began) }, idle: make(chan struct{}, 1)}
+	cfg := attack.Config{Worker: "w", Timeout: 2 * time.Second, MaxBody: 1 << 20, Now: b.now, Emit: b.emit}
+	if cfg.Allow, err = attack.NewAllowList(nil); err != nil {
+		t.Fatal(err)
+	}
+	if change != nil {
+		change(s, &cfg)
+	}
+	plan, err := scenarios.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Slice = plan.Slice(0, 1)
+	if cfg.Requests, err = scenarios.CompileRequests(s, scenarios.Inputs{}); err != nil {
+		t.Fatal(err)
+	}
+	if b.attack, err = attack.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bench) emit(w *observation.Window) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.windows = append(b.windows, w)
+}
+
+// run offers the steps one after the other and returns their points and totals.
+func (b *bench) run(ctx context.Context, steps ...scenarios.Step) *observation.Reducer {
+	b.t.Helper()
+	r := observation.NewReducer()
+	at := b.now() + 10*time.Millisecond
+	for i, s := range steps {
+		s.Index = i
+		r.Begin(observation.StepRecord{Index: i, Kind: scenarios.KindLoad, From: s.From, To: s.To, Start: at, Lasts: s.Lasts, Users: s.Users})
+		b.attack.Offer(s, at)
+		at += s.Lasts
+	}
+	b.attack.Finish()
+	err := b.attack.Run(ctx)
+	if err != nil && ctx.Err() == nil {
+		b.t.Fatal(err)
+	}
+	for _, w := range b.windows {
+		r.Add(w)
+	}
+	return r
+}
+
+func constant(rps float64, lasts time.Duration) scenarios.Step {
+	return scenarios.Step{Kind: scenarios.KindLoad, From: rps, To: rps, Lasts: lasts}
+}
+
+func counting(h http.HandlerFunc) (*httptest.Server, *atomic.Uint64) {
+	var n atomic.Uint64
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.Add(1)
+		h(w, r)
+	})), &n
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }
+
+func TestEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	srv, received := counting(ok)
+	defer srv.Close()
+	b := newBench(t, srv.URL, nil)
+	r := b.run(context.Background(), constant(500, time.Second), constant(300, 1500*time.Millisecond))
+
+	planned, sent, good, failed, dropped, _ := r.Totals()
+	if want := uint64(500 + 450); planned != want || sent != want || good != want || failed+dropped != 0 {
+		t.Errorf("planned %d, sent %d, ok %d, failed %d, dropped %d; want %d all ok", planned, sent, good, failed, dropped, want)
+	}
+	if received.Load() != sent {
+		t.Errorf("the target received %d, the windows say %d were sent", received.Load(), sent)
+	}
+	for i, want := range []uint64{500, 450} {
+		p, err := r.Point(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.OK != want {
+			t.Errorf("step %d has %d hits, want %d", i, p.OK, want)
+		}
+	}
+	last := b.windows[len(b.windows)-1]
+	if !last.Idle || last.InFlight != 0 {
+		t.Errorf("the last window says idle %v with %d in flight", last.Idle, last.InFlight)
+	}
+}
+
+// A target that answers nothing for a while must show in the response times of
+// all hits that came due meanwhile, even if few connections are there.
+func TestResponseTimeRunsFromThePlannedInstant(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	const stall = 400 * time.Millisecond
+	var gate sync.RWMutex
+	srv, _ := counting(func(w http.ResponseWriter, r *http.Request) {
+		gate.RLock()
+		defer gate.RUnlock()
+		ok(w, r)
+	})
+	defer srv.Close()
+	b := newBench(t, srv.URL, func(_ *scenarios.Scenario, cfg *attack.Config) { cfg.Connections = 4 })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		gate.Lock()
+		defer gate.Unlock()
+		time.AfterFunc(0, func() {})
+		<-time.After(stall)
+	})
+	r := b.run(context.Background(), constant(500, time.Second))
+	wg.Wait()
+	p, err := r.Point(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.OK != 500 || p.Dropped != 0 {
+		t.Fatalf("%d ok, %d dropped, want all 500 ok", p.OK, p.Dropped)
+	}
+	// 40% of the hits came due in the stall and waited 200 ms on average.
+	if p.Response.P90 < 250 {
+		t.Errorf("response p90 = %.1f ms: the stall is hidden", p.Response.P90)
+	}
+	if p.SendLag.P90 < 200 {
+		t.Errorf("send lag p90 = %.1f ms: waiting for one of 4 connections is hidden", p.SendLag.P90)
+	}
+	if p.Waited == 0 {
+		t.Error("no hit is said to have waited for a connection")
+	}
+}
+
+func TestCutEndsAStepAndBooksTheRest(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	srv, received := counting(ok)
+	defer srv.Close()
+	b := newBench(t, srv.URL, nil)
+	seen := make(chan struct{})
+	var once sync.Once
+	srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if received.Add(1) == 50 {
+			once.Do(func() { close(seen) })
+		}
+		ok(w, r)
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-seen
+		b.attack.Cut(0)
+	})
+	r := b.run(context.Background(), constant(200, time.Minute))
+	wg.Wait()
+	planned, sent, good, failed, dropped, _ := r.Totals()
+	if planned < 50 || planned > 500 {
+		t.Errorf("planned %d, want a little over 50", planned)
+	}
+	if planned != good+failed+dropped || sent != received.Load() {
+		t.Errorf("planned %d != ok %d + failed %d + dropped %d, or sent %d != received %d", planned, good, failed, dropped, sent, received.Load())
+	}
+}
+
+func TestKillCancelsWhatIsInFlight(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	release := make(chan struct{})
+	arrived := make(chan struct{}, 1000)
+	srv, _ := counting(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	defer srv.Close()
+	defer close(release)
+	b := newBench(t, srv.URL, nil)
+	ctx, kill := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var killed time.Time
+	wg.Go(func() {
+		for range 20 {
+			<-arrived
+		}
+		killed = time.Now()
+		kill()
+	})
+	r := b.run(ctx, constant(200, time.Minute))
+	wg.Wait()
+	if took := time.Since(killed); took > time.Second {
+		t.Errorf("the kill took %v", took)
+	}
+	planned, _, good, failed, dropped, errors := r.Totals()
+	if good != 0 || planned != failed+dropped || errors["cancelled"] != failed {
+		t.Errorf("planned %d, ok %d, failed %d (%v), dropped %d", planned, good, failed, errors, dropped)
+	}
+}
+
+func TestClosedLoadHasOneRequestAUser(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	var now, most atomic.Int64
+	srv, received := counting(func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		<-time.After(5 * time.Millisecond)
+		ok(w, r)
+	})
+	defer srv.Close()
+	b := newBench(t, srv.URL, func(s *scenarios.Scenario, cfg *attack.Config) {
+		s.Load = scenarios.LoadSpec{Arrivals: scenarios.Poisson, Seed: 1, Closed: &scenarios.ClosedLoad{Users: 8, Duration: scenarios.Duration(time.Second)}}
+		cfg.Users = 8
+	})
+	r := b.run(context.Background(), scenarios.Step{Kind: scenarios.KindLoad, Users: 8, Lasts: time.Second})
+	planned, sent, good, failed, dropped, _ := r.Totals()
+	if most.Load() != 8 {
+		t.Errorf("%d requests at a time, want 8", most.Load())
+	}
+	if planned != good || sent != received.Load() || failed+dropped != 0 || good < 300 {
+		t.Errorf("planned %d, sent %d, received %d, ok %d, failed %d, dropped %d", planned, sent, received.Load(), good, failed, dropped)
+	}
+}
+
+func TestErrorClasses(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	cases := []struct {
+		class   string
+		sent    bool
+		handler http.HandlerFunc
+	}{
+		{"status", true, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }},
+		{"reset", true, func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_ = c.Close()
+			}
+		}},
+		{"protocol", true, func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(c, "I am no HTTP\r\n\r\n")
+				_ = c.Close()
+			}
+		}},
+		{"protocol", true, func(w http.ResponseWriter, r *http.Request) {
+			chunk := make([]byte, 64<<10)
+			for r.Context().Err() == nil {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
+		}},
+		{"timeout", true, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
+	}
+	for _, c := range cases {
+		t.Run(c.class, func(t *testing.T) {
+			srv, received := counting(c.handler)
+			defer srv.Close()
+			b := newBench(t, srv.URL, func(_ *scenarios.Scenario, cfg *attack.Config) { cfg.Timeout = 300 * time.Millisecond })
+			r := b.run(context.Background(), constant(20, time.Second))
+			planned, sent, _, failed, _, errors := r.Totals()
+			if failed != planned || errors[c.class] != planned || planned != 20 {
+				t.Errorf("planned %d, failed %d, classes %v; want all %s", planned, failed, errors, c.class)
+			}
+			if c.sent && sent != received.Load() {
+				t.Errorf("sent %d, received %d", sent, received.Load())
+			}
+		})
+	}
+	t.Run("dial", func(t *testing.T) {
+		srv, _ := counting(ok)
+		url := srv.URL
+		srv.Close()
+		b := newBench(t, url, nil)
+		r := b.run(context.Background(), constant(20, time.Second))
+		_, sent, _, failed, _, errors := r.Totals()
+		if sent != 0 || failed != 20 || errors["dial"] != 20 {
+			t.Errorf("sent %d, failed %d, classes %v; want none sent, all dial", sent, failed, errors)
+		}
+	})
+	t.Run("blocked", func(t *testing.T) {
+		b := newBench(t, "http://192.0.2.1:9/", nil)
+		r := b.run(context.Background(), constant(20, time.Second))
+		_, sent, _, _, _, errors := r.Totals()
+		if sent != 0 || errors["blocked"] != 20 {
+			t.Errorf("sent %d, classes %v; want all blocked", sent, errors)
+		}
+	})
+}
