@@ -34,7 +34,7 @@ func TestMeterCorrection(t *testing.T) {
 // itself, so that a busy machine does not matter.
 func TestMeterConverges(t *testing.T) {
 	const unit, batch = time.Millisecond, 500
-	m, err := newMeter(unit, computePrices)
+	m, err := newMeter(unit, 1, computePrices)
 	if err != nil {
 		t.Fatal(err)
 	}

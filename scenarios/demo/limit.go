@@ -114,7 +114,7 @@ func memoryLimit(capacityRPS float64) limit {
 }
 
 func cpuLimit(capacityRPS float64) (limit, error) {
-	m, err := newMeter(seconds(1/capacityRPS), computePrices)
+	m, err := newMeter(seconds(1/capacityRPS), 1, computePrices)
 	if err != nil {
 		return limit{}, err
 	}

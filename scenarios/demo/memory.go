@@ -17,17 +17,26 @@ const (
 	// memoryGCPercent keeps the heap within a quarter of what is live, so that
 	// resident memory grows with the load and collections come often.
 	memoryGCPercent = 25
-	// memoryReserve is for all but the retained blocks.
+	// memoryReserve is for all but the retained sessions.
 	memoryReserve = 32 << 20
 )
 
-// cache retains a block of memory for each request for a while. It is full
-// with the budget: capacity = budget / (block * retention), by Little's law.
+// record is a small piece of a session. Memory in small pieces that point to one
+// another is what a collector has to work for: its CPU grows with what is live.
+type record struct {
+	next    *record
+	content [recordSize - 8]byte
+}
+
+const recordSize = 256 // bytes, a size class of the allocator
+
+// cache retains a session in memory for each request for a while. It is full
+// with the budget: capacity = budget / (session * retention), by Little's law.
 type cache struct {
-	block     int // bytes
+	records   int // of one session
 	places    int64
 	retention time.Duration
-	retained  atomic.Int64 // blocks
+	retained  atomic.Int64 // sessions
 
 	restore func()
 }
@@ -39,7 +48,7 @@ func newCache(capacityRPS float64) *cache {
 	percent := debug.SetGCPercent(memoryGCPercent)
 	limit := debug.SetMemoryLimit(memoryReserve + memoryBudget*(100+memoryGCPercent)/100)
 	return &cache{
-		block:     int(memoryBudget / places),
+		records:   int(max(1, math.Round(memoryBudget/recordSize/places))),
 		places:    int64(places),
 		retention: seconds(places / capacityRPS),
 		restore: func() {
@@ -49,15 +58,18 @@ func newCache(capacityRPS float64) *cache {
 	}
 }
 
-// store retains one more block, or says that the budget does not allow it.
+// session is what one request retains, in bytes.
+func (c *cache) session() int { return c.records * recordSize }
+
+// store retains one more session, or says that the budget does not allow it.
 func (c *cache) store() bool {
 	if c.retained.Add(1) > c.places {
 		c.retained.Add(-1)
 		return false
 	}
-	block := allocateSession(c.block)
+	first := allocateSession(c.records)
 	time.AfterFunc(c.retention, func() {
-		runtime.KeepAlive(block)
+		runtime.KeepAlive(first)
 		c.retained.Add(-1)
 	})
 	return true
@@ -65,15 +77,14 @@ func (c *cache) store() bool {
 
 func (c *cache) close() { c.restore() }
 
-// allocateSession returns n bytes that are really there: memory counts as
-// resident once each of its pages was written to.
+// allocateSession returns the first of n records. All of them are written to,
+// without which memory would not be resident.
 //
 //go:noinline
-func allocateSession(n int) []byte {
-	const page = 4096
-	block := make([]byte, n)
-	for i := 0; i < n; i += page {
-		block[i] = 1
+func allocateSession(n int) *record {
+	var first *record
+	for range n {
+		first = &record{next: first, content: [recordSize - 8]byte{1}}
 	}
-	return block
+	return first
 }

@@ -12,27 +12,27 @@ func TestCacheAcceptsItsCapacity(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCache(capacity)
 			defer c.close()
-			if used := int64(c.block) * c.places; used > memoryBudget || used < memoryBudget*99/100 {
-				t.Errorf("capacity %g: %d blocks of %d bytes are not the budget", capacity, c.places, c.block)
+			if used := int64(c.session()) * c.places; used > memoryBudget*101/100 || used < memoryBudget*99/100 {
+				t.Errorf("capacity %g: %d sessions of %d bytes are not the budget", capacity, c.places, c.session())
 			}
 			// Under four times the load that it takes, every place is taken again
 			// between one and two offers after it fell free.
 			var stored int64
 			gap, began := seconds(0.24/capacity), time.Now()
-			for time.Since(began) < 10*c.retention {
+			for time.Since(began) < 3*c.retention {
 				if c.store() {
 					stored++
 				}
 				time.Sleep(gap)
 			}
-			least := c.places * int64(10*c.retention/(c.retention+2*gap))
-			if most := 10 * c.places; stored < least || stored > most {
-				t.Errorf("capacity %g: stored %d in ten retention times, want %d to %d", capacity, stored, least, most)
+			least := c.places * int64(3*c.retention/(c.retention+2*gap))
+			if most := 3 * c.places; stored < least || stored > most {
+				t.Errorf("capacity %g: stored %d in three retention times, want %d to %d", capacity, stored, least, most)
 			}
 			time.Sleep(2 * c.retention)
 			synctest.Wait()
 			if n := c.retained.Load(); n != 0 {
-				t.Errorf("%d blocks are retained for ever", n)
+				t.Errorf("%d sessions are retained for ever", n)
 			}
 		})
 	}

@@ -51,11 +51,11 @@ func cacheGauges(c *cache) []prometheus.Collector {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "demo_memory_retained_bytes",
 			Help: "Memory that requests retain.",
-		}, func() float64 { return float64(c.retained.Load()) * float64(c.block) }),
+		}, func() float64 { return float64(c.retained.Load()) * float64(c.session()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "demo_memory_budget_bytes",
 			Help: "Memory that requests may retain.",
-		}, func() float64 { return float64(c.places) * float64(c.block) }),
+		}, func() float64 { return float64(c.places) * float64(c.session()) }),
 	}
 }
 

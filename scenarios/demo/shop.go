@@ -50,9 +50,8 @@ type shop struct {
 func newShop(capacityRPS float64) (*shop, error) {
 	slots, meanHold := poolSize(capacityRPS)
 	meanCPU := 1 / (shopCPUOverPool * capacityRPS)
-	m, err := newMeter(
-		seconds(meanCPU/perRequest(func(r shopRequest) int { return r.render })),
-		renderRecommendations)
+	units := perRequest(func(r shopRequest) int { return r.render })
+	m, err := newMeter(seconds(meanCPU/units), units, renderRecommendations)
 	if err != nil {
 		return nil, err
 	}
