@@ -3,16 +3,20 @@
 import uPlot from "uplot";
 
 const svgNS = "http://www.w3.org/2000/svg";
+const axisFont = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
 
-function swatch(colour, dash) {
-  const svg = document.createElementNS(svgNS, "svg");
-  svg.setAttribute("width", "18");
-  svg.setAttribute("height", "8");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(svgNS, "line");
-  for (const [k, v] of Object.entries({ x1: 0, x2: 18, y1: 4, y2: 4, stroke: colour, "stroke-width": 2.5 })) line.setAttribute(k, String(v));
-  if (dash) line.setAttribute("stroke-dasharray", dash);
-  svg.append(line);
+function shape(name, attributes) {
+  const el = document.createElementNS(svgNS, name);
+  for (const [k, v] of Object.entries(attributes)) el.setAttribute(k, String(v));
+  return el;
+}
+
+// swatch is a bit of line, or a hollow point.
+function swatch({ colour, dash, hollow }) {
+  const svg = shape("svg", { width: 18, height: 10, "aria-hidden": true });
+  svg.append(hollow
+    ? shape("circle", { cx: 9, cy: 5, r: 3.5, fill: "none", stroke: colour, "stroke-width": 1.75 })
+    : shape("line", { x1: 0, x2: 18, y1: 5, y2: 5, stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash || "none" }));
   return svg;
 }
 
@@ -23,7 +27,7 @@ function legend(items) {
     const li = document.createElement("li");
     const name = document.createElement("span");
     name.textContent = item.name;
-    li.append(swatch(item.colour, item.dash), name);
+    li.append(swatch(item), name);
     list.append(li);
   }
   return list;
@@ -68,7 +72,7 @@ function tooltip(chart) {
 
 function axis(colours, more) {
   return {
-    stroke: colours.soft, font: '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif', labelFont: '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif',
+    stroke: colours.soft, font: axisFont, labelFont: axisFont,
     grid: { stroke: colours.grid, width: 1 }, ticks: { stroke: colours.axis, width: 1, size: 4 }, border: { show: true, stroke: colours.axis, width: 1 }, gap: 5, ...more,
   };
 }
@@ -77,7 +81,7 @@ function axis(colours, more) {
 export function draw(place, chart, colours, width) {
   const items = [...chart.rows.map((r) => ({ name: r.name, colour: r.colour })), ...chart.legend];
   const hollow = chart.rows.some((r) => r.drawn.some((v, i) => v == null && r.values[i] != null));
-  if (hollow) items.push({ name: "hollow: not valid", colour: colours.invalid, dash: "0.1 30" });
+  if (hollow) items.push({ name: "not valid", colour: colours.invalid, hollow: true });
   const list = legend(items);
   place.replaceChildren(list);
   const height = place.classList.contains("tall") ? 320 : 250;
