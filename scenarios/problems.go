@@ -126,9 +126,12 @@ func (c *complaints) add(path, message, hint string) {
 
 // quote is add for a value that must be quoted differently, or not at all.
 func (c *complaints) quote(path, text, message, hint string) {
-	for p := path; p != ""; p = parent(p) {
+	for p := path; ; p = parent(p) {
 		if c.broken[p] {
 			return
+		}
+		if p == "" {
+			break
 		}
 	}
 	at := c.where(path)

@@ -305,9 +305,6 @@ func (b *builder) resolve(s segment, path string, f *feed, u use) segment {
 			b.quote(path, "${"+s.text+"}", path+" needs a variable that is not set", "export "+s.text+"=... before the drill")
 		}
 		s = segment{text: value}
-		if u == asHeader && badHeaderValue(value) {
-			b.quote(path, "", path+": the variable's value holds a line break or control character", "")
-		}
 	case actRow:
 		s.column = b.column(s.text, path, f, u)
 	case actPick:
@@ -317,8 +314,8 @@ func (b *builder) resolve(s segment, path string, f *feed, u use) segment {
 			}
 		}
 	}
-	if u == asHeader && badHeaderValue(s.text) && s.action == actLiteral {
-		b.quote(path, "", path+": the value holds a line break or control character", "")
+	if u == asHeader && badHeaderValue(s.text) && (s.action == actLiteral || s.action == actNow) {
+		b.quote(path, "", path+": the value, filled in, holds a line break or control character", "")
 	}
 	if u == asURL && s.action == actLiteral {
 		s.text = string(appendURL(nil, s.text))

@@ -46,14 +46,22 @@ type Request struct {
 	// Weight is its share of the mix, relative to the others (default 1).
 	Weight float64 `yaml:"weight,omitempty" json:"weight,omitempty"`
 
-	Get     string `yaml:"get,omitempty" json:"get,omitempty"`
-	Post    string `yaml:"post,omitempty" json:"post,omitempty"`
-	Put     string `yaml:"put,omitempty" json:"put,omitempty"`
-	Patch   string `yaml:"patch,omitempty" json:"patch,omitempty"`
-	Delete  string `yaml:"delete,omitempty" json:"delete,omitempty"`
-	Head    string `yaml:"head,omitempty" json:"head,omitempty"`
+	// Get is the path or URL of a GET.
+	Get string `yaml:"get,omitempty" json:"get,omitempty"`
+	// Post is the path or URL of a POST.
+	Post string `yaml:"post,omitempty" json:"post,omitempty"`
+	// Put is the path or URL of a PUT.
+	Put string `yaml:"put,omitempty" json:"put,omitempty"`
+	// Patch is the path or URL of a PATCH.
+	Patch string `yaml:"patch,omitempty" json:"patch,omitempty"`
+	// Delete is the path or URL of a DELETE.
+	Delete string `yaml:"delete,omitempty" json:"delete,omitempty"`
+	// Head is the path or URL of a HEAD.
+	Head string `yaml:"head,omitempty" json:"head,omitempty"`
+	// Options is the path or URL of an OPTIONS.
 	Options string `yaml:"options,omitempty" json:"options,omitempty"`
 
+	// Headers by name.
 	Headers map[string]string `yaml:"headers,omitempty" json:"headers,omitempty"`
 	// Body is sent with the request.
 	Body string `yaml:"body,omitempty" json:"body,omitempty"`

@@ -1,0 +1,308 @@
+package scenarios
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func genStep(maxHits float64) *rapid.Generator[Step] {
+	return rapid.Custom(func(t *rapid.T) Step {
+		lasts := time.Duration(rapid.Int64Range(1e6, 100e9).Draw(t, "lasts"))
+		top := maxHits / lasts.Seconds()
+		s := Step{Index: rapid.IntRange(0, 9).Draw(t, "index"), Lasts: lasts, First: rapid.Uint64Range(0, 1e9).Draw(t, "first")}
+		s.From = rapid.Float64Range(0, top).Draw(t, "from")
+		s.To = s.From
+		if rapid.Bool().Draw(t, "ramp") {
+			s.To = rapid.Float64Range(0, top).Draw(t, "to")
+		}
+		return s
+	})
+}
+
+func genPlan() *rapid.Generator[*Plan] {
+	return rapid.Custom(func(t *rapid.T) *Plan {
+		p := &Plan{Seed: rapid.Uint64().Draw(t, "seed"), Arrivals: rapid.SampledFrom([]Arrivals{Poisson, Constant}).Draw(t, "arrivals")}
+		p.Weights = rapid.SliceOfN(rapid.Float64Range(0.01, 10), 1, 5).Draw(t, "weights")
+		return p
+	})
+}
+
+// The slices of a step add up to the step: no hit is lost, none comes twice,
+// each slice is in order, and the whole does not depend on how it is sliced.
+func TestSlicesAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, step := genPlan().Draw(t, "plan"), genStep(300).Draw(t, "step")
+		whole := slices.Collect(p.Slice(0, 1).Hits(step))
+		if uint64(len(whole)) != p.Count(step) {
+			t.Fatalf("%d hits, Count says %d", len(whole), p.Count(step))
+		}
+		n := rapid.IntRange(1, 7).Draw(t, "n")
+		merged := make([]Hit, 0, len(whole))
+		for i := range n {
+			part := slices.Collect(p.Slice(i, n).Hits(step))
+			if !slices.IsSortedFunc(part, func(a, b Hit) int { return int(a.At - b.At) }) {
+				t.Fatalf("slice %d of %d is not in order", i, n)
+			}
+			if share := (len(whole) + n - 1 - i) / n; len(part) != share {
+				t.Fatalf("slice %d of %d has %d of %d hits", i, n, len(part), len(whole))
+			}
+			merged = append(merged, part...)
+		}
+		slices.SortFunc(merged, func(a, b Hit) int { return int(a.N) - int(b.N) })
+		if !slices.Equal(merged, whole) {
+			t.Fatalf("%d slices differ from the whole", n)
+		}
+		for k, h := range whole {
+			if h.N != step.First+uint64(k) || h.Step != step.Index || h.At < 0 || h.At >= step.Lasts || h.Request < 0 || h.Request >= len(p.Weights) {
+				t.Fatalf("hit %d is %+v", k, h)
+			}
+		}
+	})
+}
+
+// Merged over slices, constant arrivals lie one gap apart to the rounding of a
+// nanosecond, and the first comes half a gap in.
+func TestConstantGaps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rate := rapid.Float64Range(0.1, 1e5).Draw(t, "rate")
+		step := Step{From: rate, To: rate, Lasts: time.Duration(200 / rate * 1e9)}
+		p := &Plan{Arrivals: Constant, Weights: []float64{1}}
+		n := rapid.IntRange(1, 9).Draw(t, "n")
+		var at []time.Duration
+		for i := range n {
+			for h := range p.Slice(i, n).Hits(step) {
+				at = append(at, h.At)
+			}
+		}
+		slices.Sort(at)
+		if len(at) < 199 || len(at) > 200 {
+			t.Fatalf("%d hits, want 200", len(at))
+		}
+		for k, got := range at {
+			if want := (float64(k) + 0.5) / rate * 1e9; math.Abs(float64(got)-want) > 1 {
+				t.Fatalf("hit %d at %v, want %v", k, got, time.Duration(want))
+			}
+		}
+	})
+}
+
+// A constant ramp's k-th hit lies where the integrated rate is k + 1/2.
+func TestConstantRamp(t *testing.T) {
+	p := &Plan{Arrivals: Constant, Weights: []float64{1}}
+	for _, r := range [][2]float64{{0, 100}, {100, 0}, {10, 500}, {500, 10}, {100, 100.0001}} {
+		step := Step{From: r[0], To: r[1], Lasts: 10 * time.Second}
+		k := 0.0
+		for h := range p.Slice(0, 1).Hits(step) {
+			s := h.At.Seconds()
+			if mass := r[0]*s + (r[1]-r[0])*s*s/20; math.Abs(mass-k-0.5) > 1e-5 {
+				t.Fatalf("ramp %v: integrated rate at hit %v is %v", r, k, mass)
+			}
+			k++
+		}
+		if want := (r[0] + r[1]) * 5; math.Abs(k-want) > 1 {
+			t.Errorf("ramp %v: %v hits, want %v", r, k, want)
+		}
+	}
+}
+
+// The number of Poisson hits has mean and variance equal to the integrated
+// rate, for a flat step and a ramp, by both samplers. Seeded: 2000 steps each,
+// bounds of five standard errors, so a right sampler fails with a probability
+// of about 1e-6 a bound over all seeds, and this seed is known to pass.
+func TestPoissonCounts(t *testing.T) {
+	const runs = 2000
+	for _, step := range []Step{
+		{From: 3, To: 3, Lasts: time.Second}, {From: 10, To: 10, Lasts: time.Second},
+		{From: 200, To: 200, Lasts: time.Second}, {From: 0, To: 100, Lasts: 2 * time.Second},
+		{From: 5000, To: 5000, Lasts: time.Minute},
+	} {
+		mean := (step.From + step.To) / 2 * step.Lasts.Seconds()
+		var sum, squares float64
+		for seed := range uint64(runs) {
+			p := &Plan{Seed: seed, Arrivals: Poisson}
+			n := float64(p.Count(step)) - mean
+			sum += n
+			squares += n * n
+		}
+		got, variance := sum/runs, squares/runs
+		if limit := 5 * math.Sqrt(mean/runs); math.Abs(got) > limit {
+			t.Errorf("mean %v: off by %v, limit %v", mean, got, limit)
+		}
+		// The fourth central moment of a Poisson variate is mean + 3 mean^2.
+		if limit := 5 * math.Sqrt((mean+2*mean*mean)/runs); math.Abs(variance-mean) > limit {
+			t.Errorf("mean %v: variance %v, limit %v", mean, variance, limit)
+		}
+	}
+}
+
+// Gaps of Poisson arrivals are exponential, and after the time of a ramp is
+// rescaled by its integrated rate so are its gaps: a Kolmogorov-Smirnov test
+// at a level of 1e-4 (critical value 2.23/sqrt(n)), seeded. The serial
+// correlation of gaps is below five standard errors.
+func TestPoissonGapsAreExponential(t *testing.T) {
+	for _, step := range []Step{
+		{From: 1000, To: 1000, Lasts: 20 * time.Second},
+		{From: 0, To: 2000, Lasts: 20 * time.Second},
+		{From: 2000, To: 100, Lasts: 20 * time.Second},
+	} {
+		p := &Plan{Seed: 7, Arrivals: Poisson, Weights: []float64{1}}
+		var gaps []float64
+		last := 0.0
+		for h := range p.Slice(0, 1).Hits(step) {
+			s := h.At.Seconds()
+			mass := step.From*s + (step.To-step.From)*s*s/2/step.Lasts.Seconds()
+			gaps = append(gaps, mass-last)
+			last = mass
+		}
+		n := float64(len(gaps))
+		var serial float64
+		for i := 1; i < len(gaps); i++ {
+			serial += (gaps[i] - 1) * (gaps[i-1] - 1) / n
+		}
+		if limit := 5 / math.Sqrt(n); math.Abs(serial) > limit {
+			t.Errorf("%v to %v: serial correlation %v, limit %v", step.From, step.To, serial, limit)
+		}
+		slices.Sort(gaps)
+		var distance float64
+		for i, g := range gaps {
+			cdf := -math.Expm1(-g)
+			distance = max(distance, math.Abs(cdf-float64(i)/n), math.Abs(cdf-float64(i+1)/n))
+		}
+		if limit := 2.23 / math.Sqrt(n); distance > limit {
+			t.Errorf("%v to %v: distance %v from exponential, limit %v", step.From, step.To, distance, limit)
+		}
+	}
+}
+
+// Requests are chosen by weight: 200,000 draws, five standard errors, seeded.
+func TestRequestChoice(t *testing.T) {
+	p := &Plan{Seed: 3, Arrivals: Constant, Weights: []float64{9, 1, 0.5}}
+	step := Step{From: 200_000, To: 200_000, Lasts: time.Second}
+	counts := make([]float64, 3)
+	for h := range p.Slice(0, 1).Hits(step) {
+		counts[h.Request]++
+	}
+	for i, w := range p.Weights {
+		share := w / 10.5
+		if limit := 5 * math.Sqrt(200_000*share*(1-share)); math.Abs(counts[i]-200_000*share) > limit {
+			t.Errorf("request %d: %v hits, want %v", i, counts[i], 200_000*share)
+		}
+	}
+}
+
+func TestClosedSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := genPlan().Draw(t, "plan")
+		step := Step{Users: rapid.IntRange(1, 100).Draw(t, "users"), First: 17, Lasts: time.Second}
+		n := rapid.IntRange(1, 9).Draw(t, "n")
+		users, seen := 0, map[uint64]bool{}
+		for i := range n {
+			s := p.Slice(i, n)
+			users += s.Users(step)
+			for range s.Hits(step) {
+				t.Fatal("a closed step has hits")
+			}
+			for k := range uint64(20) {
+				h := s.Draw(step, k)
+				if seen[h.N] || h.N != 17+k*uint64(n)+uint64(i) || h.Request >= len(p.Weights) {
+					t.Fatalf("draw %d of slice %d is %+v", k, i, h)
+				}
+				seen[h.N] = true
+			}
+		}
+		if users != step.Users {
+			t.Fatalf("%d users, want %d", users, step.Users)
+		}
+	})
+}
+
+func TestCompile(t *testing.T) {
+	type want struct {
+		kind     string
+		from, to float64
+		seconds  float64
+		users    int
+	}
+	tests := []struct {
+		load  string
+		steps []want
+	}{
+		{"{search: {from: 20, to: 80}}", []want{{KindWarmup, 20, 20, 3, 0}}},
+		{"{search: {}, warmup: 0s}", nil},
+		{"{constant: {rate: 5, duration: 2s}, warmup: 1s}", []want{{KindWarmup, 5, 5, 1, 0}, {KindLoad, 5, 5, 2, 0}}},
+		{"{steps: {rates: [9, 4, 6], duration: 2s}}", []want{{KindWarmup, 4, 4, 3, 0}, {KindLoad, 9, 9, 2, 0}, {KindLoad, 4, 4, 2, 0}, {KindLoad, 6, 6, 2, 0}}},
+		{"{ramp: {from: 0, to: 50, duration: 2s}}", []want{{KindWarmup, 5, 5, 3, 0}, {KindLoad, 0, 50, 2, 0}}},
+		{"{ramp: {from: 50, to: 20, duration: 2s}}", []want{{KindWarmup, 20, 20, 3, 0}, {KindLoad, 50, 20, 2, 0}}},
+		{"{closed: {users: 8, think: 1s, duration: 2s}}", []want{{KindLoad, 0, 0, 2, 8}}},
+	}
+	for _, tt := range tests {
+		s := mustLoad(t, "version: 1\ntarget: {url: 'http://127.0.0.1'}\nload: "+tt.load)
+		s.Load.Seed = 5
+		p, err := Compile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []want
+		var first uint64
+		for i, st := range p.Steps {
+			if st.Index != i || st.First != first {
+				t.Errorf("%s: step %d is %+v, first should be %d", tt.load, i, st, first)
+			}
+			first += p.Count(st)
+			got = append(got, want{st.Kind, st.From, st.To, st.Lasts.Seconds(), st.Users})
+		}
+		if !slices.Equal(got, tt.steps) {
+			t.Errorf("%s: got %v, want %v", tt.load, got, tt.steps)
+		}
+		if (p.Search != nil) != (s.Load.Search != nil) || p.Seed != 5 || p.Names[0] != "/" {
+			t.Errorf("%s: plan is %+v", tt.load, p)
+		}
+	}
+	if _, err := Compile(&Scenario{}); err == nil {
+		t.Error("the empty scenario was compiled")
+	}
+}
+
+// The hits of a seed are part of what a bundle can be recomputed from: a change
+// of these numbers is a change of every recorded drill.
+func TestHitsAreStable(t *testing.T) {
+	p := &Plan{Seed: 1, Arrivals: Poisson, Weights: []float64{1, 1}}
+	step := Step{Index: 2, From: 100, To: 200, Lasts: time.Second, First: 10}
+	var got []Hit
+	for h := range p.Slice(0, 1).Hits(step) {
+		if got = append(got, h); len(got) == 3 {
+			break
+		}
+	}
+	for i := range got {
+		got[i].At = got[i].At.Round(time.Microsecond)
+	}
+	want := []Hit{{N: 10, Step: 2, At: 16848 * time.Microsecond, Request: 1},
+		{N: 11, Step: 2, At: 18585 * time.Microsecond, Request: 1}, {N: 12, Step: 2, At: 35919 * time.Microsecond}}
+	if p.Count(step) != 146 || !slices.Equal(got, want) {
+		t.Errorf("%d hits, the first %#v", p.Count(step), got)
+	}
+}
+
+func BenchmarkHits(b *testing.B) {
+	for _, arrivals := range []Arrivals{Poisson, Constant} {
+		for name, step := range map[string]Step{
+			"flat": {From: 1e6, To: 1e6, Lasts: time.Hour},
+			"ramp": {From: 0, To: 1e6, Lasts: time.Hour},
+		} {
+			b.Run(string(arrivals)+"/"+name, func(b *testing.B) {
+				p := &Plan{Seed: 1, Arrivals: arrivals, Weights: []float64{8, 1, 1}}
+				n := 0
+				for range p.Slice(0, 1).Hits(step) {
+					if n++; n == b.N {
+						break
+					}
+				}
+			})
+		}
+	}
+}
