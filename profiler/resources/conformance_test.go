@@ -57,7 +57,6 @@ func TestMetricsConforms(t *testing.T) {
 	resourcestest.RunGone(t, r)
 }
 
-
 func TestFakeMachinesConform(t *testing.T) {
 	t.Run("procfs", func(t *testing.T) {
 		root := resources.Plant(t, resources.Process42)

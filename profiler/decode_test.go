@@ -1,0 +1,121 @@
+package profiler
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"runtime/pprof"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+func zip(t testing.TB, raw []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Small messages that would be large in memory are refused before they are.
+func TestBombs(t *testing.T) {
+	emptySample := []byte{fieldSample<<3 | 2, 0}
+	manyLines := protowire.AppendBytes(nil, bytes.Repeat([]byte{fieldLocationLine<<3 | 2, 0}, maxMessages+1))
+	manyFrames := protowire.AppendBytes(nil, append([]byte{fieldSampleLocations<<3 | 2}, protowire.AppendBytes(nil, make([]byte, maxFrames+1))...))
+	unpacked := protowire.AppendBytes(nil, bytes.Repeat([]byte{fieldSampleLocations << 3, 1}, maxFrames+1))
+	for name, raw := range map[string][]byte{
+		"bytes":            make([]byte, maxDecoded+1),
+		"samples":          bytes.Repeat(emptySample, maxMessages+1),
+		"lines":            append([]byte{fieldLocation<<3 | 2}, manyLines...),
+		"frames":           append([]byte{fieldSample<<3 | 2}, manyFrames...),
+		"frames, unpacked": append([]byte{fieldSample<<3 | 2}, unpacked...),
+	} {
+		if _, err := Summarise(zip(t, raw)); !errors.Is(err, errTooLarge) {
+			t.Errorf("%s: %v, want %v", name, err, errTooLarge)
+		}
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	good := newProfile(cpuTypes...).add([]int64{1, 2}, "a", "b").bytes(t)
+	for name, data := range map[string][]byte{
+		"empty":         {},
+		"gzip magic":    {0x1f, 0x8b},
+		"cut off":       good[:len(good)/2],
+		"text":          []byte("goroutine profile: total 5"),
+		"empty message": zip(t, nil),
+		"no types":      zip(t, []byte{0x48, 0x01}),
+		// A sample of location 7, which is not there.
+		"missing id": zip(t, []byte{0x0a, 0x02, 0x08, 0x00, 0x12, 0x05, 0x08, 0x07, 0x12, 0x01, 0x01, 0x32, 0x00}),
+	} {
+		if s, err := Summarise(data); err == nil {
+			t.Errorf("%s: Summarise = %+v, want an error", name, s)
+		}
+		if root, _, err := Flame(data, "", FlameOptions{}); err == nil {
+			t.Errorf("%s: Flame = %+v, want an error", name, root)
+		}
+		if sites, err := LockWait(data); err == nil {
+			t.Errorf("%s: LockWait = %v, want an error", name, sites)
+		}
+	}
+}
+
+// Whatever bytes are given as a profile: no panic, and a graph that is sound.
+func FuzzProfile(f *testing.F) {
+	heap := &bytes.Buffer{}
+	if err := pprof.Lookup("allocs").WriteTo(heap, 0); err != nil {
+		f.Fatal(err)
+	}
+	if heap.Len() < 100<<10 {
+		f.Add(heap.Bytes())
+	}
+	small := newProfile(cpuTypes...).add([]int64{1, -2}, "a", "b", "a").add([]int64{1 << 62, 1 << 62}, "c").bytes(f)
+	f.Add(small)
+	f.Add(small[:len(small)-9])
+	raw, err := decompress(small)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw) // unpacked, so that mutations reach the messages
+	mutex := newProfile([2]string{"contentions", "count"}, [2]string{"delay", "seconds"}).add([]int64{1, 1 << 60}, "a")
+	if raw, err = decompress(mutex.bytes(f)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, _ = Summarise(data)
+		_, _ = LockWait(data)
+		root, functions, err := Flame(data, "", FlameOptions{})
+		if err != nil {
+			return
+		}
+		for _, fn := range functions {
+			if fn.Self > fn.Cum || fn.Cum > root.Value || fn.Self < 0 {
+				t.Errorf("%+v of %d", fn, root.Value)
+			}
+		}
+		sound(t, root)
+	})
+}
+
+// A profile that Go's runtime really writes.
+func TestRealProfile(t *testing.T) {
+	var b bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	root, functions, err := Flame(b.Bytes(), "goroutine", FlameOptions{})
+	if err != nil || root.Value < 1 || len(functions) == 0 {
+		t.Fatalf("%v %v %v", root, functions, err)
+	}
+	s, err := Summarise(b.Bytes())
+	if err != nil || s.Samples != root.Value {
+		t.Errorf("%d samples, %d in the graph: %v", s.Samples, root.Value, err)
+	}
+}
