@@ -1,0 +1,57 @@
+# Everything a developer or CI does. `make help` lists the targets.
+
+GO      ?= go
+BIN     ?= bin/headroom
+FUZZ    ?= 10s
+# Folders that hold Go code of ours.
+PACKAGES = ./...
+
+.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
+
+build: ## build bin/headroom
+	$(GO) build -trimpath -o $(BIN) ./cmd/headroom
+
+test: deps ## install what the tests need, and run them
+	$(GO) test -timeout 15m $(PACKAGES)
+
+deps: ## install the system packages that the tests need (chromium, prometheus)
+	@sh .ci/deps
+
+check: fmt vet staticcheck imports cross ## everything that is checked without running the product
+
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet $(PACKAGES)
+
+staticcheck:
+	$(GO) tool staticcheck $(PACKAGES)
+
+imports: ## fail on an import that runs against the way of the data
+	$(GO) test -count=1 -run '^TestImport' ./cmd/headroom
+
+cross: ## build for the systems that candidates use
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/headroom
+	GOOS=windows GOARCH=amd64 $(GO) build -o /dev/null ./cmd/headroom
+
+vuln: ## look for known vulnerabilities; its database must be reachable
+	$(GO) tool govulncheck $(PACKAGES)
+
+race: deps ## the tests under the race detector
+	$(GO) test -race -timeout 20m $(PACKAGES)
+
+bench: ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+fuzz: ## each fuzz target for FUZZ (default 10s)
+	@set -e; for f in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u); do \
+		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f/*_test.go); do \
+			echo "$$f $$t"; $(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ) ./$$f; \
+		done; done
+
+web: ## rebuild the report's scripts and styles (needs Node)
+	cd reports/web && npm ci && npm run build

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/headroom-project/headroom/capacity"
+	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/reports"
+	"github.com/headroom-project/headroom/scenarios"
+	"github.com/headroom-project/headroom/scenarios/demo"
+)
+
+func drillCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:      "drill",
+		Usage:     "load a target and find its capacity",
+		ArgsUsage: "SCENARIO.yaml | URL | --demo",
+		Description: `Runs a scenario file, or a search for the capacity of a URL with defaults (over
+within two minutes), or the built-in demo target in a process of its own.
+
+   headroom drill http://127.0.0.1:8080/ --slo 'p99<50ms'
+   headroom drill checkout.yaml --set capacity.demand.peak=300 --json
+   headroom drill http://127.0.0.1:8080/ --rate 200 --duration 20s --slo 'p99<50ms'`,
+		OnUsageError: usageError,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "demo", Usage: "start the demo shop and drill it"},
+			&cli.StringSliceFlag{Name: "slo", Usage: "an `OBJECTIVE` such as 'p99<50ms' or 'errors<0.1%'; may be repeated"},
+			&cli.StringSliceFlag{Name: "set", Usage: "override a `KEY=VALUE` of the scenario, such as load.arrivals=constant; may be repeated"},
+			&cli.StringSliceFlag{Name: "allow", Usage: "an `ADDRESS`, prefix or host name that may be hit besides loopback; may be repeated"},
+			&cli.StringFlag{Name: "out", Usage: "the `DIR` for the bundle (default runs/<time>-<name>)"},
+			&cli.StringFlag{Name: "max-utilisation", Usage: "never offer a load that takes a resource of the target above `SHARE`, such as 60%"},
+			&cli.Float64Flag{Name: "rate", Usage: "a fixed load of `RPS` instead of the search"},
+			&cli.IntFlag{Name: "closed", Usage: "a closed load of `N` users instead of the search"},
+			&cli.DurationFlag{Name: "duration", Value: 20 * time.Second, Usage: "how long a fixed load lasts"},
+			&cli.StringFlag{Name: "arrivals", Usage: "poisson or constant"},
+			&cli.IntFlag{Name: "connections", Usage: "use at most `N` connections"},
+			&cli.BoolFlag{Name: "json", Usage: "print run.json"},
+		},
+		Action: func(c *cli.Context) error { return drill(c, s) },
+	}
+}
+
+// job is a drill that is ready to run.
+type job struct {
+	scenario *scenarios.Scenario
+	plan     *scenarios.Plan
+	requests *scenarios.Requests
+	allow    *attack.AllowList
+	// demoPID is the process of the demo target, 0 if there is none.
+	demoPID int
+	maxUse  float64
+}
+
+func drill(c *cli.Context, s streams) error {
+	j := &job{}
+	source := c.Args().First()
+	dir := "."
+	var err error
+	switch {
+	case c.Args().Len() > 1:
+		return badInput("quote arguments with spaces; flags have a leading --", "drill: unexpected argument %q", c.Args().Get(1))
+	case c.Bool("demo") && source != "":
+		return badInput("leave one of the two out", "drill: both --demo and %q are given", source)
+	case c.Bool("demo"):
+		target, err := startDemo(c.Context, s.err)
+		if err != nil {
+			return cannotRunUnlessCoded(err)
+		}
+		defer target.stop()
+		fmt.Fprintf(s.err, "demo target: process %d on %s\n", target.cmd.Process.Pid, target.url)
+		j.demoPID = target.cmd.Process.Pid
+		j.scenario, err = scenarios.Load("demo", []byte(demo.ShopScenario(target.url)), scenarios.LoadOptions{Set: c.StringSlice("set")})
+		if err != nil {
+			return err
+		}
+	case source == "":
+		return badInput("headroom drill --demo needs neither", "drill: no scenario file and no URL")
+	case strings.Contains(source, "://"):
+		j.scenario, err = fromURL(source, c)
+	default:
+		dir = filepath.Dir(source)
+		j.scenario, err = fromFile(source, c)
+	}
+	if err != nil {
+		return err
+	}
+	if err := j.apply(c); err != nil {
+		return err
+	}
+	if err := j.compile(dir); err != nil {
+		return err
+	}
+	return j.run(c, s)
+}
+
+func cannotRunUnlessCoded(err error) error {
+	var verdict errVerdict
+	if errors.As(err, &verdict) {
+		return err
+	}
+	return cannotRun(err, "")
+}
+
+func fromURL(url string, c *cli.Context) (*scenarios.Scenario, error) {
+	s, err := scenarios.ForURL(url, c.StringSlice("slo"))
+	if err != nil {
+		return nil, badInput("", "drill: %w", err)
+	}
+	if len(c.StringSlice("set")) == 0 {
+		return s, nil
+	}
+	src, err := s.YAML()
+	if err != nil {
+		return nil, fmt.Errorf("drill: %w", err)
+	}
+	return scenarios.Load("defaults for "+url, src, scenarios.LoadOptions{Set: c.StringSlice("set")})
+}
+
+func fromFile(name string, c *cli.Context) (*scenarios.Scenario, error) {
+	src, err := readFile(name, maxScenarioFile)
+	if err != nil {
+		return nil, err
+	}
+	return scenarios.Load(name, src, scenarios.LoadOptions{Set: c.StringSlice("set")})
+}
+
+// maxScenarioFile is a little above what scenarios.Load takes, so that Load says
+// what is wrong with a larger one.
+const maxScenarioFile = 2 << 20
+
+// apply lets the flags override the scenario.
+func (j *job) apply(c *cli.Context) error {
+	s := j.scenario
+	if slos := c.StringSlice("slo"); len(slos) > 0 {
+		s.Objectives = nil
+		for _, text := range slos {
+			o, err := scenarios.ParseObjective(text)
+			if err != nil {
+				return badInput("", "--slo: %w", err)
+			}
+			s.Objectives = append(s.Objectives, o)
+		}
+	}
+	if c.IsSet("rate") && c.IsSet("closed") {
+		return badInput("a fixed load is one of the two", "drill: both --rate and --closed are given")
+	}
+	lasts := scenarios.Duration(c.Duration("duration"))
+	if c.IsSet("duration") && !c.IsSet("rate") && !c.IsSet("closed") {
+		return badInput("--duration goes with --rate or --closed; a search has load.search.budget", "drill: --duration without a fixed load")
+	}
+	keep := scenarios.LoadSpec{Arrivals: s.Load.Arrivals, Seed: s.Load.Seed, Warmup: s.Load.Warmup}
+	switch {
+	case c.IsSet("rate"):
+		s.Load = keep
+		s.Load.Constant = &scenarios.ConstantLoad{Rate: c.Float64("rate"), Duration: lasts}
+	case c.IsSet("closed"):
+		s.Load = keep
+		s.Load.Warmup = 0
+		s.Load.Closed = &scenarios.ClosedLoad{Users: c.Int("closed"), Duration: lasts}
+	}
+	if c.IsSet("arrivals") {
+		s.Load.Arrivals = scenarios.Arrivals(c.String("arrivals"))
+	}
+	if c.IsSet("connections") {
+		s.Target.Connections = c.Int("connections")
+		if s.Target.Connections <= 0 {
+			return badInput("leave it out for no bound", "drill: --connections %d is not positive", s.Target.Connections)
+		}
+	}
+	s.Safety.Allow = append(s.Safety.Allow, c.StringSlice("allow")...)
+	if text := c.String("max-utilisation"); text != "" {
+		v, err := share(text)
+		if err != nil {
+			return badInput("write it as 60% or 0.6", "--max-utilisation: %w", err)
+		}
+		j.maxUse = v
+	}
+	if s.Load.Seed == 0 {
+		seed, err := drawSeed()
+		if err != nil {
+			return err
+		}
+		s.Load.Seed = seed
+	}
+	return s.Validate()
+}
+
+func share(text string) (float64, error) {
+	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is no share", text)
+	}
+	if percent {
+		v /= 100
+	}
+	if !(v > 0 && v <= 1) {
+		return 0, fmt.Errorf("%q is not above 0%% and at most 100%%", text)
+	}
+	return v, nil
+}
+
+// drawSeed is small enough for every JSON and YAML reader to keep exactly.
+func drawSeed() (uint64, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, fmt.Errorf("draw seed: %w", err)
+	}
+	return binary.LittleEndian.Uint64(b[:])>>12 | 1, nil
+}
+
+func (j *job) compile(dir string) error {
+	var err error
+	if j.plan, err = scenarios.Compile(j.scenario); err != nil {
+		return badInput("", "%w", err)
+	}
+	if j.requests, err = scenarios.CompileRequests(j.scenario, inputs(dir)); err != nil {
+		return badInput("", "%w", err)
+	}
+	if j.allow, err = attack.NewAllowList(j.scenario.Safety.Allow); err != nil {
+		return badInput("", "safety.allow: %w", err)
+	}
+	return nil
+}
+
+// run runs the drill and reports on it.
+func (j *job) run(c *cli.Context, s streams) error {
+	ctx := c.Context
+	if err := j.preflight(ctx); err != nil {
+		return err
+	}
+	watch, err := j.observe(ctx, func(text string) { fmt.Fprintln(s.err, "note: "+text) })
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	now := func() time.Duration { return time.Since(started) }
+	dir := c.String("out")
+	if dir == "" {
+		dir = filepath.Join("runs", started.UTC().Format("20060102T150405Z")+"-"+fileName(j.scenario.Name))
+	}
+	src, err := j.scenario.YAML()
+	if err != nil {
+		return fmt.Errorf("drill: %w", err)
+	}
+	record, err := observation.Record(dir, src)
+	if err != nil {
+		return cannotRun(err, "choose a new or empty folder that can be written with --out")
+	}
+	cfg := loadgen.Config{
+		ID: started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name), Scenario: j.scenario, Plan: j.plan,
+		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now}),
+		Record: record, Now: now, Started: started, Environment: environment(), Progress: j.progress(s),
+		Watch: watch,
+	}
+	if j.plan.Search != nil {
+		cfg.Search = search.New(search.Config{
+			Load: *j.plan.Search, Objectives: j.scenario.Objectives, MaxRPS: j.scenario.Safety.MaxRPS,
+			MaxUtilisation: j.maxUse, Estimator: capacity.Estimator(j.scenario.Objectives, j.plan.Seed),
+		})
+	}
+	outcome, err := loadgen.Run(ctx, cfg)
+	err = errors.Join(err, record.Close())
+	return j.report(c, s, dir, outcome, err)
+}
+
+// report computes the run from the evidence just written, as anyone else would.
+func (j *job) report(c *cli.Context, s streams, dir string, outcome loadgen.Outcome, failed error) error {
+	r, err := computeBundle(dir)
+	if err == nil {
+		if werr := writeReports(dir, r); werr != nil && failed == nil {
+			failed = werr
+		}
+		if perr := printRun(s, r, c.Bool("json")); perr != nil {
+			return perr
+		}
+		fmt.Fprintf(s.err, "report: %s\n", filepath.Join(dir, "report.html"))
+	}
+	if failed != nil {
+		return cannotRun(fmt.Errorf("drill: %w", failed), hintFor(failed, dir))
+	}
+	if err != nil {
+		return cannotRun(err, "")
+	}
+	return verdictCode(outcome.How, r.Verdict)
+}
+
+// verdictCode is nil for a drill that passed.
+func verdictCode(how, verdict string) error {
+	switch {
+	case how == observation.EndInterrupted:
+		return errVerdict(exitInterrupted)
+	case how == observation.EndGuard:
+		return errVerdict(exitGuard)
+	case how == observation.EndFailed:
+		return errVerdict(exitCannotRun)
+	case verdict == reports.Fail:
+		return errVerdict(exitFail)
+	case verdict == reports.Invalid:
+		return errVerdict(exitInvalid)
+	}
+	return nil
+}
+
+var notInFileNames = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// fileName makes a name that every file system takes.
+func fileName(name string) string {
+	name = strings.Trim(notInFileNames.ReplaceAllString(name, "-"), "-.")
+	if len(name) > 60 {
+		name = name[:60]
+	}
+	if name == "" {
+		name = "drill"
+	}
+	return name
+}
+
+// preflight connects once, so that a target that is down is an error and not a
+// drill of failures. It sends no request: the target's count stays the load's.
+func (j *job) preflight(ctx context.Context) error {
+	for _, addr := range j.requests.Hosts() {
+		conn, err := j.allow.Dial(ctx, "tcp", addr, 5*time.Second)
+		if err != nil {
+			if ctx.Err() != nil {
+				return errVerdict(exitInterrupted)
+			}
+			return unreachable(j.scenario.Target.URL, err)
+		}
+		_ = conn.Close()
+	}
+	return nil
+}
+
+func hintFor(err error, dir string) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return "free space or choose another folder with --out; what was measured so far: headroom report " + dir
+	}
+	return "what was measured so far: headroom report " + dir
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/profiler"
+	"github.com/headroom-project/headroom/profiler/pprofhttp"
+	"github.com/headroom-project/headroom/profiler/resources"
+)
+
+// environment is where a drill ran, for the report.
+func environment() map[string]any {
+	return map[string]any{
+		"headroom": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+		"cpus": runtime.NumCPU(), "engine": "vegeta",
+	}
+}
+
+func (j *job) progress(s streams) loadgen.Progress {
+	width, ok := terminal(s.err)
+	return &live{w: s.err, terminal: ok, width: width, objs: j.scenario.Objectives}
+}
+
+// off turns a source of figures off in a scenario.
+const off = "none"
+
+// observe finds out what there is to see of the target, and returns what makes
+// the watcher. Nothing to see is no error: the report says what is missing.
+func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.WatchConfig) loadgen.Watcher, error) {
+	client := j.httpClient()
+	readers, err := j.readers(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	types, profiles, err := j.profiles(ctx, client)
+	if err != nil {
+		warn(err.Error())
+	}
+	return func(w loadgen.WatchConfig) loadgen.Watcher {
+		cfg := profiler.Config{
+			Types: types, Readers: readers, Now: w.Now,
+			OnSample: w.OnSample, OnCapture: w.OnCapture, OnWarning: w.OnWarning,
+		}
+		if profiles != nil {
+			cfg.Pprof = profiles
+		}
+		session, err := profiler.NewSession(cfg)
+		if err != nil {
+			// Only a missing clock or twice the same source makes it fail.
+			panic(fmt.Sprintf("profiler session: %v", err))
+		}
+		return session
+	}, nil
+}
+
+// httpClient is bound to the allow-list as the load is.
+func (j *job) httpClient() *http.Client {
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return j.allow.Dial(ctx, network, addr, 5*time.Second)
+	}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 8, IdleConnTimeout: 10 * time.Second, Proxy: nil}}
+}
+
+// onTarget is a path on the target's host.
+func (j *job) onTarget(path string) (string, error) {
+	u, err := url.Parse(j.scenario.Target.URL)
+	if err != nil {
+		return "", err
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}).String(), nil
+}
+
+// profiles probes for net/http/pprof, at its usual place if none is named. That
+// there is none at the usual place is no error.
+func (j *job) profiles(ctx context.Context, client *http.Client) ([]string, *pprofhttp.Client, error) {
+	base := j.scenario.Profiles.Pprof
+	named := base != ""
+	if base == off {
+		return nil, nil, nil
+	}
+	if !named {
+		var err error
+		if base, err = j.onTarget("/debug/pprof"); err != nil {
+			return nil, nil, err
+		}
+	}
+	c, err := pprofhttp.New(pprofhttp.Config{URL: base, HTTP: client})
+	if err != nil {
+		return nil, nil, err
+	}
+	has, err := c.Probe(ctx)
+	if err != nil {
+		if !named && (errors.Is(err, pprofhttp.ErrAbsent) || errors.Is(err, pprofhttp.ErrNotProfile)) {
+			err = nil
+		}
+		return nil, nil, err
+	}
+	var types []string
+	for _, t := range []string{"cpu", "allocs", "mutex", "block", "goroutine"} {
+		if has.Has(t) {
+			types = append(types, t)
+		}
+	}
+	return types, c, nil
+}
+
+// readers returns who looks at the target's resources, and at the generator's.
+func (j *job) readers(ctx context.Context, client *http.Client) ([]resources.Reader, error) {
+	var out []resources.Reader
+	pid := j.scenario.Resources.Process
+	if pid == 0 {
+		pid = j.demoPID
+	}
+	if pid != 0 {
+		r, err := resources.NewProcess(resources.ProcessConfig{Pid: pid})
+		if err != nil {
+			return nil, badInput("resources.process is the number of a process on this machine", "resources: %w", err)
+		}
+		out = append(out, r)
+	}
+	if path := j.scenario.Resources.Cgroup; path != "" {
+		r, err := resources.NewCgroup(resources.CgroupConfig{Path: path})
+		if err != nil {
+			return nil, badInput("resources.cgroup is the path that /proc/<pid>/cgroup shows", "resources: %w", err)
+		}
+		out = append(out, r)
+	}
+	r, err := j.metricsPage(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		out = append(out, r)
+	}
+	if self, err := resources.NewProcess(resources.ProcessConfig{Pid: os.Getpid()}); err == nil {
+		out = append(out, generator{self})
+	}
+	return out, nil
+}
+
+// metricsPage returns a reader of the target's Prometheus page, nil if there is
+// none at the usual place.
+func (j *job) metricsPage(ctx context.Context, client *http.Client) (resources.Reader, error) {
+	page := j.scenario.Resources.Metrics
+	named := page != ""
+	if page == off {
+		return nil, nil
+	}
+	if !named {
+		var err error
+		if page, err = j.onTarget("/metrics"); err != nil {
+			return nil, err
+		}
+	}
+	r, err := resources.NewMetrics(resources.MetricsConfig{URL: page, HTTP: client})
+	if err != nil {
+		return nil, badInput("", "resources: %w", err)
+	}
+	look, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := r.Read(look); err != nil {
+		if named {
+			return nil, badInput("check the address under resources.metrics", "resources: %w", err)
+		}
+		return nil, nil
+	}
+	return r, nil
+}
+
+// generator reads this process's own CPU, so that a saturated generator is seen.
+type generator struct{ self resources.Reader }
+
+// Source is generator.
+func (generator) Source() string { return "generator" }
+
+// Read returns the CPU only, under the name that loadgen judges by.
+func (g generator) Read(ctx context.Context) ([]resources.Reading, error) {
+	all, err := g.self.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range all {
+		if r.Resource == "cpu" {
+			r.Resource = loadgen.GeneratorCPU
+			return []resources.Reading{r}, nil
+		}
+	}
+	return nil, nil
+}
