@@ -1,0 +1,245 @@
+package loadgen_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+	"github.com/headroom-project/headroom/scenarios/demo"
+)
+
+// memory is a Recorder that keeps the evidence, and fails from an entry on.
+type memory struct {
+	mu      sync.Mutex
+	entries []observation.Entry
+	windows int
+	sent    uint64
+	failAt  int // windows after which every call fails; 0 is never
+}
+
+var errFull = errors.New("no space left on device")
+
+func (m *memory) err() error {
+	if m.failAt > 0 && m.windows >= m.failAt {
+		return errFull
+	}
+	return nil
+}
+
+func (m *memory) Note(e observation.Entry) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.entries = append(m.entries, e)
+	return m.err()
+}
+
+func (m *memory) Window(w *observation.Window) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.windows++
+	m.sent += w.Sent
+	return m.err()
+}
+func (m *memory) Samples([]observation.Sample) error                       { return nil }
+func (m *memory) Capture(time.Duration, observation.Capture, []byte) error { return nil }
+func (m *memory) Flush() error                                             { return nil }
+
+// find returns the entries of a kind.
+func (m *memory) find(kind string) []observation.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.entries), func(e observation.Entry) bool { return e.Kind != kind })
+}
+
+// progress calls back when a step begins and each second.
+type progress struct {
+	begins func(scenarios.Step)
+	second func(loadgen.Status)
+	said   []string
+}
+
+func (p *progress) StepBegins(s scenarios.Step, _ string) {
+	if p.begins != nil {
+		p.begins(s)
+	}
+}
+func (p *progress) Second(s loadgen.Status) {
+	if p.second != nil {
+		p.second(s)
+	}
+}
+func (p *progress) StepEnds(observation.Point) {}
+func (p *progress) Says(text string)           { p.said = append(p.said, text) }
+
+// setup makes a drill of a URL, with a load of its own.
+func setup(t *testing.T, url, yaml string) (loadgen.Config, *memory, *progress) {
+	t.Helper()
+	s, err := scenarios.Load("test", []byte(fmt.Sprintf("version: 1\nname: test\ntarget: {url: %q, timeout: 2s}\n%s", url, yaml)), scenarios.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Load.Seed = 7
+	plan, err := scenarios.Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, err := scenarios.CompileRequests(s, scenarios.Inputs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	allow, err := attack.NewAllowList(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	now := func() time.Duration { return time.Since(began) }
+	rec, p := &memory{}, &progress{}
+	cfg := loadgen.Config{
+		ID: "t", Scenario: s, Plan: plan, Record: rec, Progress: p, Now: now, Started: began,
+		Fleet: loadgen.NewLocal(loadgen.LocalConfig{Name: "w", Requests: requests, Allow: allow, Now: now}),
+	}
+	return cfg, rec, p
+}
+
+func target(t *testing.T) (*httptest.Server, *demo.Target) {
+	t.Helper()
+	d, err := demo.New(demo.Config{Limit: demo.LimitNone})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(d.Handler())
+	t.Cleanup(func() { srv.Close(); d.Close() })
+	return srv, d
+}
+
+func TestAFixedLoadIsSentAndCountedExactly(t *testing.T) {
+	srv, d := target(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, arrivals: constant, steps: {rates: [200, 400], duration: 1s}}")
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil || out.How != observation.EndDone {
+		t.Fatalf("ended %q (%s), %v", out.How, out.Detail, err)
+	}
+	if n := rec.sent; n != 600 || d.Truth().Received != 600 {
+		t.Errorf("%d sent, the target received %d, want 600", n, d.Truth().Received)
+	}
+	if len(out.Points) != 2 || len(rec.find(observation.EntryStepEnd)) != 2 || len(rec.find(observation.EntryEnd)) != 1 {
+		t.Errorf("%d points, %d ends of steps, %d ends", len(out.Points), len(rec.find(observation.EntryStepEnd)), len(rec.find(observation.EntryEnd)))
+	}
+}
+
+func TestAnInterruptDrainsAndCountsExactly(t *testing.T) {
+	srv, d := target(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, p := setup(t, srv.URL, "load: {warmup: 0s, constant: {rate: 500, duration: 60s}}")
+	ctx, interrupt := context.WithCancel(context.Background())
+	defer interrupt()
+	p.second = func(loadgen.Status) { interrupt() }
+	out, err := loadgen.Run(ctx, cfg)
+	if err != nil || out.How != observation.EndInterrupted {
+		t.Fatalf("ended %q, %v; want interrupted", out.How, err)
+	}
+	if n := rec.sent; n != d.Truth().Received || n < 300 || n > 5000 {
+		t.Errorf("%d sent, the target received %d", n, d.Truth().Received)
+	}
+	if end := rec.find(observation.EntryEnd); len(end) != 1 || end[0].End.How != observation.EndInterrupted {
+		t.Errorf("the journal ends with %+v", end)
+	}
+}
+
+func TestAGuardEndsTheDrill(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	defer srv.Close()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, constant: {rate: 200, duration: 60s}}\nguards: [errors > 20% for 2s]")
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil || out.How != observation.EndGuard || !strings.Contains(out.Detail, "errors > 20%") {
+		t.Fatalf("ended %q (%s), %v; want by the guard", out.How, out.Detail, err)
+	}
+	if end := rec.find(observation.EntryStepEnd)[0].StepEnd; end.Lasted > 10*time.Second || end.Cut == "" {
+		t.Errorf("the step lasted %v, cut %q", end.Lasted, end.Cut)
+	}
+}
+
+func TestEvidenceThatCannotBeWrittenEndsTheDrill(t *testing.T) {
+	srv, _ := target(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, constant: {rate: 200, duration: 60s}}")
+	rec.failAt = 2
+	out, err := loadgen.Run(context.Background(), cfg)
+	if !errors.Is(err, errFull) && (err == nil || !strings.Contains(err.Error(), errFull.Error())) {
+		t.Fatalf("error %v, want %v", err, errFull)
+	}
+	if out.How != observation.EndFailed {
+		t.Errorf("ended %q, want failed", out.How)
+	}
+}
+
+// script is a Searcher that offers what it is told, and cuts when told.
+type script struct {
+	steps []scenarios.Step
+	cut   bool
+}
+
+func (s *script) Next(points []observation.Point, _ time.Duration) search.Decision {
+	if len(points) >= len(s.steps) {
+		return search.Decision{Done: true, Reason: "that was all", Predicted: &search.Estimate{Value: 42}}
+	}
+	return search.Decision{Step: s.steps[len(points)], Reason: "because"}
+}
+
+func (s *script) Cut(observation.Point, uint64) (string, bool) { return "hopeless", s.cut }
+
+func TestASearchSteersAndCuts(t *testing.T) {
+	srv, d := target(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, search: {from: 50, to: 1000}}")
+	cfg.Search = &script{cut: true, steps: []scenarios.Step{
+		{Kind: scenarios.KindSearch, From: 100, To: 100, Lasts: time.Minute},
+		{Kind: scenarios.KindConfirm, From: 50, To: 50, Lasts: time.Minute},
+	}}
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := rec.find(observation.EntryStepEnd)
+	if len(ends) != 2 || ends[0].StepEnd.Cut != "hopeless" || ends[0].StepEnd.Lasted > 10*time.Second {
+		t.Fatalf("steps ended %+v", ends)
+	}
+	if end := rec.find(observation.EntryEnd)[0].End; end.PredictedRPS != 42 {
+		t.Errorf("predicted %v, want 42", end.PredictedRPS)
+	}
+	if n := rec.sent; n != d.Truth().Received {
+		t.Errorf("%d sent, the target received %d", n, d.Truth().Received)
+	}
+}
+
+func TestPoissonArrivesAsPlanned(t *testing.T) {
+	srv, d := target(t)
+	cfg, _, _ := setup(t, srv.URL, "load: {warmup: 0s, constant: {rate: 300, duration: 2s}}")
+	if _, err := loadgen.Run(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	step := cfg.Plan.Steps[0]
+	planned := uint64(0)
+	for range cfg.Plan.Slice(0, 1).Hits(step) {
+		planned++
+	}
+	if got := d.Truth().Received; got != planned {
+		t.Errorf("the target received %d, the plan has %d", got, planned)
+	}
+}
