@@ -360,6 +360,19 @@ func brightness(t *testing.T, v *visit) float64 {
 
 func TestBrowserPrints(t *testing.T) {
 	v := open(t, browser(t), sampleRun(), screen{width: 1280, height: 900, dark: true})
+	// What is laid out for paper is there at once, in light colours.
+	frameWidth := `document.querySelector("#flame rect").getAttribute("width")`
+	canvas := `document.querySelector('[data-chart="time"] canvas').toDataURL()`
+	dark, wide := value[string](t, v, canvas), value[string](t, v, frameWidth)
+	if got := value[string](t, v, `dispatchEvent(new Event("beforeprint")), `+frameWidth); got != "660" {
+		t.Errorf("on paper, the flame graph is %s wide", got)
+	}
+	if value[string](t, v, canvas) == dark {
+		t.Error("on paper, the charts keep their dark colours")
+	}
+	if got := value[string](t, v, `dispatchEvent(new Event("afterprint")), `+frameWidth); got != wide {
+		t.Errorf("after printing, the flame graph is %s wide, not %s", got, wide)
+	}
 	pdf, err := chromedp.Run(v.ctx, chromedp.PrintToPDF(func(p *cdppage.PrintToPDFParams) { p.PrintBackground = new(true) }))
 	if err != nil {
 		t.Fatal(err)
@@ -386,7 +399,7 @@ func TestBrowserReadsWithoutScript(t *testing.T) {
 	defer cancel()
 	v := &visit{ctx: ctx}
 	v.do(t, command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}), chromedp.Navigate("file://"+file))
-	text := value[string](t, v, `document.body.innerText`)
+	text := strings.ReplaceAll(value[string](t, v, `document.body.innerText`), "\u00a0", " ")
 	empty := value[int](t, v, `[...document.querySelectorAll(".chart, .flame, .flame-tools")].filter((e) => e.offsetHeight > 0).length`)
 	for _, want := range []string{"Meets p99 < 50 ms", "pool.shop", "Figures as a table", "demo.priceOrder", "checkout"} {
 		if !strings.Contains(text, want) {

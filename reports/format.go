@@ -105,6 +105,8 @@ func scaled(v float64, unit string) string {
 		return nanos(v)
 	case unit == "ratio":
 		return percent(v)
+	case unit == "count":
+		return perSecond(v)
 	}
 	return strings.TrimSpace(perSecond(v) + " " + clean(unit))
 }
@@ -156,7 +158,10 @@ func useLong(u observation.Use) string {
 	if u.Unit == "ratio" || !(u.Limit > 0) {
 		return scaled(u.Used, u.Unit)
 	}
-	return scaled(u.Used, u.Unit) + " of " + scaled(u.Limit, u.Unit)
+	if u.Unit == "bytes" || u.Unit == "bytes/s" {
+		return scaled(u.Used, u.Unit) + " of " + scaled(u.Limit, u.Unit)
+	}
+	return perSecond(u.Used) + " of " + scaled(u.Limit, u.Unit)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
@@ -231,6 +236,14 @@ var unitAfterDigit = regexp.MustCompile(`(\d)(ns|us|µs|ms|s|rps)\b`)
 // spaced sets the unit of an objective apart: p99 < 50ms becomes p99 < 50 ms.
 func spaced(objective string) string {
 	return unitAfterDigit.ReplaceAllString(clean(objective), "$1 $2")
+}
+
+var unitAfterFigure = regexp.MustCompile(`([<>=\d]) (\d|ms\b|s\b|req/s\b)`)
+
+// glued keeps a figure together with its unit and its comparison when a browser
+// breaks the line.
+func glued(s string) string {
+	return unitAfterFigure.ReplaceAllString(unitAfterFigure.ReplaceAllString(s, "$1\u00a0$2"), "$1\u00a0$2")
 }
 
 // shortName drops the import path of a Go function and keeps its package.

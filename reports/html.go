@@ -82,6 +82,7 @@ type page struct {
 	RequestsAt  string
 	Bottlenecks []bottleneckRow
 	Flame       *flameData
+	FlameLead   string
 	Flames      []flameOption
 	Missing     []string
 	Method      []string
@@ -104,7 +105,10 @@ type tableRow struct {
 }
 
 type objectiveRow struct{ Text, Observed, Mark string }
-type bottleneckRow struct{ Resource, At, Probability, Demand, After, Evidence string }
+type bottleneckRow struct {
+	Resource, Figures string
+	Notes             []string
+}
 type flameOption struct {
 	Index int
 	Label string
@@ -120,7 +124,7 @@ func pageOf(r *Run) (*page, error) {
 	p := &page{
 		Policy: policy(), Style: template.CSS(pageStyle), Script: template.JS(pageScript), Data: template.JS(data),
 		Name: orElse(clean(r.Name), "drill"), Target: clean(r.Target), Started: started(r.Started),
-		Word: orElse(clean(r.Verdict), "no verdict"), Sentence: sentence(r, "–"), Reasons: otherReasons(r), Warnings: cleaned(r.Warnings),
+		Word: orElse(clean(r.Verdict), "no verdict"), Sentence: glued(sentence(r, "–")), Reasons: otherReasons(r), Warnings: cleaned(r.Warnings),
 		Figures: keyFigures(r, "–"), Objectives: objectiveRows(r), Against: "offered load",
 		Steps: stepTable(r), Missing: cleaned(r.Missing), Method: cleaned(r.Method), Totals: totalsLine(r.Totals), Environment: environment(r),
 	}
@@ -142,6 +146,7 @@ func pageOf(r *Run) (*page, error) {
 	}
 	if len(charts.Flames) > 0 {
 		p.Flame = charts.Flames[0]
+		p.FlameLead = fmt.Sprintf("%s profile of %s, from %s samples.", p.Flame.Type, p.Flame.Label, grouped(float64(p.Flame.Samples)))
 	}
 	return p, nil
 }
@@ -328,16 +333,22 @@ func bottleneckRows(r *Run) []bottleneckRow {
 	}
 	var rows []bottleneckRow
 	for _, b := range r.Saturation.Bottlenecks {
-		row := bottleneckRow{Resource: resourceName(b.Resource), At: none, Probability: percent(b.Probability), Demand: none, After: none, Evidence: clean(b.Evidence)}
+		row := bottleneckRow{Resource: resourceName(b.Resource)}
+		var figures []string
 		if b.RPS > 0 {
-			row.At = perSecond(b.RPS) + " req/s"
+			figures = append(figures, "gives out at "+perSecond(b.RPS)+" req/s")
 		}
-		if b.PerRequest > 0 {
-			row.Demand = demand(b)
+		if b.Probability > 0 && b.Probability <= 1 {
+			figures = append(figures, percent(b.Probability)+" likely to be the first")
 		}
 		if b.AfterFixRPS > 0 {
-			row.After = perSecond(b.AfterFixRPS) + " req/s"
+			figures = append(figures, "without it "+perSecond(b.AfterFixRPS)+" req/s")
 		}
+		row.Figures = strings.Join(figures, ", ")
+		if b.PerRequest > 0 {
+			row.Notes = append(row.Notes, demand(b))
+		}
+		row.Notes = nonEmpty(append(row.Notes, clean(b.Evidence)))
 		rows = append(rows, row)
 	}
 	return rows

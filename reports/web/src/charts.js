@@ -40,8 +40,12 @@ function latencyAxis(scale) {
   if (scale.distr === 3) {
     axis.splits = (u, i, min, max) => {
       const out = [];
+      // As many labels as there is room for, of 24 px each.
+      const room = u.bbox.height / devicePixelRatio / 24;
+      const decades = Math.log10(max / min);
+      const multiples = decades * 3 <= room ? [1, 2, 5] : decades * 2 <= room ? [1, 3] : [1];
       for (let d = 10 ** Math.floor(Math.log10(min)); d <= max; d *= 10) {
-        for (const m of [1, 2, 5]) if (d * m >= min * 0.999 && d * m <= max * 1.001) out.push(d * m);
+        for (const m of multiples) if (d * m >= min * 0.999 && d * m <= max * 1.001) out.push(d * m);
       }
       return out;
     };
@@ -144,7 +148,7 @@ export function time(data, colours) {
   return {
     x: d.t, rows,
     scales: { x: { time: false, range: () => [Math.min(d.t[0], 0), last] }, y: scale }, yAxis: latencyAxis(scale),
-    xAxis: { values: (u, splits) => splits.map(clock) }, xLabel: "time since the drill began",
+    xAxis: { values: (u, splits) => splits.map(clock), incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400] }, xLabel: "time since the drill began",
     show: millis, head: (i) => clock(d.t[i]) + (at(d.t[i]) ? `, ${at(d.t[i]).label}` : ""),
     legend: limits.length ? [{ name: "objective", colour: colours.limit, dash: "5 3" }] : [],
     topSpace: 22,

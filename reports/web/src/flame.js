@@ -5,6 +5,8 @@ import { select } from "d3-selection";
 import { amount, percent } from "./format.js";
 import { frameColour } from "./palette.js";
 
+const rowHeight = 20; // px
+
 function shortName(name) {
   const head = name.split(/[([]/, 1)[0];
   const slash = head.lastIndexOf("/");
@@ -78,20 +80,38 @@ export class FlameView {
     this.place.replaceChildren();
     this.detail.textContent = this.rest();
     this.chart = flamegraph()
-      .width(width || this.place.clientWidth).cellHeight(20).inverted(true).transitionDuration(0).minFrameSize(1).resetHeightOnZoom(true)
-      .getName((d) => shortName(d.data.name))
+      .width(width || this.place.clientWidth).cellHeight(rowHeight).inverted(true).transitionDuration(0).minFrameSize(1).resetHeightOnZoom(true)
+      .getName((d) => (d.depth === 0 && d.data.name === "root" ? "all" : shortName(d.data.name)))
+      .onClick(() => this.settle())
       .setLabelHandler((d) => this.describe(d))
       .setDetailsHandler((text) => { this.detail.textContent = text || this.rest(); })
       .setSearchMatch((d, term) => term !== "" && d.data.name.toLowerCase().includes(term.toLowerCase()))
       .setSearchHandler((found, sum, total) => { this.detail.textContent = `${percent(total ? sum / total : 0)} in ${found.length} matching frames.`; })
       .setColorMapper((d) => frameColour(d.data.name, d.highlight, colours.dark));
     select(this.place).datum(tree(flame, flame.root)).call(this.chart);
+    this.settle();
     if (this.find.value) this.search();
+  }
+
+  // settle ends the movements that d3-flame-graph always begins, since a page
+  // that is printed has no time for them, and takes away the rows that it keeps
+  // free for a title.
+  settle() {
+    let depth = 0;
+    const getName = this.chart.getName();
+    select(this.place).selectAll("g.frame").each(function (d) {
+      depth = Math.max(depth, d.depth);
+      const frame = select(this);
+      frame.select("rect").interrupt().attr("width", this.getAttribute("width"));
+      frame.select("div").interrupt().text(getName(d));
+    });
+    select(this.place).select("svg").attr("height", (depth + 1) * rowHeight + 1);
   }
 
   search() {
     const term = this.find.value.trim();
     if (term) this.chart.search(term);
     else this.chart.clear();
+    this.settle();
   }
 }

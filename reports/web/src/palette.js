@@ -40,7 +40,7 @@ function packageOf(name) {
 export function frameColour(name, found, isDark) {
   if (found) return isDark ? "#a3530d" : "#ffb454";
   const pkg = packageOf(name);
-  if (name === "root" || standard.has(pkg.split("/", 1)[0])) return isDark ? "#3a404b" : "#dfe2e7";
+  if (name === "all" || name === "root" || standard.has(pkg.split("/", 1)[0])) return isDark ? "#3a404b" : "#dfe2e7";
   let h = 7;
   for (let i = 0; i < pkg.length; i++) h = (h * 31 + pkg.charCodeAt(i)) >>> 0;
   const hue = (h * 47) % 360;
