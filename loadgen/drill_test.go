@@ -212,7 +212,7 @@ func TestASearchSteersAndCuts(t *testing.T) {
 		{Kind: scenarios.KindSearch, From: 100, To: 100, Lasts: time.Minute},
 		{Kind: scenarios.KindConfirm, From: 50, To: 50, Lasts: time.Minute},
 	}}
-	out, err := loadgen.Run(context.Background(), cfg)
+	_, err := loadgen.Run(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

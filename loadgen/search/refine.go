@@ -95,7 +95,7 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 	if confirmations > 1 || e.Bound == Below || left < s.step+drain+settle {
 		return done(&e, "the objectives broke in the confirmation at %g/s", last.Offered)
 	}
-	load := min(0.985*last.Offered, e.Low)
+	load := min(0.985*last.Offered, max(e.Low, 0.95*last.Offered))
 	d := s.confirmAt(run, e, load, left-settle)
 	if !d.Done {
 		d.Reason = "the confirmation broke; once more at a lower load"
