@@ -212,7 +212,8 @@ func TestLoadLimits(t *testing.T) {
 		"entries": {minimal + "safety: {allow: [" + strings.Repeat("a,", maxItems+1) + "]}", "1001 entries, more than 1000"},
 		"aliases": {minimal + "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n" +
 			"c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n", "more than 50000 values"},
-		"cycle": {"a: &a [*a]\n", "nested deeper"},
+		"problems": {minimal + "safety: {allow: [" + strings.Repeat("'/',", 150) + "]}", "and 50 more problems"},
+		"cycle":    {"a: &a [*a]\n", "nested deeper"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

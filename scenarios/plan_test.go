@@ -110,11 +110,11 @@ func TestConstantRamp(t *testing.T) {
 }
 
 // The number of Poisson hits has mean and variance equal to the integrated
-// rate, for a flat step and a ramp, by both samplers. Seeded: 2000 steps each,
+// rate, for a flat step and a ramp, by both samplers. Seeded: 50,000 steps each,
 // bounds of five standard errors, so a right sampler fails with a probability
 // of about 1e-6 a bound over all seeds, and this seed is known to pass.
 func TestPoissonCounts(t *testing.T) {
-	const runs = 2000
+	const runs = 50_000
 	for _, step := range []Step{
 		{From: 3, To: 3, Lasts: time.Second}, {From: 10, To: 10, Lasts: time.Second},
 		{From: 200, To: 200, Lasts: time.Second}, {From: 0, To: 100, Lasts: 2 * time.Second},

@@ -36,6 +36,9 @@ func parts(err error) (message, hint string) {
 // maxShown bounds, in runes, how much of an offending text is quoted.
 const maxShown = 60
 
+// maxProblems bounds how many problems are listed: nobody reads more.
+const maxProblems = 100
+
 // Problem is one thing that is wrong with a scenario.
 type Problem struct {
 	// File is the name given to Load, or "--set" for an override.
@@ -94,7 +97,11 @@ func problemsOf(list []Problem) error {
 	slices.SortStableFunc(list, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return &Problems{List: slices.Compact(list)}
+	list = slices.Compact(list)
+	if more := len(list) - maxProblems; more > 0 {
+		list = append(list[:maxProblems:maxProblems], Problem{File: list[0].File, Message: fmt.Sprintf("and %d more problems", more)})
+	}
+	return &Problems{List: list}
 }
 
 // place is where a value was written.
