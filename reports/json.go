@@ -14,6 +14,7 @@ func JSON(w io.Writer, r *Run) error {
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false) // it is a file for programs, not a part of a page
 	if err := e.Encode(r); err != nil {
 		return fmt.Errorf("write run.json: %w", err)
 	}

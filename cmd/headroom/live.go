@@ -132,8 +132,11 @@ func millis(v float64) string {
 }
 
 func percent(v float64) string {
-	if v == 0 {
+	switch {
+	case v == 0:
 		return "0%"
+	case v >= 0.1:
+		return fmt.Sprintf("%.0f%%", v*100)
 	}
 	return fmt.Sprintf("%.2g%%", v*100)
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run this program as the command headroom.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"headroom": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			code := run(ctx, os.Args, streams{os.Stdin, os.Stdout, os.Stderr})
+			stop()
+			os.Exit(code)
+		},
+	})
+}
+
+// TestScripts runs what users type. Each script may use targets that misbehave:
+// $OK answers, $BROKEN answers 500, $CLOSES hangs up, $HANGS never answers,
+// $ENDLESS never ends its body, $DOWN is not there.
+func TestScripts(t *testing.T) {
+	targets := map[string]string{}
+	for name, h := range map[string]http.HandlerFunc{
+		"OK":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") },
+		"BROKEN": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
+		"CLOSES": func(w http.ResponseWriter, _ *http.Request) {
+			if c, _, err := w.(http.Hijacker).Hijack(); err == nil {
+				_ = c.Close()
+			}
+		},
+		"HANGS": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"ENDLESS": func(w http.ResponseWriter, r *http.Request) {
+			for b := make([]byte, 32<<10); r.Context().Err() == nil; {
+				if _, err := w.Write(b); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		srv := httptest.NewServer(h)
+		t.Cleanup(srv.Close)
+		targets[name] = srv.URL + "/"
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets["DOWN"] = fmt.Sprintf("http://%s/", ln.Addr())
+	_ = ln.Close()
+
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			for name, url := range targets {
+				env.Setenv(name, url)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+	})
+}
+
+// exits runs a command and compares its exit code: exits 2 headroom drill ...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND ...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if err != nil {
+		var exit interface{ ExitCode() int }
+		if e, ok := err.(interface{ ExitCode() int }); ok {
+			exit = e
+		}
+		if exit == nil {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%v: exit code %d, want %s", args[1:], code, args[0])
+	}
+}

@@ -1,0 +1,273 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/headroom-project/headroom/capacity"
+	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// analyse asks the model for what the points support.
+func (c *computation) analyse() {
+	spec := capacity.Spec{
+		Objectives: c.scenario.Objectives, Prices: c.scenario.Capacity.Prices,
+		Seed: c.drill.Seed, MaxRPS: c.scenario.Safety.MaxRPS, LockWaits: c.waits,
+	}
+	if d := c.scenario.Capacity.Demand; d != nil {
+		spec.DemandRPS = d.Peak
+	}
+	if !c.searched() {
+		return
+	}
+	seen := capacity.Analyse(c.points, spec)
+	c.seen = &seen
+	for _, w := range seen.Warnings {
+		c.warn(w)
+	}
+	if x := seen.Capacity; x != nil {
+		c.run.Capacity = &Capacity{
+			RPS: estimate(x.Value), Bound: x.Bound, Confirmed: x.Confirmed, Method: x.Method, ConfirmedAtRPS: x.ConfirmedAtRPS,
+			Objective: c.objectiveText(x.Objective),
+		}
+		if c.end != nil && c.end.PredictedRPS > 0 {
+			c.run.Capacity.Predicted = &Estimate{Value: c.end.PredictedRPS}
+		}
+	}
+	if x := seen.Saturation; x != nil {
+		c.run.Saturation = &Saturation{RPS: estimate(x.Value), Bottlenecks: []Bottleneck{}}
+		for _, b := range x.Bottlenecks {
+			c.run.Saturation.Bottlenecks = append(c.run.Saturation.Bottlenecks, Bottleneck(b))
+		}
+	}
+	if x := seen.Headroom; x != nil {
+		now := estimate(x.Now)
+		c.run.Headroom = &Headroom{DemandRPS: x.DemandRPS, Now: &now}
+	}
+	if x := seen.Cost; x != nil {
+		c.run.Cost = &Cost{Currency: x.Currency, AtRPS: x.AtRPS}
+		c.run.Cost.PerMillion.Marginal = estimate(x.Marginal)
+		c.run.Cost.PerMillion.Loaded = estimate(x.Loaded)
+		c.run.Cost.PerMillion.Idle = estimate(x.Idle)
+	}
+}
+
+func estimate(v capacity.Value) Estimate {
+	return Estimate{Value: v.Value, Low: v.Low, High: v.High, Confidence: v.Confidence}
+}
+
+// objectiveText names an objective; the first one stands for one that never broke.
+func (c *computation) objectiveText(o scenarios.Objective) string {
+	if o.Metric == "" {
+		if len(c.scenario.Objectives) == 0 {
+			return ""
+		}
+		o = c.scenario.Objectives[0]
+	}
+	return o.String()
+}
+
+func (c *computation) searched() bool { return c.scenario.Load.Search != nil }
+
+// load returns the steps that count for the verdict: not the warm-up.
+func (c *computation) load() []*observation.Point {
+	var out []*observation.Point
+	for i := range c.points {
+		if c.points[i].Kind != scenarios.KindWarmup {
+			out = append(out, &c.points[i])
+		}
+	}
+	return out
+}
+
+// objectives says of each objective whether it held where it counts: at every
+// step of a fixed load, at the highest confirmed (else highest passing) step of
+// a search.
+func (c *computation) objectives() {
+	c.run.Objectives = []Objective{}
+	at := c.load()
+	if c.searched() {
+		at = c.proof()
+	}
+	for _, o := range c.scenario.Objectives {
+		x := Objective{Text: o.String(), Metric: o.Metric, Threshold: o.Value, Unit: o.Unit()}
+		for _, p := range at {
+			v, ok := p.Metric(o.Request, o.Metric)
+			if !ok || !p.Valid || p.OK+p.Failed == 0 {
+				continue
+			}
+			held := o.Holds(v)
+			if x.Met == nil || *x.Met && !held || *x.Met == held && worse(o, v, x.Observed) {
+				x.Met, x.Observed = &held, v
+			}
+		}
+		c.run.Objectives = append(c.run.Objectives, x)
+	}
+}
+
+func worse(o scenarios.Objective, a, b float64) bool {
+	if strings.HasPrefix(o.Op, "<") {
+		return a > b
+	}
+	return a < b
+}
+
+// proof is the step of a search that shows that the capacity is met.
+func (c *computation) proof() []*observation.Point {
+	var best *observation.Point
+	for _, p := range c.load() {
+		if _, met := c.broken(p); !met || !p.Valid || p.Cut != "" {
+			continue
+		}
+		if best == nil || rank(p) > rank(best) || rank(p) == rank(best) && p.Offered > best.Offered {
+			best = p
+		}
+	}
+	if best == nil {
+		// None held: the lowest load is the one that shows by how much.
+		for _, p := range c.load() {
+			if p.Valid && (best == nil || p.Offered < best.Offered) {
+				best = p
+			}
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return []*observation.Point{best}
+}
+
+func rank(p *observation.Point) int {
+	if p.Kind == scenarios.KindConfirm {
+		return 1
+	}
+	return 0
+}
+
+func (c *computation) verdict() {
+	verdict, reason := c.decide()
+	c.run.Verdict = verdict
+	if reason != "" {
+		c.run.Reasons = append(c.run.Reasons, reason)
+	}
+	for _, p := range c.load() {
+		if !p.Valid && p.Cut == "" {
+			c.run.Reasons = append(c.run.Reasons, fmt.Sprintf("step %d is invalid: %s", p.Step, strings.Join(p.WhyInvalid, "; ")))
+		}
+	}
+}
+
+// decide returns the verdict and why. What ended the drill early comes first: a
+// drill that was not finished proves nothing.
+func (c *computation) decide() (verdict, reason string) {
+	switch {
+	case c.end == nil:
+		return Invalid, "the drill was cut off: its journal has no end"
+	case c.end.How == observation.EndInterrupted:
+		return Invalid, "the drill was interrupted before it was done"
+	case c.end.How == observation.EndFailed:
+		return Invalid, "the drill could not go on: " + c.end.Detail
+	case c.end.How == observation.EndGuard:
+		return Fail, "a guard ended the drill: " + c.end.Detail
+	case c.searched():
+		return c.decideSearch()
+	}
+	return c.decideLoad()
+}
+
+func (c *computation) decideLoad() (verdict, reason string) {
+	steps := c.load()
+	if len(steps) == 0 {
+		return Invalid, "no step was run"
+	}
+	for _, p := range steps {
+		if !p.Valid {
+			return Invalid, "a step is invalid, so that its figures say nothing of the target"
+		}
+	}
+	for _, p := range steps {
+		if o, met := c.brokenForSure(p); !met {
+			v, _ := p.Metric(o.Request, o.Metric)
+			return Fail, fmt.Sprintf("%s does not hold at %s: it was %s", o, c.offered(p), valueText(o, v))
+		}
+	}
+	for _, p := range steps {
+		for _, o := range c.scenario.Objectives {
+			if n, need := ended(p, o), loadgen.Needed(o); n < need {
+				return Invalid, fmt.Sprintf("cannot tell %s at %s: %d hits are too few, it needs %d; run longer or at a higher rate", o.Metric, c.offered(p), n, need)
+			}
+		}
+	}
+	if len(c.scenario.Objectives) == 0 {
+		return Pass, "no objective was set"
+	}
+	return Pass, "every objective holds at the load offered"
+}
+
+// ended is the number of hits that an objective speaks of.
+func ended(p *observation.Point, o scenarios.Objective) uint64 {
+	if o.Request == "" {
+		return p.OK + p.Failed
+	}
+	f := p.Requests[o.Request]
+	return f.OK + f.Failed
+}
+
+// brokenForSure returns the first objective that does not hold at p and has the
+// hits to say so.
+func (c *computation) brokenForSure(p *observation.Point) (scenarios.Objective, bool) {
+	for _, o := range c.scenario.Objectives {
+		if v, ok := p.Metric(o.Request, o.Metric); ended(p, o) >= loadgen.Needed(o) && (!ok || !o.Holds(v)) {
+			return o, false
+		}
+	}
+	return scenarios.Objective{}, true
+}
+
+func (c *computation) offered(p *observation.Point) string {
+	if rec, _, _ := c.reducer.Record(p.Step); rec.Users > 0 {
+		return fmt.Sprintf("%d users", rec.Users)
+	}
+	return fmt.Sprintf("%.4g req/s", p.Offered)
+}
+
+func valueText(o scenarios.Objective, v float64) string {
+	switch o.Unit() {
+	case scenarios.UnitMillis:
+		return fmt.Sprintf("%.4g ms", v)
+	case scenarios.UnitRatio:
+		return fmt.Sprintf("%.3g%%", v*100)
+	}
+	return fmt.Sprintf("%.4g req/s", v)
+}
+
+func (c *computation) decideSearch() (verdict, reason string) {
+	valid := 0
+	for _, p := range c.load() {
+		if p.Valid {
+			valid++
+		}
+	}
+	x := c.run.Capacity
+	switch {
+	case valid == 0:
+		return Invalid, "no step of the search is valid"
+	case x == nil:
+		return Invalid, "the steps do not show a capacity"
+	case x.Bound == capacity.Below:
+		return Fail, fmt.Sprintf("capacity is below %.4g req/s, the lowest load that was offered", x.RPS.High)
+	}
+	if c.run.Headroom == nil {
+		return Pass, "a capacity was found, and no demand was set to hold it against"
+	}
+	demand := c.run.Headroom.DemandRPS
+	switch {
+	case x.RPS.Low >= demand, x.Confirmed && x.ConfirmedAtRPS >= demand:
+		return Pass, fmt.Sprintf("the capacity covers the demand of %.4g req/s", demand)
+	case x.Bound == "" && x.RPS.High < demand:
+		return Fail, fmt.Sprintf("the capacity is below the demand of %.4g req/s", demand)
+	}
+	return Invalid, fmt.Sprintf("cannot tell: the demand of %.4g req/s lies inside the interval of the capacity, or above what was offered", demand)
+}
