@@ -56,17 +56,20 @@ func rebin(p *observation.Point) series {
 	s := series{point: p, load: p.Offered, seconds: p.Seconds}
 	low, high := span(p.Windows)
 	s.first = low
-	planned := 0.0
+	planned, before := 0.0, 0.0 // before: width of all windows but the last
 	for _, second := range p.Windows {
 		if second.Tally == nil {
 			continue
 		}
 		w := window{
-			begin: float64(second.Second), width: 1,
+			begin: float64(second.Second), width: float64(max(second.Width, 1)),
 			planned: float64(second.Planned), ok: float64(second.Tally.OK), failed: float64(second.Tally.Failed),
 		}
 		w.planned = max(w.planned, w.ended())
 		planned += w.planned
+		if n := len(s.windows); n > 0 {
+			before += s.windows[n-1].width
+		}
 		w.fill(second.Tally, low, high)
 		s.windows = append(s.windows, w)
 	}
@@ -75,9 +78,9 @@ func rebin(p *observation.Point) series {
 		return s
 	}
 	if !(s.seconds > 0) || math.IsInf(s.seconds, 0) {
-		s.seconds = float64(n)
+		s.seconds = before + s.windows[n-1].width
 	}
-	if rest := s.seconds - float64(n-1); rest > 0 && rest < 1 {
+	if rest := s.seconds - before; rest > 0 && rest < s.windows[n-1].width {
 		s.windows[n-1].width = rest // cut in the middle of a second
 	}
 	// Trust the count unless it is so far from the plan that windows are missing.

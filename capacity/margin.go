@@ -39,17 +39,7 @@ func (s *series) margin(r *replicate, o scenarios.Objective) float64 {
 	if math.IsNaN(m) {
 		return m
 	}
-	if s.point.Cut != "" && s.broke(o) {
-		m = max(m, marginHigh) // worse than what was seen when it was cut
-	}
 	return min(max(m, marginLow), marginHigh)
-}
-
-// broke says whether the objective did not hold in the step as observed.
-func (s *series) broke(o scenarios.Objective) bool {
-	p := *s.point
-	p.Cut = ""
-	return search.Judge(p, []scenarios.Objective{o}) != search.Met
 }
 
 func ratioMargin(ratio, threshold float64) float64 {

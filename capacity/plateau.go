@@ -23,6 +23,12 @@ func (p *plateau) bounds() (low, high float64) {
 	return max(p.rate-d, 0), p.rate + d
 }
 
+// cap is the load above which nothing is taken to have been served. A stretch is
+// more likely to be busy when the target happens to be slow, so where service
+// times vary, which shows as a spread beyond half a percent, a short stretch
+// reads low, and the cap leaves room.
+func (p *plateau) cap() float64 { return p.rate + 2*max(p.spread-0.005*p.rate, 0) }
+
 // measure is one reading of the plateau.
 type measure struct{ rate, spread, load float64 }
 
@@ -79,7 +85,7 @@ func (r *replicate) variation(first int) float64 {
 		n, sum, squares = n+c, sum+c*v, squares+c*v*v
 	}
 	m := sum / n
-	return min(max(squares/n/(m*m)-1, 0), 1)
+	return min(max(squares/n/(m*m)-1, 0), 4)
 }
 
 // busy returns the rates of the stretches of the step in which the queue never
@@ -89,7 +95,7 @@ func (s *series) busy(idle, variation float64) []measure {
 	for from := 0; from < len(s.windows); {
 		to := from
 		for to < len(s.windows) && quantile(s.windows[to].bins, s.first, 0.05) > idle &&
-			(to == from || s.windows[to].begin == s.windows[to-1].begin+1) {
+			(to == from || s.windows[to].begin <= s.windows[to-1].begin+s.windows[to-1].width) {
 			to++
 		}
 		if to > from {
@@ -128,7 +134,7 @@ func (s *series) stretch(ws []window, variation float64) (measure, bool) {
 		}
 		served -= (first.ok + last.ok) / 2
 		long = length - (first.width+last.width)/2 + (last.sum/last.ended()-first.sum/first.ended())/1000
-		drift = 0.29 * math.Hypot(1/math.Sqrt(first.planned), 1/math.Sqrt(last.planned))
+		drift = 0.29 * math.Hypot(first.width/math.Sqrt(first.planned), last.width/math.Sqrt(last.planned))
 	}
 	if !(long > 0.5) || !(served > 10) {
 		return measure{}, false
@@ -179,7 +185,7 @@ func (s *series) tablePlateau() []measure {
 	if !(x > 0) || x > 0.93*s.load {
 		return nil
 	}
-	return []measure{{rate: x, spread: 0.02 * x, load: s.load}}
+	return []measure{{rate: x, spread: 0.005 * x, load: s.load}}
 }
 
 // combine weighs the readings by their precision. Readings that contradict each

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/headroom-project/headroom/loadgen/search"
 )
 
 // law is how something grows with the served load; the seam for laws that are not
@@ -54,7 +56,7 @@ func fitResources(all []series, sat *plateau, replicates int, source *rand.Rand)
 	var names []string
 	for _, s := range all {
 		for name := range s.point.Resources {
-			if !slices.Contains(names, name) {
+			if !search.OfGenerator(name) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

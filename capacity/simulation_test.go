@@ -94,14 +94,13 @@ func network(rng *rand.Rand) float64 {
 
 // drill is a simulated drill: a search against a system, with its clock.
 type drill struct {
-	system  system
-	search  *search.Search
-	rng     *rand.Rand
-	discard int // seconds of each step that are left out as warm-up
-	points  []observation.Point
-	clock   float64 // s
-	longest float64 // s of load offered above the limit, without a cut
-	final   search.Decision
+	system system
+	search *search.Search
+	rng    *rand.Rand
+	warm   bool // steps have no warm-up
+	points []observation.Point
+	clock  float64 // s
+	final  search.Decision
 }
 
 // run drills until the search is done.
@@ -120,6 +119,15 @@ func (d *drill) run() {
 	panic("the search does not end")
 }
 
+// discard is the controller's rule for the seconds left out as warm-up.
+func (d *drill) discard(step scenarios.Step) int {
+	seconds := math.Round(min(max(step.Lasts.Seconds()/5, 1), 3))
+	if d.warm || seconds > step.Lasts.Seconds()/2 {
+		return 0
+	}
+	return int(seconds)
+}
+
 // offer runs one step and returns its point and how long it took to the last
 // answer. It asks the search for a cut at each second, with what was answered.
 func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float64) {
@@ -135,14 +143,13 @@ func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float6
 	stop, cut := lasts, ""
 	for now := 1.0; now < lasts; now++ {
 		p := d.reduce(step, index, hits, ends, now, now)
-		if reason, yes := d.search.Cut(p, uint64(step.From*lasts)); yes {
+		if reason, yes := d.search.Cut(p, uint64(step.From*(lasts-float64(d.discard(step))))); yes {
 			stop, cut = now, reason
 			break
 		}
 	}
 	p := d.reduce(step, index, hits, ends, stop, math.Inf(1))
 	p.Cut = cut
-	p.Valid = p.Valid || cut != ""
 	last := stop
 	for i, at := range hits {
 		if at < stop {
@@ -150,13 +157,13 @@ func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float6
 		}
 	}
 	if cut != "" {
-		d.forget(hits, stop)
+		d.forget()
 	}
 	return p, last
 }
 
 // forget empties the system after a cut: what was planned later never came.
-func (d *drill) forget(hits []float64, stop float64) {
+func (d *drill) forget() {
 	switch s := d.system.(type) {
 	case *slots:
 		clear(s.free)
@@ -168,8 +175,9 @@ func (d *drill) forget(hits []float64, stop float64) {
 // reduce builds the point of a step from the hits planned before stop that were
 // answered before now.
 func (d *drill) reduce(step scenarios.Step, index int, hits, ends []float64, stop, now float64) observation.Point {
-	n := int(math.Ceil(stop)) - d.discard
-	p := observation.Point{Step: index, Kind: step.Kind, Offered: step.From, Seconds: stop - float64(d.discard)}
+	discard := d.discard(step)
+	n := int(math.Ceil(stop)) - discard
+	p := observation.Point{Step: index, Kind: step.Kind, Offered: step.From, Seconds: stop - float64(discard)}
 	if n <= 0 {
 		p.Seconds = 0
 		return p
@@ -178,17 +186,21 @@ func (d *drill) reduce(step scenarios.Step, index int, hits, ends []float64, sto
 	all := observation.NewTally()
 	for s := range n {
 		p.Windows = append(p.Windows, observation.Second{
-			Second: s + d.discard, At: d.clock + float64(s+d.discard),
+			Second: s + discard, Width: 1, At: d.clock + float64(s+discard),
 			Tally: &observation.Tally{Response: observation.NewHistogram()},
 		})
 	}
+	served := 0.0
 	for i, at := range hits {
-		s := int(at) - d.discard
+		s := int(at) - discard
 		if at >= stop || s < 0 {
 			continue
 		}
 		w := &p.Windows[s]
 		w.Planned++
+		if ends[i] <= stop {
+			served++
+		}
 		if ends[i] <= now {
 			w.Tally.OK++
 			_ = w.Tally.Response.RecordValue(int64((ends[i] - at) * 1e6))
@@ -199,7 +211,7 @@ func (d *drill) reduce(step scenarios.Step, index int, hits, ends []float64, sto
 		all.Response.Merge(w.Tally.Response)
 	}
 	p.Sent, p.OK = all.OK, all.OK
-	p.Throughput = float64(all.OK) / p.Seconds
+	p.Throughput = served / p.Seconds
 	ms := func(q float64) float64 { return float64(all.Response.ValueAtPercentile(q)) / 1000 }
 	p.Response = observation.Quantiles{
 		Mean: all.Response.Mean() / 1000, P50: ms(50), P90: ms(90), P95: ms(95), P99: ms(99), P999: ms(99.9),

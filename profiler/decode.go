@@ -11,25 +11,33 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Bounds of a profile that is decoded into memory. A CPU profile of a large
-// service is about 1 MB, a heap profile some 10 MB; an attack is small when
-// compressed, and when encoded: two bytes can stand for a struct of a hundred.
-const (
-	maxDecoded  = 128 << 20 // bytes, decompressed
-	maxMessages = 4 << 20   // samples, locations, lines, functions, labels ...
-	maxFrames   = 16 << 20  // locations over all samples
-)
+// bounds limit a profile that is decoded into memory: an attack is small when
+// compressed, and when encoded, where two bytes can stand for a struct of a
+// hundred.
+type bounds struct {
+	decoded  int // bytes, decompressed
+	messages int // samples, locations, lines, functions, labels ...
+	frames   int // locations over all samples
+}
+
+// usualBounds are far above real profiles: that of a large service's CPU is
+// about 1 MB, of its heap some 10 MB. They keep memory below a gigabyte or so.
+var usualBounds = bounds{decoded: 128 << 20, messages: 4 << 20, frames: 16 << 20}
 
 // errTooLarge is wrapped when a bound is broken.
 var errTooLarge = errors.New("the profile is too large to be shown")
 
 // decode reads a profile, gzip-compressed or not.
 func decode(pprof []byte) (*profile.Profile, error) {
-	raw, err := decompress(pprof)
+	return decodeWithin(pprof, usualBounds)
+}
+
+func decodeWithin(pprof []byte, most bounds) (*profile.Profile, error) {
+	raw, err := decompress(pprof, most.decoded)
 	if err != nil {
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
-	if err := measure(raw); err != nil {
+	if err := measure(raw, most); err != nil {
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
 	p, err := profile.ParseUncompressed(raw)
@@ -45,19 +53,19 @@ func decode(pprof []byte) (*profile.Profile, error) {
 	return p, nil
 }
 
-func decompress(pprof []byte) ([]byte, error) {
+func decompress(pprof []byte, most int) ([]byte, error) {
 	raw := pprof
 	if bytes.HasPrefix(pprof, []byte{0x1f, 0x8b}) {
 		zr, err := gzip.NewReader(bytes.NewReader(pprof))
 		if err != nil {
 			return nil, err
 		}
-		if raw, err = io.ReadAll(io.LimitReader(zr, maxDecoded+1)); err != nil {
+		if raw, err = io.ReadAll(io.LimitReader(zr, int64(most)+1)); err != nil {
 			return nil, err
 		}
 	}
-	if len(raw) > maxDecoded {
-		return nil, fmt.Errorf("%w: more than %d MiB", errTooLarge, maxDecoded>>20)
+	if len(raw) > most {
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, most)
 	}
 	return raw, nil
 }
@@ -73,7 +81,7 @@ const (
 )
 
 // measure counts what a message would become in memory, without building it.
-func measure(raw []byte) error {
+func measure(raw []byte, most bounds) error {
 	messages, frames := 0, 0
 	err := walk(raw, func(field protowire.Number, body []byte) error {
 		messages++
@@ -96,9 +104,9 @@ func measure(raw []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case messages > maxMessages:
+	case messages > most.messages:
 		return fmt.Errorf("%w: %d entries", errTooLarge, messages)
-	case frames > maxFrames:
+	case frames > most.frames:
 		return fmt.Errorf("%w: %d stack frames", errTooLarge, frames)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"runtime/pprof"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -25,20 +26,28 @@ func zip(t testing.TB, raw []byte) []byte {
 
 // Small messages that would be large in memory are refused before they are.
 func TestBombs(t *testing.T) {
-	emptySample := []byte{fieldSample<<3 | 2, 0}
-	manyLines := protowire.AppendBytes(nil, bytes.Repeat([]byte{fieldLocationLine<<3 | 2, 0}, maxMessages+1))
-	manyFrames := protowire.AppendBytes(nil, append([]byte{fieldSampleLocations<<3 | 2}, protowire.AppendBytes(nil, make([]byte, maxFrames+1))...))
-	unpacked := protowire.AppendBytes(nil, bytes.Repeat([]byte{fieldSampleLocations << 3, 1}, maxFrames+1))
-	for name, raw := range map[string][]byte{
-		"bytes":            make([]byte, maxDecoded+1),
-		"samples":          bytes.Repeat(emptySample, maxMessages+1),
-		"lines":            append([]byte{fieldLocation<<3 | 2}, manyLines...),
-		"frames":           append([]byte{fieldSample<<3 | 2}, manyFrames...),
-		"frames, unpacked": append([]byte{fieldSample<<3 | 2}, unpacked...),
+	most := bounds{decoded: 1 << 20, messages: 1000, frames: 5000}
+	message := func(field byte, content []byte) []byte {
+		return append([]byte{field<<3 | 2}, protowire.AppendBytes(nil, content)...)
+	}
+	repeated := bytes.Repeat
+	for name, c := range map[string]struct {
+		raw []byte
+		in  string
+	}{
+		"bytes":            {make([]byte, most.decoded+1), "bytes"},
+		"samples":          {repeated(message(fieldSample, nil), most.messages+1), "entries"},
+		"lines":            {message(fieldLocation, repeated(message(fieldLocationLine, nil), most.messages)), "entries"},
+		"labels":           {message(fieldSample, repeated(message(fieldSampleLabel, nil), most.messages)), "entries"},
+		"frames":           {message(fieldSample, message(fieldSampleLocations, make([]byte, most.frames+1))), "frames"},
+		"frames, unpacked": {message(fieldSample, repeated([]byte{fieldSampleLocations << 3, 1}, most.frames+1)), "frames"},
 	} {
-		if _, err := Summarise(zip(t, raw)); !errors.Is(err, errTooLarge) {
-			t.Errorf("%s: %v, want %v", name, err, errTooLarge)
+		if _, err := decodeWithin(zip(t, c.raw), most); !errors.Is(err, errTooLarge) || !strings.Contains(err.Error(), c.in) {
+			t.Errorf("%s: %v, want %v of %s", name, err, errTooLarge, c.in)
 		}
+	}
+	if _, err := decodeWithin(newProfile(cpuTypes...).add([]int64{1, 2}, "a").bytes(t), most); err != nil {
+		t.Errorf("a profile within the bounds: %v", err)
 	}
 }
 
@@ -78,13 +87,13 @@ func FuzzProfile(f *testing.F) {
 	small := newProfile(cpuTypes...).add([]int64{1, -2}, "a", "b", "a").add([]int64{1 << 62, 1 << 62}, "c").bytes(f)
 	f.Add(small)
 	f.Add(small[:len(small)-9])
-	raw, err := decompress(small)
+	raw, err := decompress(small, 1<<20)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(raw) // unpacked, so that mutations reach the messages
 	mutex := newProfile([2]string{"contentions", "count"}, [2]string{"delay", "seconds"}).add([]int64{1, 1 << 60}, "a")
-	if raw, err = decompress(mutex.bytes(f)); err != nil {
+	if raw, err = decompress(mutex.bytes(f), 1<<20); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(raw)

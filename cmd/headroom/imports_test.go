@@ -21,7 +21,7 @@ var stages = map[string][]string{
 	"loadgen/observation": {},
 	"loadgen/attack":      {"scenarios", "loadgen/observation"},
 	"loadgen/search":      {"scenarios", "loadgen/observation"},
-	"loadgen":             {"scenarios", "loadgen/observation", "loadgen/attack", "loadgen/search"},
+	"loadgen":             {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
 	"profiler":            {"loadgen/observation"},
 	"profiler/pprofhttp":  {},
 	"profiler/resources":  {"loadgen/observation"},

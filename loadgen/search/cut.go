@@ -35,13 +35,36 @@ func (s *Search) Cut(p observation.Point, planned uint64) (reason string, cut bo
 // step's hits that may; ok is false for objectives that no count of hits breaks.
 func broke(p observation.Point, o scenarios.Objective) (bad uint64, share float64, ok bool) {
 	if share, ok = shares[o.Metric]; ok {
-		return slower(p.Windows, p.Figures, o.Value), share, true
+		return slower(p.Windows, p.Figures, o.Value) + overdue(p, o.Value), share, true
 	}
 	switch o.Metric {
 	case "errors":
 		return p.Failed, o.Value, true
 	case "max":
-		return slower(p.Windows, p.Figures, o.Value), 0, true
+		return slower(p.Windows, p.Figures, o.Value) + overdue(p, o.Value), 0, true
 	}
 	return 0, 0, false
+}
+
+// overdue counts hits that were planned more than ms ago and have not ended: in a
+// queue that grows they are slow for certain long before they are recorded.
+func overdue(p observation.Point, ms float64) uint64 {
+	if len(p.Windows) == 0 {
+		return 0
+	}
+	last := p.Windows[len(p.Windows)-1]
+	now := float64(last.Second)
+	if width := float64(max(last.Width, 1)); float64(last.Planned) > 0.5*p.Offered*width {
+		now += width // else it has just begun
+	}
+	sum := 0.0
+	for _, w := range p.Windows {
+		if w.Tally == nil {
+			continue
+		}
+		share := min(max((now-ms/1000-float64(w.Second))/float64(max(w.Width, 1)), 0), 1)
+		due := float64(w.Planned)*share - float64(w.Dropped) - float64(w.Tally.Ended())
+		sum += max(due, 0)
+	}
+	return uint64(sum)
 }

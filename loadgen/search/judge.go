@@ -35,12 +35,9 @@ func Share(metric string) (share float64, ok bool) {
 	return share, ok
 }
 
-// Judge returns the worst outcome of a step over the objectives. A step that
-// was cut is broken: it was certain to break when it was.
+// Judge returns the worst outcome of a step over the objectives. That a step was
+// cut says nothing by itself (it may have been interrupted): its figures do.
 func Judge(p observation.Point, objectives []scenarios.Objective) Outcome {
-	if p.Cut != "" {
-		return Broken
-	}
 	worst := Met
 	for _, o := range objectives {
 		worst = max(worst, judge(p, o))

@@ -3,6 +3,7 @@ package search
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 )
@@ -28,11 +29,17 @@ func ceiling(points []observation.Point, ratio float64) (load float64, resource 
 	return load, resource
 }
 
+// OfGenerator says whether a resource is the load generator's own: its limit
+// says nothing about the target.
+func OfGenerator(resource string) bool {
+	return strings.HasPrefix(resource, "generator.")
+}
+
 func resourceNames(points []observation.Point) []string {
 	var names []string
 	for _, p := range points {
 		for name, use := range p.Resources {
-			if use.Limit > 0 && !slices.Contains(names, name) {
+			if use.Limit > 0 && !OfGenerator(name) && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
