@@ -154,16 +154,16 @@ func TestLongRunCrossing(t *testing.T) {
 		drills    int
 	}{
 		{"pool 400", func() system { return pool(400) }, 150, 1, 0.85, 40},
-		{"lock 80", func() system { return lock(80) }, 150, 0.4, 0.5, 40},
-		{"pool 80", func() system { return pool(80) }, 150, 0.3, 0.3, 40},
+		{"lock 80", func() system { return lock(80) }, 150, 0.75, 0.85, 40},
+		{"pool 80", func() system { return pool(80) }, 150, 0.55, 0.65, 40},
 		{"pool 790", func() system { return pool(790) }, 150, 1, 0.85, 20},
 		{"pool 1500", func() system { return pool(1500) }, 150, 1, 0.8, 10},
 		{"downstream 6000", func() system { return downstream(6000) }, 150, 1, 0.8, 5},
-		{"lock 37", func() system { return lock(37) }, 500, 0.4, 0.7, 40},
-		{"memoryless 400", func() system { return memoryless(400) }, 150, 0.7, 0.5, 40},
-		{"two-point service 400", func() system { return bimodal(400) }, 150, 0.5, 0.25, 40},
-		{"objective near the service time", func() system { return pool(400) }, 15, 0.7, 0.7, 40},
-		{"objective at twice the service", func() system { return memoryless(400) }, 60, 0.7, 0.6, 40},
+		{"lock 37", func() system { return lock(37) }, 500, 0.8, 0.85, 40},
+		{"memoryless 400", func() system { return memoryless(400) }, 150, 0.9, 0.65, 40},
+		{"two-point service 400", func() system { return bimodal(400) }, 150, 0.75, 0.4, 40},
+		{"objective near the service time", func() system { return pool(400) }, 15, 0.85, 0.75, 40},
+		{"objective at twice the service", func() system { return memoryless(400) }, 60, 0.85, 0.7, 40},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			truth := longRun(c.system, c.ms, 400000/slow)

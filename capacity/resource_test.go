@@ -1,0 +1,162 @@
+package capacity
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// ladder returns valid points without windows at the given loads; throughput is
+// clipped at top, and use sets the resources by the load that was served.
+func ladder(top float64, use func(served float64) map[string]observation.Use, loads ...float64) []observation.Point {
+	var points []observation.Point
+	for i, x := range loads {
+		p := observation.Point{Step: i, Kind: scenarios.KindSearch, Offered: x, Seconds: 8, Valid: true}
+		p.Throughput = min(x, top)
+		p.Sent, p.OK = uint64(8*x), uint64(8*x)
+		p.Response = observation.Quantiles{Mean: 5, P50: 4, P90: 8, P95: 9, P99: 10, P999: 12, Max: 20}
+		if x > top {
+			p.Response = observation.Quantiles{Mean: 900, P50: 900, P90: 1500, P95: 1700, P99: 1900, P999: 1990, Max: 2000}
+		}
+		if use != nil {
+			p.Resources = use(p.Throughput)
+		}
+		points = append(points, p)
+	}
+	return points
+}
+
+var p99 = []scenarios.Objective{{Metric: "p99", Op: "<", Value: 150}}
+
+func TestTheilSenRecoversALine(t *testing.T) {
+	us := []use{{50, 0.35}, {100, 0.6}, {200, 1.1}, {300, 9}, {400, 2.1}}
+	l, ok := theilSen(us) // one reading in five is wild
+	if !ok || math.Abs(l.demand-0.005) > 1e-9 || math.Abs(l.base-0.1) > 1e-9 {
+		t.Errorf("got %+v %t, want 0.1 + 0.005 x", l, ok)
+	}
+	if _, ok := theilSen([]use{{50, 1}, {50, 2}}); ok {
+		t.Error("a line through one load was fitted")
+	}
+}
+
+func TestBottlenecks(t *testing.T) {
+	loads := []float64{50, 100, 200, 300, 350, 380, 500}
+	rng := rand.New(rand.NewPCG(1, 1))
+	noise := func(x float64) float64 { return x * (1 + 0.01*rng.NormFloat64()) }
+	cpu := func(perRequest, limit float64) func(float64) observation.Use {
+		return func(x float64) observation.Use {
+			return observation.Use{Used: noise(0.05 + perRequest*x), Limit: limit, Unit: "cores"}
+		}
+	}
+	pool := func(x float64) observation.Use {
+		return observation.Use{Used: noise(0.01 * x), Limit: 4, Unit: "slots"}
+	}
+	flat := func(x float64) observation.Use {
+		return observation.Use{Used: 2e8 * (1 + 0.02*rng.NormFloat64()), Limit: 2.1e8, Unit: "bytes"}
+	}
+	for _, c := range []struct {
+		name        string
+		resources   map[string]func(float64) observation.Use
+		waits       map[int][]LockWait
+		first, next string
+		after       float64
+	}{
+		{"pool then cpu", map[string]func(float64) observation.Use{"pool.shop": pool, "cpu": cpu(0.003, 2), "memory": flat}, nil, "pool.shop", "cpu", 650},
+		{"cpu", map[string]func(float64) observation.Use{"cpu": cpu(0.005, 2), "memory": flat}, nil, "cpu", "", 0},
+		{"unmeasured", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2), "memory": flat}, nil, Unmeasured, "cpu", 1950},
+		{"nothing at all", nil, nil, Unmeasured, "", 0},
+		{"lock", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2)},
+			map[int][]LockWait{0: {{"main.hold", 0.01}}, 6: {{"main.other", 0.1}, {"main.hold", 380}}}, "lock: main.hold", "cpu", 1950},
+		{"a lock that explains nothing", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2)},
+			map[int][]LockWait{0: {{"main.hold", 0.01}}, 6: {{"main.hold", 0.1}}}, Unmeasured, "cpu", 1950},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			points := ladder(400, func(x float64) map[string]observation.Use {
+				m := map[string]observation.Use{"goroutines": {Used: x, Unit: "count"}} // no limit
+				for name, f := range c.resources {
+					m[name] = f(x)
+				}
+				return m
+			}, loads...)
+			s := Analyse(points, Spec{Objectives: p99, LockWaits: c.waits}).Saturation
+			if s == nil {
+				t.Fatal("no saturation")
+			}
+			b := s.Bottlenecks[0]
+			if b.Resource != c.first || b.Probability < 0.9 || math.Abs(b.RPS-400) > 20 {
+				t.Errorf("first is %+v, want %s at 400", b, c.first)
+			}
+			if math.Abs(b.AfterFixRPS-c.after) > 0.06*c.after {
+				t.Errorf("after the fix %g, want %g", b.AfterFixRPS, c.after)
+			}
+			if c.next != "" && (len(s.Bottlenecks) < 2 || s.Bottlenecks[1].Resource != c.next) {
+				t.Errorf("next is %+v, want %s", s.Bottlenecks[1:], c.next)
+			}
+			if s.Low > 400 || s.High < 400 {
+				t.Errorf("saturation %g-%g misses 400", s.Low, s.High)
+			}
+		})
+	}
+}
+
+func TestBottleneckIsPredictedBelowSaturation(t *testing.T) {
+	points := ladder(1e9, func(x float64) map[string]observation.Use {
+		return map[string]observation.Use{
+			"cpu": {Used: 0.1 + 0.0019*x, Limit: 2, Unit: "cores"}, "pool": {Used: 0.004 * x, Limit: 4, Unit: "slots"},
+		}
+	}, 50, 100, 200, 400, 600)
+	a := Analyse(points, Spec{Objectives: p99})
+	if a.Capacity == nil || a.Capacity.Bound != Above {
+		t.Errorf("capacity %+v, want bound above", a.Capacity)
+	}
+	s := a.Saturation
+	if s == nil || s.Measured || math.Abs(s.Value.Value-1000) > 1 {
+		t.Errorf("saturation %+v, want 1000 by the resource law", s)
+	}
+}
+
+func TestTwinBottlenecksAreAmbiguous(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	points := ladder(400, func(x float64) map[string]observation.Use {
+		m := map[string]observation.Use{}
+		for _, name := range []string{"a", "b"} {
+			m[name] = observation.Use{Used: 0.01 * x * (1 + 0.03*rng.NormFloat64()), Limit: 4, Unit: "slots"}
+		}
+		return m
+	}, 50, 100, 200, 300, 350, 380)
+	a := Analyse(points, Spec{Objectives: p99})
+	if a.Saturation.Bottlenecks[0].Probability < 0.9 && !strings.Contains(strings.Join(a.Warnings, "\n"), "ambiguous") {
+		t.Errorf("no warning: %v", a.Warnings)
+	}
+	if p := a.Saturation.Bottlenecks[1].Probability; p == 0 {
+		t.Error("the twin was never first")
+	}
+}
+
+func TestCost(t *testing.T) {
+	points := ladder(400, func(x float64) map[string]observation.Use {
+		return map[string]observation.Use{
+			"cpu":    {Used: 0.1 + 0.0036*x, Limit: 2, Unit: "cores"},
+			"memory": {Used: 1e9, Limit: 4e9, Unit: "bytes"},
+		}
+	}, 50, 100, 200, 300, 350, 380, 500)
+	prices := &scenarios.Prices{VCPUHour: 0.04, GBHour: 0.005}
+	a := Analyse(points, Spec{Objectives: p99, Prices: prices, DemandRPS: 100})
+	c := a.Cost
+	if c == nil || c.Currency != "USD" || c.AtRPS != 100 {
+		t.Fatalf("cost %+v", c)
+	}
+	// 0.0036 core-seconds at 0.04 an hour: 0.04 for a million. Two cores and 4 GB
+	// cost 0.10 an hour, which is 360,000 requests at 100/s.
+	if math.Abs(c.Marginal.Value-0.04) > 1e-6 || math.Abs(c.Loaded.Value-0.1/0.36) > 1e-9 || math.Abs(c.Idle.Value-(0.1/0.36-0.04)) > 1e-6 {
+		t.Errorf("marginal %g loaded %g idle %g", c.Marginal.Value, c.Loaded.Value, c.Idle.Value)
+	}
+	h := a.Headroom
+	if h == nil || math.Abs(h.Now.Value-(1-100/a.Capacity.Value.Value)) > 1e-12 || h.Now.Low > h.Now.Value || h.Now.High < h.Now.Value {
+		t.Errorf("headroom %+v", h)
+	}
+}
