@@ -133,7 +133,7 @@ func (r *recorder) close(at time.Duration, inFlight int, idle bool) {
 		r.seq++
 		w := &observation.Window{
 			Worker: r.worker, Seq: r.seq, Step: k.step, Second: k.second, At: at, Over: max(at-r.last, 0),
-			Planned: c.planned, Sent: c.sent, Dropped: c.dropped, Waited: c.waited, InFlight: inFlight, Idle: idle,
+			Planned: c.planned, Sent: c.sent, Dropped: c.dropped, Waited: c.waited, InFlight: inFlight,
 		}
 		for i, t := range c.requests {
 			if t != nil {
@@ -145,6 +145,8 @@ func (r *recorder) close(at time.Duration, inFlight int, idle bool) {
 		}
 		r.shut = append(r.shut, w)
 	}
+	// Only the last one says idle: whoever sees it has seen all.
+	r.shut[len(r.shut)-1].Idle = idle
 	clear(r.cells)
 	r.last = at
 }

@@ -41,7 +41,8 @@ type Window struct {
 	InFlight int `json:"in_flight"`
 	// Waited counts hits that came due while every connection was busy.
 	Waited uint64 `json:"waited,omitempty"`
-	// Idle says that the worker has nothing in flight and nothing to offer.
+	// Idle says that the worker has nothing in flight and nothing to offer, and
+	// that no window of an earlier instant follows.
 	Idle bool `json:"idle,omitempty"`
 
 	// Requests holds the ended hits by request name.
