@@ -2,8 +2,6 @@ package reports
 
 import (
 	"fmt"
-
-	"github.com/headroom-project/headroom/scenarios"
 )
 
 // Figure is one of the few figures that a report begins with.
@@ -141,18 +139,6 @@ func costFigure(c *Cost) Figure {
 		f.Notes = append(f.Notes, money(c.PerMillion.Idle.Value, "")+" idle")
 	}
 	return f
-}
-
-// highestValid is the valid step with the highest load; nil if there is none.
-func highestValid(r *Run) *Step {
-	var top *Step
-	for i := range r.Steps {
-		s := &r.Steps[i]
-		if s.Kind != scenarios.KindWarmup && s.Valid && (top == nil || s.OfferedRPS >= top.OfferedRPS) {
-			top = s
-		}
-	}
-	return top
 }
 
 // bottleneckLine says what is known of one bottleneck.

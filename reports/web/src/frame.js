@@ -86,7 +86,7 @@ export function draw(place, chart, colours, width) {
   place.replaceChildren(list);
   const height = place.classList.contains("tall") ? 320 : 250;
   return new uPlot({
-    width: width || place.clientWidth, height, padding: [chart.topSpace || 10, 12, 0, 0], legend: { show: false },
+    width: width || place.clientWidth, height, padding: [chart.topSpace || 10, 20, 0, 0], legend: { show: false },
     scales: chart.scales,
     axes: [
       axis(colours, { label: chart.xLabel, labelSize: 22, labelGap: 2, size: 30, space: 55, ...chart.xAxis }),
