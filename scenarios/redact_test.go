@@ -21,6 +21,7 @@ func TestRedactHeader(t *testing.T) {
 		{"X-Api-Key", `{{ pick secret1 "secret2" }}`, "REDACTED"},
 		{"X-Amz-Security-Token", "abc", "REDACTED"},
 		{"X-Api-Key", "{{ broken", "REDACTED"},
+		{"X-Hub-Signature-256", "sha256=abc", "REDACTED"},
 	} {
 		if !isSecretName(tt.name) {
 			t.Errorf("%s is no secret", tt.name)
