@@ -14,6 +14,14 @@ const (
 	maxBin   = 1100 // 1.02^1100 us is 48 min, more than a histogram holds
 )
 
+// Bounds of a load in requests/s and of the length of a step in seconds: points
+// from a table may hold anything, and beyond these sums lose their digits.
+const (
+	lowestLoad  = 1e-6
+	highestLoad = 1e9
+	longestStep = 1e7
+)
+
 var logBin = math.Log(binRatio)
 
 // series is a step as the laws read it: its windows re-binned once, so that a
@@ -45,7 +53,7 @@ func digest(points []observation.Point) []series {
 	use := search.Usable(points)
 	all := make([]series, 0, len(use))
 	for i := range use {
-		if s := rebin(&use[i]); s.load > 0 && !math.IsInf(s.load, 0) {
+		if s := rebin(&use[i]); s.load >= lowestLoad && s.load <= highestLoad {
 			all = append(all, s)
 		}
 	}
@@ -74,10 +82,14 @@ func rebin(p *observation.Point) series {
 		s.windows = append(s.windows, w)
 	}
 	n := len(s.windows)
+	known := s.seconds > 0 && s.seconds <= longestStep
 	if n == 0 {
+		if !known {
+			s.seconds = 1
+		}
 		return s
 	}
-	if !(s.seconds > 0) || math.IsInf(s.seconds, 0) {
+	if !known {
 		s.seconds = before + s.windows[n-1].width
 	}
 	if rest := s.seconds - before; rest > 0 && rest < s.windows[n-1].width {

@@ -182,7 +182,7 @@ func (s *series) rejecting(all []series) []measure {
 // was offered.
 func (s *series) tablePlateau() []measure {
 	x := s.point.Throughput
-	if !(x > 0) || x > 0.93*s.load {
+	if !(x >= lowestLoad) || x > 0.93*s.load {
 		return nil
 	}
 	return []measure{{rate: x, spread: 0.005 * x, load: s.load}}

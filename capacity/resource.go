@@ -89,7 +89,7 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 // served is the load that the step served while it was offered.
 func (s *series) served(sat *plateau) float64 {
 	load := s.load
-	if x := s.point.Throughput; x > 0 && !math.IsInf(x, 0) {
+	if x := s.point.Throughput; x >= lowestLoad {
 		load = min(load, x)
 	}
 	if sat != nil {
