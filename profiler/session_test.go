@@ -201,7 +201,13 @@ func TestSourcesAreMerged(t *testing.T) {
 			time.Sleep(3500 * time.Millisecond)
 			synctest.Wait()
 		})
+		if len(b.samples) != 2*3 {
+			t.Errorf("%d samples in 3.5 s, want 3 of cpu and memory each", len(b.samples))
+		}
 		for _, s := range b.samples {
+			if s.Source != "process" {
+				t.Errorf("%+v is from the wrong source", s)
+			}
 			if s.Resource == "cpu" && (s.Source != "process" || s.Limit != 1 || math.Abs(s.Used-0.5) > 1e-6) {
 				t.Errorf("%+v, want the process's 0.5 of 1 core", s)
 			}

@@ -21,6 +21,7 @@ type state struct {
 	meters []resources.Meter
 	merger resources.Merger
 	warned []bool
+	seen   []bool // by reader: it has been looked at
 	spans  []span
 	active []*active
 	shots  chan shot
@@ -49,7 +50,7 @@ type active struct {
 }
 
 func newState(cfg Config, shots chan shot) *state {
-	st := &state{cfg: cfg, shots: shots, warned: make([]bool, len(cfg.Readers))}
+	st := &state{cfg: cfg, shots: shots, warned: make([]bool, len(cfg.Readers)), seen: make([]bool, len(cfg.Readers))}
 	for range cfg.Readers {
 		st.meters = append(st.meters, resources.Meter{Least: cfg.Every / 4})
 	}
@@ -127,6 +128,12 @@ func (st *state) take(l look) {
 	}
 	st.merger.Note(source, l.readings)
 	samples := st.merger.Merge(st.meters[l.reader].Samples(l.at, source, l.readings))
+	if !st.seen[l.reader] {
+		// The first looks come in any order: only after them is it known which
+		// source accounts for a resource. They hold gauges only.
+		st.seen[l.reader] = true
+		return
+	}
 	for i := range samples {
 		samples[i].Step = st.stepOf(samples[i])
 	}

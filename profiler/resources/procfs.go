@@ -51,7 +51,7 @@ func (p *procfs) Read(ctx context.Context) ([]Reading, error) {
 	}
 	group := p.groups()
 	readings := []Reading{
-		{Resource: "cpu", Value: st.cpu, Counter: true, Limit: least(p.affinity(), group.quota()), Unit: UnitCores},
+		{Resource: "cpu", Value: st.cpu, Counter: true, Limit: least(p.affinity(), p.gomaxprocs(), group.quota()), Unit: UnitCores},
 		{Resource: "memory", Value: st.rss, Limit: least(group.memory(), p.fs.totalMemory()), Unit: UnitBytes},
 		{Resource: "threads", Value: st.threads, Unit: UnitCount},
 	}
@@ -110,6 +110,25 @@ func parseStat(text string, pageSize int) (procStat, error) {
 		born:    field(startTime),
 	}
 	return st, bad
+}
+
+// gomaxprocs is what a Go program was told to use at its start; 0 if it was not,
+// or if its environment is not to be seen. Programs in other languages ignore the
+// variable, and nobody sets it for them.
+func (p *procfs) gomaxprocs() float64 {
+	text, err := p.fs.read(p.dir(), "environ")
+	if err != nil {
+		return 0
+	}
+	for variable := range strings.SplitSeq(text, "\x00") {
+		if v, found := strings.CutPrefix(variable, "GOMAXPROCS="); found {
+			n, err := strconv.Atoi(v)
+			if err == nil && n > 0 {
+				return float64(n)
+			}
+		}
+	}
+	return 0
 }
 
 // affinity is how many of the running CPUs the process may run on; 0 if unknown.
