@@ -120,7 +120,7 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	c.workers = workers
 	defer c.cfg.Fleet.Close()
 	err = c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
-		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Target.URL,
+		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
 		Seed: c.cfg.Plan.Seed, Workers: len(workers), Environment: c.cfg.Environment,
 	}})
 	if err == nil {

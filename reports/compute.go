@@ -67,7 +67,7 @@ func (c *computation) journal() error {
 			c.drill, begun = *x.Drill, true
 		case x.End != nil:
 			c.end = x.End
-			c.run.Ended = x.End.How
+			c.run.Ended, c.run.EndedDetail = x.End.How, x.End.Detail
 		case x.Kind == observation.EntryWarning:
 			c.warn(x.Text)
 		}

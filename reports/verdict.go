@@ -196,7 +196,7 @@ func (c *computation) decideLoad() (verdict, reason string) {
 	for _, p := range steps {
 		for _, o := range c.scenario.Objectives {
 			if n, need := ended(p, o), loadgen.Needed(o); n < need {
-				return Invalid, fmt.Sprintf("cannot tell %s at %s: %d hits are too few, it needs %d; run longer or at a higher rate", o.Metric, c.offered(p), n, need)
+				return Invalid, fmt.Sprintf("%s at %s: %d hits are too few, it needs %d; run longer or at a higher rate", o.Metric, c.offered(p), n, need)
 			}
 		}
 	}
@@ -269,5 +269,5 @@ func (c *computation) decideSearch() (verdict, reason string) {
 	case x.Bound == "" && x.RPS.High < demand:
 		return Fail, fmt.Sprintf("the capacity is below the demand of %.4g req/s", demand)
 	}
-	return Invalid, fmt.Sprintf("cannot tell: the demand of %.4g req/s lies inside the interval of the capacity, or above what was offered", demand)
+	return Invalid, fmt.Sprintf("the demand of %.4g req/s lies inside the interval of the capacity, or above what was offered", demand)
 }

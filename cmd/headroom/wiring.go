@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
@@ -37,7 +39,7 @@ const off = "none"
 // the watcher. Nothing to see is no error: the report says what is missing.
 func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.WatchConfig) loadgen.Watcher, error) {
 	client := j.httpClient()
-	readers, err := j.readers(ctx, client)
+	readers, err := j.readers(ctx, client, warn)
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +116,14 @@ func (j *job) profiles(ctx context.Context, client *http.Client) ([]string, *ppr
 }
 
 // readers returns who looks at the target's resources, and at the generator's.
-func (j *job) readers(ctx context.Context, client *http.Client) ([]resources.Reader, error) {
+func (j *job) readers(ctx context.Context, client *http.Client, say func(string)) ([]resources.Reader, error) {
 	var out []resources.Reader
 	pid := j.scenario.Resources.Process
 	if pid == 0 {
 		pid = j.demoPID
+	}
+	if pid == 0 {
+		pid = j.listener(ctx, say)
 	}
 	if pid != 0 {
 		r, err := resources.NewProcess(resources.ProcessConfig{Pid: pid})
@@ -145,6 +150,33 @@ func (j *job) readers(ctx context.Context, client *http.Client) ([]resources.Rea
 		out = append(out, generator{self})
 	}
 	return out, nil
+}
+
+// listener finds the target's process if it is on this machine, unless the
+// scenario names a cgroup instead; 0 if it is not or cannot be told.
+func (j *job) listener(ctx context.Context, say func(string)) int {
+	u, err := url.Parse(j.scenario.Target.URL)
+	if err != nil || j.scenario.Resources.Cgroup != "" {
+		return 0
+	}
+	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", u.Hostname())
+	if err != nil || !slices.ContainsFunc(ips, net.IP.IsLoopback) {
+		return 0
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", cmp.Or(u.Port(), u.Scheme))
+	if err != nil {
+		return 0
+	}
+	pid, name, why := resources.Listener(port)
+	switch {
+	case pid == os.Getpid():
+		return 0
+	case pid == 0:
+		say("target process not found: " + why + "; resources.process or resources.cgroup names it")
+	default:
+		say(fmt.Sprintf("target process: %d (%s), which listens on port %d", pid, name, port))
+	}
+	return pid
 }
 
 // metricsPage returns a reader of the target's Prometheus page, nil if there is
