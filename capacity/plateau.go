@@ -17,9 +17,10 @@ type plateau struct {
 // the target and of the generator, hits in service when a stretch begins or ends.
 const systematic = 0.0075
 
-// bounds are two standard errors around the rate.
+// bounds are two and a half standard errors around the rate: its readings are few,
+// and their errors are estimates themselves.
 func (p *plateau) bounds() (low, high float64) {
-	d := 2 * math.Hypot(p.spread, systematic*p.rate)
+	d := 2.5 * math.Hypot(p.spread, systematic*p.rate)
 	return max(p.rate-d, 0), p.rate + d
 }
 
