@@ -73,7 +73,7 @@ func filter(page []byte) (wanted []byte, series int) {
 	for line := range bytes.Lines(page) {
 		line = bytes.TrimRight(line, "\r\n")
 		end := bytes.IndexAny(line, "{ \t")
-		if end <= 0 || line[0] == '#' || !isWanted(string(line[:end])) {
+		if end <= 0 || !isWanted(string(line[:end])) {
 			continue
 		}
 		wanted = append(append(wanted, line...), '\n')
