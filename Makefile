@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # Folders that hold Go code of ours.
 PACKAGES = ./...
 
-.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web
+.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
@@ -55,3 +55,6 @@ fuzz: ## each fuzz target for FUZZ (default 10s)
 
 web: ## rebuild the report's scripts and styles (needs Node)
 	cd reports/web && npm ci && npm run build
+
+acceptance: ## drill each known limit five times: about 25 minutes on an idle machine
+	HEADROOM_ACCEPTANCE=5 $(GO) test -count=1 -timeout 60m -run '^TestKnownCapacity$$' -v ./cmd/headroom

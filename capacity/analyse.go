@@ -77,6 +77,15 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		Objective: f.objective,
 		Bound:     f.bound,
 	}
+	if f.bound == Below {
+		// What broke is the load as it was offered, not as chance made it arrive.
+		lowest := math.Inf(1)
+		for _, s := range all {
+			lowest = min(lowest, s.point.Offered)
+		}
+		f.value = lowest
+		c.Value.Value, c.Low, c.High = lowest, min(f.low, lowest), lowest
+	}
 	for _, s := range all {
 		if s.point.Kind == scenarios.KindConfirm && search.Judge(*s.point, spec.Objectives) == search.Met {
 			c.Confirmed, c.ConfirmedAtRPS = true, max(c.ConfirmedAtRPS, s.point.Offered)

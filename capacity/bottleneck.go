@@ -16,6 +16,9 @@ const (
 	// far is the ratio of ceiling to the highest load beyond which a resource was
 	// not exercised enough to extrapolate.
 	far = 20.0
+	// slim is the probability below which something unmeasured is not listed
+	// beside what was measured.
+	slim = 0.05
 	// sure is the probability below which a bottleneck is ambiguous.
 	sure = 0.9
 )
@@ -137,7 +140,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 				max(f.base, 0), f.unit, f.demand, f.limit, 100*f.peak),
 		})
 	}
-	if p := share[len(limited)]; p > 0 && m != nil {
+	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
 		other.Probability, other.RPS = p, m.rate
 		list = append(list, other)
 	}
@@ -148,7 +151,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		return compare(a.RPS, b.RPS)
 	})
 	for i := range list {
-		list[i].AfterFixRPS = lowestOther(list, i)
+		list[i].AfterFixRPS = lowestOther(list, i, limited)
 	}
 	return list
 }
@@ -163,12 +166,14 @@ func compare(a, b float64) int {
 	return 0
 }
 
-// lowestOther is the saturation once bottleneck i is out of the way.
-func lowestOther(list []Bottleneck, i int) float64 {
+// lowestOther is the saturation once bottleneck i is out of the way: the next
+// ceiling of a measured resource. What is unmeasured was inferred from the
+// saturation that is gone then.
+func lowestOther(list []Bottleneck, i int, limited []fit) float64 {
 	low := math.Inf(1)
-	for j, b := range list {
-		if j != i {
-			low = min(low, b.RPS)
+	for _, f := range limited {
+		if f.name != list[i].Resource {
+			low = min(low, f.reaches(f.limit))
 		}
 	}
 	if math.IsInf(low, 1) {

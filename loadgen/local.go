@@ -9,6 +9,7 @@ import (
 
 	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // LocalConfig is what a worker in this process needs.
@@ -31,6 +32,21 @@ type Local struct {
 	err    error // of the worker; read after wg
 }
 
+// preciseBelow is the latency objective in ms below which the generator's own
+// lateness of up to a millisecond would matter.
+const preciseBelow = 10.0
+
+// Precise says whether objectives need hits to be sent within microseconds of
+// their instants. It costs CPU, so that it is chosen only then.
+func Precise(objectives []scenarios.Objective) bool {
+	for _, o := range objectives {
+		if o.Unit() == scenarios.UnitMillis && o.Value < preciseBelow {
+			return true
+		}
+	}
+	return false
+}
+
 // NewLocal returns a fleet that has not begun.
 func NewLocal(cfg LocalConfig) *Local {
 	return &Local{cfg: cfg, windows: make(chan *observation.Window, 256)}
@@ -49,7 +65,7 @@ func (l *Local) Begin(ctx context.Context, a Assignment) ([]string, error) {
 		Slice: a.Plan.Slice(0, 1), Requests: l.cfg.Requests, Worker: l.cfg.Name,
 		Connections: a.Scenario.Target.Connections, Users: users,
 		Timeout: time.Duration(a.Scenario.Target.Timeout), MaxBody: int64(a.Scenario.Target.MaxBody),
-		Allow: l.cfg.Allow, Now: l.cfg.Now,
+		Allow: l.cfg.Allow, Now: l.cfg.Now, Precise: Precise(a.Scenario.Objectives),
 		Emit: func(w *observation.Window) { l.windows <- w },
 	})
 	if err != nil {

@@ -265,7 +265,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 	cfg := loadgen.Config{
 		ID: started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name), Scenario: j.scenario, Plan: j.plan,
 		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now}),
-		Record: record, Now: now, Started: started, Environment: environment(), Progress: j.progress(s),
+		Record: record, Now: now, Started: started, Environment: j.environment(), Progress: j.progress(s),
 		Watch: watch,
 	}
 	if j.plan.Search != nil {

@@ -14,16 +14,21 @@ import (
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/profiler"
 	"github.com/headroom-project/headroom/profiler/pprofhttp"
 	"github.com/headroom-project/headroom/profiler/resources"
 )
 
 // environment is where a drill ran, for the report.
-func environment() map[string]any {
+func (j *job) environment() map[string]any {
+	pacing := "economical"
+	if loadgen.Precise(j.scenario.Objectives) {
+		pacing = "precise"
+	}
 	return map[string]any{
 		"headroom": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
-		"cpus": runtime.NumCPU(), "engine": "vegeta",
+		"cpus": runtime.NumCPU(), "engine": attack.EngineFor(j.requests), "pacing": pacing,
 	}
 }
 

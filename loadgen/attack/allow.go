@@ -76,3 +76,29 @@ func (a *AllowList) Dial(ctx context.Context, network, addr string, timeout time
 	}
 	return d.DialContext(ctx, network, addr)
 }
+
+// Resolve returns an address of host:port that may be reached, the first that
+// the resolver gives.
+func (a *AllowList) Resolve(ctx context.Context, addr string) (netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	for _, ip := range ips {
+		if err = a.Check(host, ip); err == nil {
+			return netip.AddrPortFrom(ip.Unmap(), uint16(port)), nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("%s has no address", host)
+	}
+	return netip.AddrPort{}, err
+}

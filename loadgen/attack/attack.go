@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,38 @@ type Requests interface {
 	// Verify returns the error class of an answer to request i, "" if it is OK,
 	// and what is wrong with it. It does not keep body.
 	Verify(i int, status int, body []byte) (class, detail string)
+	// NeedsBody says whether Verify looks at the body of request i; it may
+	// otherwise be given none.
+	NeedsBody(i int) bool
+	// Hosts lists where requests go to, as host:port.
+	Hosts() []string
+	// Plain reports whether all of them go over http, without TLS.
+	Plain() bool
+}
+
+// The engines that send hits.
+const (
+	// EngineLoop is an event loop of one thread, for HTTP/1.1 without TLS on Linux.
+	EngineLoop = "loop"
+	// EngineVegeta is vegeta's Attacker, for everything.
+	EngineVegeta = "vegeta"
+)
+
+// Engines lists the engines that this system has.
+func Engines() []string {
+	if loops {
+		return []string{EngineLoop, EngineVegeta}
+	}
+	return []string{EngineVegeta}
+}
+
+// EngineFor is the engine that is taken for requests if none is named: the loop
+// where it can be used, since it costs the least.
+func EngineFor(r Requests) string {
+	if loops && r.Plain() {
+		return EngineLoop
+	}
+	return EngineVegeta
 }
 
 // Config is what an Attack needs.
@@ -39,6 +72,12 @@ type Config struct {
 	// MaxBody bounds a response body in bytes.
 	MaxBody int64
 	Allow   *AllowList
+	// Engine is EngineLoop or EngineVegeta; empty takes the loop where it can
+	// be used.
+	Engine string
+	// Precise makes the loop spin before a hit is due, so that it is sent within
+	// microseconds of its instant, at the price of CPU.
+	Precise bool
 	// Now is the drill clock: monotonic, 0 at the drill's begin.
 	Now func() time.Duration
 	// Emit takes each window; it is called from one goroutine at a time, must
@@ -59,6 +98,7 @@ type Attack struct {
 	timeline  *timeline
 	transport *transport
 	stopped   chan struct{}
+	engine    string
 }
 
 // New prepares an attack.
@@ -69,7 +109,13 @@ func New(cfg Config) (*Attack, error) {
 	if cfg.Timeout <= 0 || cfg.MaxBody <= 0 {
 		return nil, fmt.Errorf("attack: timeout %v and body limit %d must be positive", cfg.Timeout, cfg.MaxBody)
 	}
-	a := &Attack{cfg: cfg, hits: newInflight(), stopped: make(chan struct{})}
+	a := &Attack{cfg: cfg, hits: newInflight(), stopped: make(chan struct{}), engine: cfg.Engine}
+	switch {
+	case a.engine == "":
+		a.engine = EngineFor(cfg.Requests)
+	case a.engine == EngineLoop && !(loops && cfg.Requests.Plain()):
+		return nil, errors.New("attack: the loop engine is for HTTP/1.1 without TLS on Linux; hint: leave the engine out")
+	}
 	a.rec = newRecorder(cfg.Worker, cfg.Slice.Plan.Names, cfg.Now, cfg.Emit)
 	a.transport = newTransport(cfg, a.hits, a.stopped)
 	a.timeline = newTimeline(cfg.Slice, cfg.Now, a.hits, a.rec, a.connections())
@@ -99,6 +145,36 @@ func (a *Attack) Finish() { a.timeline.finish() }
 // Run offers load until Finish, or until ctx ends, which cancels what is in
 // flight. Every window has been emitted when it returns.
 func (a *Attack) Run(ctx context.Context) error {
+	drive := a.vegeta
+	if a.engine == EngineLoop {
+		drive = a.loop
+	}
+	err := drive(ctx)
+	a.rec.flush(0, true)
+	return cmp.Or(ctx.Err(), err)
+}
+
+// aside runs the recorder, and kill when ctx ends, until the returned function
+// is called.
+func (a *Attack) aside(ctx context.Context, state func() (int, bool), kill func()) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { a.rec.run(done, state) })
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+			kill()
+		case <-done:
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}
+
+// vegeta lets vegeta's Attacker send the hits.
+func (a *Attack) vegeta(ctx context.Context) error {
 	workers := uint64(a.connections())
 	initial := min(workers, 64)
 	if a.cfg.Users > 0 {
@@ -108,34 +184,23 @@ func (a *Attack) Run(ctx context.Context) error {
 		vegeta.Workers(initial), vegeta.MaxWorkers(workers),
 		vegeta.Client(&http.Client{Transport: a.transport, CheckRedirect: noRedirect}),
 	)
-	stopEmit := make(chan struct{})
-	done := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() { a.rec.run(stopEmit, a.state) })
-	wg.Go(func() {
-		select {
-		case <-ctx.Done():
-			close(a.stopped)
-			a.timeline.kill()
-			a.transport.kill()
-			attacker.Stop()
-		case <-done:
-		}
+	stop := a.aside(ctx, a.state, func() {
+		close(a.stopped)
+		a.timeline.kill()
+		a.transport.kill()
+		attacker.Stop()
 	})
 	for res := range attacker.Attack(carrier, a.timeline, 0, "") {
 		a.collect(res)
 	}
-	close(done)
-	close(stopEmit)
-	wg.Wait()
+	stop()
 	for _, h := range a.hits.rest() {
 		if !h.closed {
 			a.rec.dropped(h)
 		}
 	}
-	a.rec.flush(0, true)
 	a.transport.close()
-	return ctx.Err()
+	return nil
 }
 
 // carrier gives vegeta a target to number; the transport sends another.

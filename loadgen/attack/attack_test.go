@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,6 +28,34 @@ type bench struct {
 	idle    chan struct{}
 }
 
+// TestEngines is the conformance suite of the engines.
+func TestEngines(t *testing.T) {
+	for _, name := range attack.Engines() {
+		t.Run(name, func(t *testing.T) {
+			for _, test := range []struct {
+				name string
+				run  func(*testing.T)
+			}{
+				{"EveryPlannedHitIsSentOnceAndBooked", testEveryPlannedHitIsSentOnceAndBooked},
+				{"ResponseTimeRunsFromThePlannedInstant", testResponseTimeRunsFromThePlannedInstant},
+				{"CutEndsAStepAndBooksTheRest", testCutEndsAStepAndBooksTheRest},
+				{"KillCancelsWhatIsInFlight", testKillCancelsWhatIsInFlight},
+				{"ClosedLoadHasOneRequestAUser", testClosedLoadHasOneRequestAUser},
+				{"ErrorClasses", testErrorClasses},
+			} {
+				t.Run(test.name, test.run)
+			}
+		})
+	}
+}
+
+// engine is the engine that a test of the suite is for.
+func engine(t *testing.T) string {
+	_, rest, _ := strings.Cut(t.Name(), "/")
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
+
 // newBench prepares an attack on a URL with a constant load.
 func newBench(t *testing.T, url string, change func(*scenarios.Scenario, *attack.Config)) *bench {
 	t.Helper()
@@ -37,7 +66,7 @@ func newBench(t *testing.T, url string, change func(*scenarios.Scenario, *attack
 	s.Load = scenarios.LoadSpec{Arrivals: scenarios.Constant, Seed: 1, Constant: &scenarios.ConstantLoad{Rate: 100, Duration: scenarios.Duration(time.Second)}}
 	began := time.Now()
 	b := &bench{t: t, now: func() time.Duration { return time.Since(began) }, idle: make(chan struct{}, 1)}
-	cfg := attack.Config{Worker: "w", Timeout: 2 * time.Second, MaxBody: 1 << 20, Now: b.now, Emit: b.emit}
+	cfg := attack.Config{Worker: "w", Timeout: 2 * time.Second, MaxBody: 1 << 20, Now: b.now, Emit: b.emit, Engine: engine(t)}
 	if cfg.Allow, err = attack.NewAllowList(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +129,7 @@ func counting(h http.HandlerFunc) (*httptest.Server, *atomic.Uint64) {
 
 func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }
 
-func TestEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
+func testEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	srv, received := counting(ok)
 	defer srv.Close()
@@ -131,7 +160,7 @@ func TestEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
 
 // A target that answers nothing for a while must show in the response times of
 // all hits that came due meanwhile, even if few connections are there.
-func TestResponseTimeRunsFromThePlannedInstant(t *testing.T) {
+func testResponseTimeRunsFromThePlannedInstant(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	const stall = 400 * time.Millisecond
 	var gate sync.RWMutex
@@ -146,7 +175,6 @@ func TestResponseTimeRunsFromThePlannedInstant(t *testing.T) {
 	wg.Go(func() {
 		gate.Lock()
 		defer gate.Unlock()
-		time.AfterFunc(0, func() {})
 		<-time.After(stall)
 	})
 	r := b.run(context.Background(), constant(500, time.Second))
@@ -170,19 +198,18 @@ func TestResponseTimeRunsFromThePlannedInstant(t *testing.T) {
 	}
 }
 
-func TestCutEndsAStepAndBooksTheRest(t *testing.T) {
+func testCutEndsAStepAndBooksTheRest(t *testing.T) {
 	defer goleak.VerifyNone(t)
-	srv, received := counting(ok)
-	defer srv.Close()
-	b := newBench(t, srv.URL, nil)
 	seen := make(chan struct{})
-	var once sync.Once
-	srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if received.Add(1) == 50 {
-			once.Do(func() { close(seen) })
+	var arrived atomic.Int64
+	srv, received := counting(func(w http.ResponseWriter, r *http.Request) {
+		if arrived.Add(1) == 50 {
+			close(seen)
 		}
 		ok(w, r)
 	})
+	defer srv.Close()
+	b := newBench(t, srv.URL, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		<-seen
@@ -199,7 +226,7 @@ func TestCutEndsAStepAndBooksTheRest(t *testing.T) {
 	}
 }
 
-func TestKillCancelsWhatIsInFlight(t *testing.T) {
+func testKillCancelsWhatIsInFlight(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 1000)
@@ -234,7 +261,7 @@ func TestKillCancelsWhatIsInFlight(t *testing.T) {
 	}
 }
 
-func TestClosedLoadHasOneRequestAUser(t *testing.T) {
+func testClosedLoadHasOneRequestAUser(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	var now, most atomic.Int64
 	srv, received := counting(func(w http.ResponseWriter, r *http.Request) {
@@ -260,7 +287,7 @@ func TestClosedLoadHasOneRequestAUser(t *testing.T) {
 	}
 }
 
-func TestErrorClasses(t *testing.T) {
+func testErrorClasses(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	cases := []struct {
 		class   string

@@ -14,8 +14,8 @@ type order struct {
 	at   time.Duration
 }
 
-// timeline is the pacer: it lets vegeta send each hit at its planned instant. It
-// is fed with orders while it runs, so that one attack lasts a whole drill.
+// timeline knows when each hit is due. It is fed with orders while it runs, so
+// that one attack lasts a whole drill. To vegeta it is the pacer.
 type timeline struct {
 	slice scenarios.Slice
 	now   func() time.Duration
@@ -29,14 +29,20 @@ type timeline struct {
 	finished bool
 	killed   bool
 	idle     bool
-	wake     chan struct{} // something above changed
+	// notify tells the driver that something above changed; it must not block.
+	notify func()
 
-	// Below is the pacer goroutine's own.
+	// Below is the driver's own.
 	cur   *order
+	begun bool
 	next  func() (scenarios.Hit, bool)
 	stop  func()
+	peek  *scenarios.Hit // the next hit of the current order
+	count uint64         // hits of a closed step so far
+
+	// Below is the pacer's.
 	seq   uint64
-	count uint64 // hits of a closed step so far
+	wake  chan struct{}
 	timer *time.Timer
 }
 
@@ -44,19 +50,27 @@ func newTimeline(slice scenarios.Slice, now func() time.Duration, hits *inflight
 	t := &timeline{slice: slice, now: now, hits: hits, rec: rec, limit: limit,
 		cut: map[int]time.Duration{}, wake: make(chan struct{}, 1), idle: true, timer: time.NewTimer(time.Hour)}
 	t.timer.Stop()
+	t.notify = func() {
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+	}
 	return t
 }
 
-// change applies f under the lock and wakes the pacer.
+// change applies f under the lock and wakes the driver.
 func (t *timeline) change(f func()) {
 	t.mu.Lock()
 	f()
+	notify := t.notify
 	t.mu.Unlock()
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
+	notify()
 }
+
+// setNotify says how the driver is woken, and wakes it at once, since something
+// may have changed before.
+func (t *timeline) setNotify(f func()) { t.change(func() { t.notify = f }) }
 
 func (t *timeline) offer(o order) {
 	t.change(func() { t.queue = append(t.queue, o); t.idle = false })
@@ -89,141 +103,174 @@ func (t *timeline) Rate(time.Duration) float64 { return 0 }
 // does the waiting itself: vegeta's could not be interrupted.
 func (t *timeline) Pace(time.Duration, uint64) (time.Duration, bool) {
 	for {
-		if t.cur == nil && !t.begin() {
+		h, at, what := t.advance(t.now())
+		switch what {
+		case over:
 			return 0, true
-		}
-		h := t.step()
-		if h == nil {
-			if t.isKilled() {
-				return 0, true
+		case unordered:
+			<-t.wake
+		case later:
+			t.timer.Reset(max(at-t.now(), 0))
+			select {
+			case <-t.timer.C:
+			case <-t.wake:
+				t.timer.Stop()
 			}
+		case due:
+			h.seq = t.seq
+			t.seq++
+			if t.limit > 0 && t.hits.len() >= t.limit && !h.closed {
+				t.rec.waited(h)
+			}
+			t.hits.put(h)
+			return 0, false
+		}
+	}
+}
+
+// outlook is what a timeline has to say at an instant.
+type outlook int
+
+const (
+	due       outlook = iota // a hit is due now
+	later                    // nothing before a known instant, unless notified
+	unordered                // nothing until notified
+	over                     // nothing any more
+)
+
+// advance returns the next hit if it is due, or until when there is nothing to
+// do. It never blocks. In a closed step it hands out a hit at every call: it is
+// for the driver to call it only when a virtual user is free.
+func (t *timeline) advance(now time.Duration) (h *hit, at time.Duration, what outlook) {
+	for {
+		if t.cur == nil {
+			if what, ok := t.take(); !ok {
+				return nil, 0, what
+			}
+		}
+		o := t.cur
+		cut, isCut, killed := t.state(o.step.Index)
+		end := o.at + o.step.Lasts
+		if isCut {
+			end = min(end, cut)
+		}
+		switch {
+		case killed:
+			t.close()
+			return nil, 0, over
+		case !t.begun && now < o.at && now < end:
+			return nil, min(o.at, end), later
+		case !t.begun:
+			t.open()
+		}
+		if o.step.Users > 0 {
+			if now >= end {
+				t.close()
+				continue
+			}
+			return t.closedHit(end), 0, due
+		}
+		if t.peek == nil || isCut && cut < o.at+t.peek.At {
+			if now < end {
+				return nil, end, later
+			}
+			t.close()
 			continue
 		}
-		h.seq = t.seq
-		t.seq++
-		if t.limit > 0 && t.hits.len() >= t.limit && !h.closed {
-			t.rec.waited(h)
+		if at := o.at + t.peek.At; at > now {
+			return nil, at, later
 		}
-		t.hits.put(h)
-		return 0, false
+		h := t.openHit()
+		// A hit that came due before the cut, behind a queue of late ones, is not
+		// sent any more; it was planned, and says so as dropped.
+		if isCut && cut < now {
+			t.rec.dropped(h)
+			continue
+		}
+		return h, 0, due
 	}
 }
 
-// begin waits for the next order and its instant; false means that there is none.
-func (t *timeline) begin() bool {
-	for {
-		t.mu.Lock()
-		if t.killed || len(t.queue) == 0 && t.finished {
-			t.idle = true
-			t.mu.Unlock()
-			t.rec.poke()
-			return false
-		}
-		if len(t.queue) > 0 {
-			o := t.queue[0]
-			t.queue = t.queue[1:]
-			t.mu.Unlock()
-			t.cur = &o
-			break
-		}
+// take makes the next order the current one; without one, it says what is to come.
+func (t *timeline) take() (outlook, bool) {
+	t.mu.Lock()
+	what, ok := over, false
+	switch {
+	case t.killed, len(t.queue) == 0 && t.finished:
 		t.idle = true
-		t.mu.Unlock()
-		t.rec.poke()
-		<-t.wake
+	case len(t.queue) > 0:
+		o := t.queue[0]
+		t.queue = t.queue[1:]
+		t.cur, t.begun, t.count, ok = &o, false, 0, true
+	default:
+		t.idle, what = true, unordered
 	}
-	t.count = 0
-	t.next, t.stop = iter.Pull(t.slice.Hits(t.cur.step))
-	t.waitUntil(t.cur.at, t.cur.step.Index)
-	t.rec.begin(t.cur.step, t.cur.at)
-	return true
-}
-
-// end closes the current order at its end, or at the instant it was cut.
-func (t *timeline) end() {
-	t.stop()
-	t.waitUntil(t.cur.at+t.cur.step.Lasts, t.cur.step.Index)
-	t.cur = nil
-}
-
-// step waits for the next hit of the current order; nil means that the order is
-// over.
-func (t *timeline) step() *hit {
-	if t.cur.step.Users > 0 {
-		return t.closedHit()
-	}
-	planned, ok := t.next()
+	t.mu.Unlock()
 	if !ok {
-		t.end()
-		return nil
+		t.rec.poke()
 	}
-	due := t.cur.at + planned.At
-	if !t.waitUntil(due, planned.Step) {
-		t.end()
-		return nil
+	return what, ok
+}
+
+// open begins the current order.
+func (t *timeline) open() {
+	t.begun = true
+	t.rec.begin(t.cur.step, t.cur.at)
+	t.next, t.stop = iter.Pull(t.slice.Hits(t.cur.step))
+	t.look()
+}
+
+// look fetches the hit after the present one.
+func (t *timeline) look() {
+	t.peek = nil
+	if h, ok := t.next(); ok {
+		t.peek = &h
 	}
-	h := &hit{Hit: planned, due: due, second: int(planned.At / time.Second)}
+}
+
+// close ends the current order.
+func (t *timeline) close() {
+	if t.begun {
+		t.stop()
+	}
+	t.cur, t.peek, t.begun = nil, nil, false
+}
+
+// openHit makes the hit that is due.
+func (t *timeline) openHit() *hit {
+	h := &hit{Hit: *t.peek, due: t.cur.at + t.peek.At, second: int(t.peek.At / time.Second)}
 	t.rec.planned(h)
-	// A hit that came due before the cut, behind a queue of late ones, is not
-	// sent any more; it was planned, and says so as dropped.
-	if at, cut := t.cutAt(planned.Step); cut && at < t.now() {
-		t.rec.dropped(h)
-		return nil
-	}
+	t.look()
 	return h
 }
 
 // closedHit makes a hit for the virtual user that is free next. Whether it is
-// sent, and when, shows when a worker takes it.
-func (t *timeline) closedHit() *hit {
-	end := t.cur.at + t.cur.step.Lasts
-	if at, cut := t.cutAt(t.cur.step.Index); cut {
-		end = min(end, at)
-	}
-	if t.now() >= end || t.isKilled() {
-		t.end()
-		return nil
-	}
+// sent, and when, shows when it is taken.
+func (t *timeline) closedHit(end time.Duration) *hit {
 	h := &hit{Hit: t.slice.Draw(t.cur.step, t.count), closed: true, until: end}
 	if t.count >= uint64(t.slice.Users(t.cur.step)) {
 		h.think = t.cur.step.Think
 	}
-	h.At = t.cur.at // the begin of the step; the transport makes it an offset
+	h.At = t.cur.at // the begin of the step; the sender makes it an offset
 	t.count++
 	return h
 }
 
-func (t *timeline) cutAt(step int) (time.Duration, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	at, ok := t.cut[step]
-	return at, ok
-}
-
-func (t *timeline) isKilled() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.killed
-}
-
-// waitUntil returns true at the instant, or false as soon as the step is cut
-// before it or everything is killed.
-func (t *timeline) waitUntil(at time.Duration, step int) bool {
-	for {
-		if t.isKilled() {
-			return false
-		}
-		if cut, ok := t.cutAt(step); ok && cut < at {
-			return false
-		}
-		wait := at - t.now()
-		if wait <= 0 {
-			return true
-		}
-		t.timer.Reset(wait)
-		select {
-		case <-t.timer.C:
-		case <-t.wake:
-			t.timer.Stop()
-		}
+// plan sets the planned instant of a closed hit; false means that its step is over.
+func (h *hit) plan(now time.Duration) bool {
+	if now >= h.until {
+		return false
 	}
+	begin := h.At
+	h.due, h.At = now, now-begin
+	h.second = int(h.At / time.Second)
+	return true
+}
+
+// state returns when a step was cut, and whether everything was killed.
+func (t *timeline) state(step int) (cut time.Duration, isCut, killed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	cut, isCut = t.cut[step]
+	return cut, isCut, t.killed
 }

@@ -88,14 +88,7 @@ func (t *transport) think(h *hit) bool {
 			return false
 		}
 	}
-	now := t.now()
-	if now >= h.until {
-		return false
-	}
-	begin := h.At
-	h.due, h.At = now, now-begin
-	h.second = int(h.At / time.Second)
-	return true
+	return h.plan(t.now())
 }
 
 // send sends the hit and books what came of it in it.

@@ -51,8 +51,8 @@ const (
 	writeBuffer = 4 << 10
 )
 
-// origin is the scheme, host and port of a URL, and what to dial for it.
-func origin(u *fasthttp.URI) (name, addr, host string, secure bool) {
+// originOf is the scheme, host and port of a URL, and what to dial for it.
+func originOf(u *fasthttp.URI) (name, addr, host string, secure bool) {
 	host = string(u.Host())
 	secure = string(u.Scheme()) == "https"
 	parsed := url.URL{Host: host}
@@ -101,7 +101,7 @@ func (w *wire) do(req *fasthttp.Request, resp *fasthttp.Response) (wrote bool, e
 
 // acquire takes the connection that was used last, or makes one.
 func (w *wire) acquire(req *fasthttp.Request, deadline time.Time) (*link, error) {
-	name, addr, host, secure := origin(req.URI())
+	name, addr, host, secure := originOf(req.URI())
 	for {
 		l := w.pop(name)
 		if l == nil {

@@ -25,8 +25,8 @@ func (s *Search) Cut(p observation.Point, planned uint64) (reason string, cut bo
 		if !ok || float64(bad) <= share*float64(planned) || significance(planned, bad, share) != Broken {
 			continue
 		}
-		return fmt.Sprintf("%s %s %g can no longer hold: %d of %d hits broke it and %d may",
-			o.Metric, o.Op, o.Value, bad, planned, uint64(share*float64(planned))), true
+		return fmt.Sprintf("%s can no longer hold: %d of %d hits broke it, and %d may",
+			o, bad, planned, uint64(share*float64(planned))), true
 	}
 	return "", false
 }

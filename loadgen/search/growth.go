@@ -19,6 +19,10 @@ const (
 func (s *Search) growth(run []observation.Point, left time.Duration) (d Decision, growing bool) {
 	last := run[len(run)-1]
 	if !usable(last) {
+		// A neighbour may have taken the generator's core for a moment.
+		if !repeated(run) && left > 2*s.grow+s.confirm+drain {
+			return s.offer(scenarios.KindSearch, last.Offered, s.grow, "once more, as the step was invalid: %s", why(last)), true
+		}
 		if len(Usable(run)) == 0 {
 			return done(nil, "the step at %g/s is invalid: %s", last.Offered, why(last)), true
 		}

@@ -81,6 +81,11 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 	last := run[len(run)-1]
 	e := s.cfg.Estimator.Estimate(use)
 	if !usable(last) {
+		if !repeated(run) && left >= s.step+drain+settle {
+			d := s.confirmAt(run, e, last.Offered, left-settle)
+			d.Reason = "once more, as the confirmation was invalid: " + why(last)
+			return d
+		}
 		return done(&e, "the confirmation at %g/s is invalid: %s", last.Offered, why(last))
 	}
 	if Judge(last, s.cfg.Objectives) == Met {

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/headroom-project/headroom/reports"
+)
+
+// built builds the command once for a test.
+func built(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "headroom")
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	if out, err := exec.Command("go", "build", "-o", name, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return name
+}
+
+// demoTarget runs a demo in a process of its own and returns its URL.
+func demoTarget(t *testing.T, headroom, limit string, rps int) string {
+	t.Helper()
+	cmd := exec.Command(headroom, "demo", "--listen", "127.0.0.1:0", "--limit", limit, "--capacity", strconv.Itoa(rps), "--until-stdin-closes")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
+}
+
+// received is what the target counted of the load.
+func received(t *testing.T, url string) uint64 {
+	t.Helper()
+	resp, err := http.Get(url + "/truth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var truth struct {
+		Received uint64 `json:"received"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&truth); err != nil {
+		t.Fatal(err)
+	}
+	return truth.Received
+}
+
+// TestKnownCapacity drills demo targets as a user does, and holds the results
+// against what is known of them. By itself it drills the pool once;
+// HEADROOM_ACCEPTANCE=5 makes five drills of each limit (`make acceptance`).
+func TestKnownCapacity(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute and a half; run without -short to have it")
+	}
+	limits, drills := []string{"pool"}, 1
+	if n, err := strconv.Atoi(os.Getenv("HEADROOM_ACCEPTANCE")); err == nil && n > 0 {
+		limits, drills = []string{"pool", "lock", "downstream", "cpu"}, n
+	}
+	if only := os.Getenv("HEADROOM_ACCEPTANCE_LIMIT"); only != "" {
+		limits = strings.Split(only, ",")
+	}
+	headroom := built(t)
+	for _, limit := range limits {
+		for i := range drills {
+			t.Run(fmt.Sprintf("%s/%d", limit, i+1), func(t *testing.T) { drillKnown(t, headroom, limit, 400) })
+		}
+	}
+}
+
+func drillKnown(t *testing.T, headroom, limit string, truth int) {
+	url := demoTarget(t, headroom, limit, truth)
+	began := time.Now()
+	cmd := exec.Command(headroom, "drill", url+"/", "--slo", "p99<150ms", "--json", "--out", filepath.Join(t.ArtifactDir(), "bundle"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	took := time.Since(began)
+	t.Logf("%s", stderr.String())
+	if err != nil {
+		t.Fatalf("drill: %v", err)
+	}
+	var r reports.Run
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	if took > 120*time.Second {
+		t.Errorf("the drill took %v, want at most 120 s", took)
+	}
+	if n := received(t, url); n != r.Totals.Sent {
+		t.Errorf("%d sent, the target received %d", r.Totals.Sent, n)
+	}
+	if p := r.Totals; p.Planned != p.OK+p.Failed+p.Dropped {
+		t.Errorf("planned %d is not ok %d + failed %d + dropped %d", p.Planned, p.OK, p.Failed, p.Dropped)
+	}
+	if r.Capacity == nil || r.Saturation == nil || len(r.Saturation.Bottlenecks) == 0 {
+		t.Fatalf("no capacity or no saturation: %v %v", r.Reasons, r.Warnings)
+	}
+	c := r.Capacity.RPS
+	t.Logf("%s: capacity %.1f (%.1f-%.1f), confirmed %v, first to give out %s, %.0f s",
+		limit, c.Value, c.Low, c.High, r.Capacity.Confirmed, r.Saturation.Bottlenecks[0].Resource, took.Seconds())
+	if limit == "cpu" {
+		// How much of its core the target gets depends on what else runs here.
+		if got := r.Saturation.Bottlenecks[0].Resource; got != "cpu" {
+			t.Errorf("first to give out: %s, want cpu", got)
+		}
+		return
+	}
+	if math.Abs(c.Value-float64(truth)) > 0.05*float64(truth) {
+		t.Errorf("capacity %.1f is not within 5%% of %d", c.Value, truth)
+	}
+	if c.Low > float64(truth) || c.High < float64(truth) {
+		t.Errorf("interval %.1f-%.1f does not contain %d", c.Low, c.High, truth)
+	}
+}
