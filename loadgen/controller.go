@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -102,7 +103,8 @@ type controller struct {
 	step      int                      // being offered, -1 between steps
 	idle      map[string]time.Duration // by worker: since when it has been idle
 	targetCPU float64
-	shown     *observation.Tally // what ended since the last progress
+	shown     *observation.Tally       // what ended since the last progress
+	last      map[string]time.Duration // by worker: up to when it has told all
 	inFlight  map[string]int
 	lastShown time.Duration
 	ended     *observation.EndRecord // set as soon as the drill is to end
@@ -112,7 +114,8 @@ type controller struct {
 var errFleetLost = errors.New("the workers ended before the drill did")
 
 func (c *controller) run(ctx context.Context) (Outcome, error) {
-	c.idle, c.inFlight, c.shown = map[string]time.Duration{}, map[string]int{}, observation.NewTally()
+	c.idle, c.last = map[string]time.Duration{}, map[string]time.Duration{}
+	c.inFlight, c.shown = map[string]int{}, observation.NewTally()
 	workers, err := c.cfg.Fleet.Begin(ctx, Assignment{Plan: c.cfg.Plan, Scenario: c.cfg.Scenario})
 	if err != nil {
 		return Outcome{How: observation.EndFailed}, err
@@ -318,8 +321,8 @@ func (c *controller) offered(ctx context.Context, step scenarios.Step, rec obser
 				return observation.StepEnd{Index: step.Index, Lasted: c.since(rec.Start), Cut: "the workers ended"}, errFleetLost
 			}
 			c.window(w)
-			// One look a second, once the second is over.
-			if second := int((w.At - rec.Start) / time.Second); second > looked && w.Step == step.Index {
+			// One look a second, once all workers have told of it.
+			if second := int((c.told() - rec.Start) / time.Second); second > looked {
 				looked = second
 				cut = c.look(step, rec, w.At, planned)
 			}
@@ -405,6 +408,15 @@ func (c *controller) drained(ctx context.Context, end time.Duration) error {
 	return nil
 }
 
+// told is the instant up to which every worker has told all that it observed.
+func (c *controller) told() time.Duration {
+	told := time.Duration(math.MaxInt64)
+	for _, w := range c.workers {
+		told = min(told, c.last[w])
+	}
+	return told
+}
+
 func (c *controller) allIdle(since time.Duration) bool {
 	for _, w := range c.workers {
 		if at, ok := c.idle[w]; !ok || at < since-lead {
@@ -422,6 +434,9 @@ func (c *controller) window(w *observation.Window) {
 	}
 	c.guards.window(w)
 	c.inFlight[w.Worker] = w.InFlight
+	if w.Last {
+		c.last[w.Worker] = w.At
+	}
 	delete(c.idle, w.Worker)
 	if w.Idle {
 		c.idle[w.Worker] = w.At

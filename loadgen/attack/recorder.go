@@ -145,8 +145,8 @@ func (r *recorder) close(at time.Duration, inFlight int, idle bool) {
 		}
 		r.shut = append(r.shut, w)
 	}
-	// Only the last one says idle: whoever sees it has seen all.
-	r.shut[len(r.shut)-1].Idle = idle
+	last := r.shut[len(r.shut)-1]
+	last.Last, last.Idle = true, idle
 	clear(r.cells)
 	r.last = at
 }

@@ -76,6 +76,20 @@ type Point struct {
 	// Windows are the seconds after the warm-up, in order; nil for a point
 	// that came from a table.
 	Windows []Second
+	// Flow is what ended in each second from the begin of the step, warm-up and
+	// drain included, in order; nil for a point that came from a table.
+	Flow []Flow
 	// Discarded is the time in seconds that was left out as warm-up.
 	Discarded float64
+}
+
+// Flow is what ended in one second of drill time, whatever second it was planned
+// in, over all workers.
+type Flow struct {
+	// From and To bound it, in seconds from the begin of the step. Seconds after
+	// the step's end, in which its queue drains, are there too.
+	From, To   float64
+	OK, Failed uint64
+	// InFlight is the number of hits in flight at To, of all workers.
+	InFlight int
 }

@@ -2,6 +2,7 @@ package observation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ type stepSum struct {
 	requests map[string]*Tally // without the discarded seconds
 	counts   counts            // of the whole step
 	kept     counts            // without the discarded seconds
-	served   map[int]flow      // what ended, by the second of the step it ended in
+	served   map[int]*flow      // what ended, by the second of the step it ended in
 	samples  map[string]*sampleSum
 	captures []Capture
 }
@@ -57,8 +58,9 @@ func (c *counts) add(w *Window) {
 
 // flow is what ended in one second of the time that a step was offered in.
 type flow struct {
-	at         time.Duration // when the last of its windows was closed
+	from, at   time.Duration // when the first of its windows was opened and the last one closed
 	ok, failed uint64
+	inFlight   map[string]int // by worker, as last told
 }
 
 type sampleSum struct {
@@ -94,7 +96,7 @@ func NewReducer() *Reducer {
 func (r *Reducer) step(i int) *stepSum {
 	s := r.steps[i]
 	if s == nil {
-		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]flow{}, samples: map[string]*sampleSum{}}
+		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]*flow{}, samples: map[string]*sampleSum{}}
 		r.steps[i] = s
 		r.order = append(r.order, i)
 		slices.Sort(r.order)
@@ -161,7 +163,13 @@ func (r *Reducer) serve(w *Window) {
 		}
 		k := int((w.At - s.rec.Start - slack) / time.Second)
 		f := s.served[k]
-		s.served[k] = flow{max(f.at, w.At), f.ok + c.ok, f.failed + c.failed}
+		if f == nil {
+			f = &flow{from: w.At - w.Over, inFlight: map[string]int{}}
+			s.served[k] = f
+		}
+		f.from, f.at = min(f.from, w.At-w.Over), max(f.at, w.At)
+		f.ok, f.failed = f.ok+c.ok, f.failed+c.failed
+		f.inFlight[w.Worker] = w.InFlight
 		return
 	}
 }
@@ -326,6 +334,7 @@ func (s *stepSum) point() Point {
 		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, Unit: x.unit, Samples: x.n}
 	}
 	p.Windows = s.seconds(discard)
+	p.Flow = s.flow()
 	return p
 }
 
@@ -342,6 +351,21 @@ func (s *stepSum) rate(discard, lasted time.Duration) (ok float64, over time.Dur
 		}
 	}
 	return ok, last - from
+}
+
+// flow returns what ended, second by second.
+func (s *stepSum) flow() []Flow {
+	keys := slices.Sorted(maps.Keys(s.served))
+	out := make([]Flow, 0, len(keys))
+	for _, k := range keys {
+		f := s.served[k]
+		x := Flow{From: (f.from - s.rec.Start).Seconds(), To: (f.at - s.rec.Start).Seconds(), OK: f.ok, Failed: f.failed}
+		for _, n := range f.inFlight {
+			x.InFlight += n
+		}
+		out = append(out, x)
+	}
+	return out
 }
 
 // Served returns what ended OK in each second of drill time from the begin of

@@ -41,8 +41,11 @@ type Window struct {
 	InFlight int `json:"in_flight"`
 	// Waited counts hits that came due while every connection was busy.
 	Waited uint64 `json:"waited,omitempty"`
-	// Idle says that the worker has nothing in flight and nothing to offer, and
-	// that no window of an earlier instant follows.
+	// Last marks the last window that the worker closed at this instant: whoever
+	// has seen it has seen all that ended up to then.
+	Last bool `json:"last,omitempty"`
+	// Idle says that the worker has nothing in flight and nothing to offer; only
+	// a last window says so.
 	Idle bool `json:"idle,omitempty"`
 
 	// Requests holds the ended hits by request name.
