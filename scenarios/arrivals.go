@@ -15,8 +15,9 @@ import (
 // Variate Generation, 1986, V.3), so the order costs one exponential a hit and
 // no memory. The number is thus known before the first hit is generated, and
 // is the same on all workers even if their floating-point units round apart.
-// For a ramp the uniform share is mapped through the inverse of the integrated
-// rate (time-rescaling; Lewis and Shedler 1979).
+// For a load that is not flat the uniform share is mapped through the inverse of
+// the integrated rate (time-rescaling; Lewis and Shedler 1979). A recording has
+// its own instants, and draws nothing.
 type arrivals struct {
 	n     uint64 // hits of the step
 	k     uint64 // hits generated
@@ -25,10 +26,16 @@ type arrivals struct {
 	rest  float64 // the share of the integrated rate that is left
 	rng   splitmix
 	last  time.Duration
+
+	trace *Recording
+	speed float64
 }
 
 // newArrivals returns the arrivals of an open step. A closed step has none.
 func (p *Plan) newArrivals(s Step) arrivals {
+	if s.Shape != nil && s.Shape.Trace != nil {
+		return p.newTrace(s.Shape.Trace)
+	}
 	a := arrivals{curve: newCurve(s), even: p.Arrivals == Constant, rest: 1}
 	if s.Users > 0 || !(a.curve.mass > 0) {
 		return a
@@ -42,13 +49,42 @@ func (p *Plan) newArrivals(s Step) arrivals {
 	for i := range len(p.Arrivals) {
 		kind = kind<<8 | uint64(p.Arrivals[i])
 	}
-	a.rng = splitmix(hash(p.Seed, uint64(s.Index), math.Float64bits(s.From), math.Float64bits(s.To), uint64(s.Lasts), kind))
+	key := []uint64{p.Seed, uint64(s.Index), math.Float64bits(s.From), math.Float64bits(s.To), uint64(s.Lasts), kind}
+	a.rng = splitmix(hash(append(key, s.Shape.key()...)...))
 	a.n = a.rng.poisson(a.curve.mass)
 	return a
 }
 
+// newTrace returns the arrivals of a recording; none if the plan lacks it.
+func (p *Plan) newTrace(t *TraceShape) arrivals {
+	if t.Trace < 0 || t.Trace >= len(p.Traces) || !(t.Speed > 0) {
+		return arrivals{}
+	}
+	trace := &p.Traces[t.Trace]
+	return arrivals{n: uint64(trace.Len()), trace: trace, speed: t.Speed}
+}
+
+// key is what makes the draws of two shapes differ.
+func (s *Shape) key() []uint64 {
+	var key []uint64
+	if s == nil {
+		return nil
+	}
+	for _, p := range s.Pieces {
+		key = append(key, math.Float64bits(p.From), math.Float64bits(p.To), uint64(p.Lasts))
+	}
+	if w := s.Sine; w != nil {
+		key = append(key, math.Float64bits(w.Mean), math.Float64bits(w.Amplitude), uint64(w.Period))
+	}
+	return key
+}
+
 // next is the instant of the next hit; it must not be called more than n times.
 func (a *arrivals) next() time.Duration {
+	if a.trace != nil {
+		a.k++
+		return a.trace.scaled(a.k-1, a.speed)
+	}
 	var share float64
 	if a.even {
 		share = (float64(a.k) + 0.5) / a.curve.mass
@@ -62,38 +98,56 @@ func (a *arrivals) next() time.Duration {
 	return a.last
 }
 
-// curve is the integrated rate of a step, L(t) = from t + slope t^2/2.
+// curve is the integrated rate of a step: of a straight line,
+// L(t) = from t + slope t^2/2, or of what bent inverts.
 type curve struct {
-	lasts   time.Duration
-	nanos   float64 // lasts
-	flat    bool
-	from    float64 // requests/s at the begin
-	slope   float64 // change of the rate, requests/s^2
-	mass    float64 // L at the end: the mean number of hits
-	initial float64 // from^2
+	lasts time.Duration
+	nanos float64 // lasts
+	flat  bool
+	from  float64 // requests/s at the begin
+	slope float64 // change of the rate, requests/s^2
+	mass  float64 // L at the end: the mean number of hits
+	bent  inverse // nil for a straight line
 }
 
 func newCurve(s Step) curve {
-	seconds := s.Lasts.Seconds()
-	return curve{
+	c := curve{
 		lasts: s.Lasts, nanos: float64(s.Lasts), flat: s.From == s.To,
-		from: s.From, slope: (s.To - s.From) / seconds, initial: s.From * s.From,
-		mass: (s.From + s.To) / 2 * seconds,
+		from: s.From, slope: (s.To - s.From) / s.Lasts.Seconds(),
+		mass: (s.From + s.To) / 2 * s.Lasts.Seconds(),
 	}
+	switch {
+	case s.Shape == nil:
+	case s.Shape.Sine != nil:
+		w := newWave(s.Shape.Sine)
+		c.bent, c.mass = w, w.mass(s.Lasts.Seconds())
+	case len(s.Shape.Pieces) > 0:
+		c.bent, c.mass = &lines{pieces: s.Shape.Pieces}, massOf(s.Shape.Pieces)
+	}
+	return c
+}
+
+func newWave(s *SineShape) *wave {
+	return &wave{mean: s.Mean, amplitude: s.Amplitude, omega: 2 * math.Pi / s.Period.Seconds()}
+}
+
+func massOf(pieces []Piece) (mass float64) {
+	for _, p := range pieces {
+		mass += p.mass()
+	}
+	return mass
 }
 
 // at is the instant by which a share of the mass has come: the root of
-// L(t) = share*mass, in the form that loses no digits when the slope is small.
+// L(t) = share*mass.
 func (c *curve) at(share float64) time.Duration {
-	if c.flat {
+	switch {
+	case c.bent != nil:
+		return time.Duration(c.bent.at(share*c.mass)*1e9 + 0.5)
+	case c.flat:
 		return time.Duration(share*c.nanos + 0.5)
 	}
-	y := share * c.mass
-	root := math.Sqrt(max(c.initial+2*c.slope*y, 0))
-	if c.from+root <= 0 {
-		return 0
-	}
-	return time.Duration(2*y/(c.from+root)*1e9 + 0.5)
+	return time.Duration(rootOfLine(c.from, c.slope, share*c.mass)*1e9 + 0.5)
 }
 
 // splitmix is the generator splitmix64 (Steele, Lea, Flood 2014): one addition

@@ -131,10 +131,8 @@ func (d *decoder) unknownKey(key *node, t reflect.Type, path string) {
 	if path != "" {
 		message += " in " + path
 	}
-	hint := ""
-	if later := []string{"spike", "sine", "replay"}; path == "load" && slices.Contains(later, key.text) {
-		hint = "this load is not in this version; there are search, constant, steps, ramp and closed"
-	} else if hint = suggest(key.text, keysOf(t)); !strings.HasPrefix(hint, "did you") {
+	hint := suggest(key.text, keysOf(t))
+	if !strings.HasPrefix(hint, "did you") {
 		if paths := pathsOf(reflect.TypeFor[Scenario](), key.text, ""); len(paths) > 0 {
 			hint = "there is " + strings.Join(paths[:min(len(paths), 3)], ", ")
 		}

@@ -36,7 +36,7 @@ func Load(name string, src []byte, opt LoadOptions) (*Scenario, error) {
 	if s.Name == "" && !c.given("name") {
 		s.Name = nameFrom(strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)))
 	}
-	if !c.given("load.warmup") && s.Load.Closed == nil {
+	if !c.given("load.warmup") && !s.Load.closed() {
 		s.Load.Warmup = Duration(defaultWarmup)
 	}
 	s.fill(c)
@@ -141,7 +141,7 @@ func (s *Scenario) fill(c *complaints) {
 	orDefault(c, "safety.max_rps", &s.Safety.MaxRPS, defaultMaxRPS)
 	orDefault(c, "target.timeout", &s.Target.Timeout, Duration(defaultTimeout))
 	orDefault(c, "target.max_body", &s.Target.MaxBody, defaultMaxBody)
-	orDefault(c, "load.arrivals", &s.Load.Arrivals, Poisson)
+	s.Load.fill(c)
 	if l := s.Load.Search; l != nil {
 		orDefault(c, "load.search.to", &l.To, s.Safety.MaxRPS)
 		orDefault(c, "load.search.from", &l.From, min(defaultFrom, l.To/10))
@@ -156,6 +156,22 @@ func (s *Scenario) fill(c *complaints) {
 	}
 	for i := range s.Target.Requests {
 		orDefault(c, fmt.Sprintf("target.requests[%d].weight", i), &s.Target.Requests[i].Weight, 1)
+	}
+}
+
+// fill puts the defaults of loads that have any besides search.
+func (l *LoadSpec) fill(c *complaints) {
+	if l.Replay != nil {
+		orDefault(c, "load.arrivals", &l.Arrivals, Trace)
+	}
+	orDefault(c, "load.arrivals", &l.Arrivals, Poisson)
+	if l.Replay != nil {
+		orDefault(c, "load.replay.speed", &l.Replay.Speed, 1)
+	}
+	for i := range l.Sequence {
+		if r := l.Sequence[i].Replay; r != nil {
+			orDefault(c, fmt.Sprintf("load.sequence[%d].replay.speed", i), &r.Speed, 1)
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ type Step struct {
 	Index int    `json:"index"`
 	Kind  string `json:"kind"`
 	// From and To are the offered loads in requests/s at its begin and end; they
-	// differ in a ramp only.
+	// differ in a ramp only. Of a step with a Shape both are the mean.
 	From  float64       `json:"from"`
 	To    float64       `json:"to"`
 	Lasts time.Duration `json:"lasts"`
@@ -30,6 +30,8 @@ type Step struct {
 	// First is the number of hits planned before this step, so that each hit of
 	// a drill has a number of its own.
 	First uint64 `json:"first"`
+	// Shape is set if the load is no straight line from From to To.
+	Shape *Shape `json:"shape,omitempty"`
 }
 
 // Hit is one planned request.
@@ -58,6 +60,8 @@ type Plan struct {
 	Steps []Step
 	// Search is set when the load is a search, defaults filled in.
 	Search *SearchLoad
+	// Traces are the recordings that steps replay.
+	Traces []Recording
 }
 
 // Slice is worker Index's part of a plan, of Of workers.

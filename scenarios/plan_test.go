@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -36,32 +37,36 @@ func genPlan() *rapid.Generator[*Plan] {
 func TestSlicesAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, step := genPlan().Draw(t, "plan"), genStep(300).Draw(t, "step")
-		whole := slices.Collect(p.Slice(0, 1).Hits(step))
-		if uint64(len(whole)) != p.Count(step) {
-			t.Fatalf("%d hits, Count says %d", len(whole), p.Count(step))
-		}
-		n := rapid.IntRange(1, 7).Draw(t, "n")
-		merged := make([]Hit, 0, len(whole))
-		for i := range n {
-			part := slices.Collect(p.Slice(i, n).Hits(step))
-			if !slices.IsSortedFunc(part, func(a, b Hit) int { return int(a.At - b.At) }) {
-				t.Fatalf("slice %d of %d is not in order", i, n)
-			}
-			if share := (len(whole) + n - 1 - i) / n; len(part) != share {
-				t.Fatalf("slice %d of %d has %d of %d hits", i, n, len(part), len(whole))
-			}
-			merged = append(merged, part...)
-		}
-		slices.SortFunc(merged, func(a, b Hit) int { return int(a.N) - int(b.N) })
-		if !slices.Equal(merged, whole) {
-			t.Fatalf("%d slices differ from the whole", n)
-		}
-		for k, h := range whole {
-			if h.N != step.First+uint64(k) || h.Step != step.Index || h.At < 0 || h.At >= step.Lasts || h.Request < 0 || h.Request >= len(p.Weights) {
-				t.Fatalf("hit %d is %+v", k, h)
-			}
-		}
+		checkSlices(t, p, step)
 	})
+}
+
+func checkSlices(t *rapid.T, p *Plan, step Step) {
+	whole := slices.Collect(p.Slice(0, 1).Hits(step))
+	if uint64(len(whole)) != p.Count(step) {
+		t.Fatalf("%d hits, Count says %d", len(whole), p.Count(step))
+	}
+	n := rapid.IntRange(1, 7).Draw(t, "n")
+	merged := make([]Hit, 0, len(whole))
+	for i := range n {
+		part := slices.Collect(p.Slice(i, n).Hits(step))
+		if !slices.IsSortedFunc(part, func(a, b Hit) int { return int(a.At - b.At) }) {
+			t.Fatalf("slice %d of %d is not in order", i, n)
+		}
+		if share := (len(whole) + n - 1 - i) / n; len(part) != share {
+			t.Fatalf("slice %d of %d has %d of %d hits", i, n, len(part), len(whole))
+		}
+		merged = append(merged, part...)
+	}
+	slices.SortFunc(merged, func(a, b Hit) int { return int(a.N) - int(b.N) })
+	if !slices.Equal(merged, whole) {
+		t.Fatalf("%d slices differ from the whole", n)
+	}
+	for k, h := range whole {
+		if h.N != step.First+uint64(k) || h.Step != step.Index || h.At < 0 || h.At >= step.Lasts || h.Request < 0 || h.Request >= len(p.Weights) {
+			t.Fatalf("hit %d is %+v", k, h)
+		}
+	}
 }
 
 // Merged over slices, constant arrivals lie one gap apart to the rounding of a
@@ -179,32 +184,42 @@ func TestPoissonGapsAreExponential(t *testing.T) {
 		{From: 0, To: 2000, Lasts: 20 * time.Second},
 		{From: 2000, To: 100, Lasts: 20 * time.Second},
 	} {
-		p := &Plan{Seed: 7, Arrivals: Poisson, Weights: []float64{1}}
-		var gaps []float64
-		last := 0.0
-		for h := range p.Slice(0, 1).Hits(step) {
-			s := h.At.Seconds()
-			mass := step.From*s + (step.To-step.From)*s*s/2/step.Lasts.Seconds()
-			gaps = append(gaps, mass-last)
-			last = mass
-		}
-		n := float64(len(gaps))
-		var serial float64
-		for i := 1; i < len(gaps); i++ {
-			serial += (gaps[i] - 1) * (gaps[i-1] - 1) / n
-		}
-		if limit := 5 / math.Sqrt(n); math.Abs(serial) > limit {
-			t.Errorf("%v to %v: serial correlation %v, limit %v", step.From, step.To, serial, limit)
-		}
-		slices.Sort(gaps)
-		var distance float64
-		for i, g := range gaps {
-			cdf := -math.Expm1(-g)
-			distance = max(distance, math.Abs(cdf-float64(i)/n), math.Abs(cdf-float64(i+1)/n))
-		}
-		if limit := 2.23 / math.Sqrt(n); distance > limit {
-			t.Errorf("%v to %v: distance %v from exponential, limit %v", step.From, step.To, distance, limit)
-		}
+		name := fmt.Sprintf("%v to %v", step.From, step.To)
+		checkExponential(t, name, step, func(at time.Duration) float64 {
+			s := at.Seconds()
+			return step.From*s + (step.To-step.From)*s*s/2/step.Lasts.Seconds()
+		})
+	}
+}
+
+// checkExponential tests the gaps of a step's arrivals in the time that is
+// rescaled by its integrated rate.
+func checkExponential(t *testing.T, name string, step Step, mass func(time.Duration) float64) {
+	t.Helper()
+	p := &Plan{Seed: 7, Arrivals: Poisson, Weights: []float64{1}}
+	var gaps []float64
+	last := 0.0
+	for h := range p.Slice(0, 1).Hits(step) {
+		m := mass(h.At)
+		gaps = append(gaps, m-last)
+		last = m
+	}
+	n := float64(len(gaps))
+	var serial float64
+	for i := 1; i < len(gaps); i++ {
+		serial += (gaps[i] - 1) * (gaps[i-1] - 1) / n
+	}
+	if limit := 5 / math.Sqrt(n); math.Abs(serial) > limit {
+		t.Errorf("%s: serial correlation %v, limit %v", name, serial, limit)
+	}
+	slices.Sort(gaps)
+	var distance float64
+	for i, g := range gaps {
+		cdf := -math.Expm1(-g)
+		distance = max(distance, math.Abs(cdf-float64(i)/n), math.Abs(cdf-float64(i+1)/n))
+	}
+	if limit := 2.23 / math.Sqrt(n); distance > limit {
+		t.Errorf("%s: distance %v from exponential, limit %v", name, distance, limit)
 	}
 }
 
@@ -267,6 +282,11 @@ func TestCompile(t *testing.T) {
 		{"{steps: {rates: [9, 4, 6], duration: 2s}}", []want{{KindWarmup, 4, 4, 3, 0}, {KindLoad, 9, 9, 2, 0}, {KindLoad, 4, 4, 2, 0}, {KindLoad, 6, 6, 2, 0}}},
 		{"{ramp: {from: 0, to: 50, duration: 2s}}", []want{{KindWarmup, 5, 5, 3, 0}, {KindLoad, 0, 50, 2, 0}}},
 		{"{ramp: {from: 50, to: 20, duration: 2s}}", []want{{KindWarmup, 20, 20, 3, 0}, {KindLoad, 50, 20, 2, 0}}},
+		{"{spike: {base: 0, peak: 50, at: 1s, lasts: 1s, duration: 5s}}", []want{{KindWarmup, 5, 5, 3, 0}, {KindLoad, 10, 10, 5, 0}}},
+		{"{sine: {mean: 20, amplitude: 5, period: 1s, duration: 2s}, warmup: 1s}", []want{{KindWarmup, 15, 15, 1, 0}, {KindLoad, 20, 20, 2, 0}}},
+		{"{sequence: [{constant: {rate: 5, duration: 2s}}, {warmup: 1s, steps: {rates: [7, 6], duration: 1s}}, {ramp: {from: 1, to: 2, duration: 1s}}]}",
+			[]want{{KindWarmup, 5, 5, 3, 0}, {KindLoad, 5, 5, 2, 0}, {KindWarmup, 6, 6, 1, 0}, {KindLoad, 7, 7, 1, 0}, {KindLoad, 6, 6, 1, 0}, {KindLoad, 1, 2, 1, 0}}},
+		{"{sequence: [{closed: {users: 3, duration: 2s}}, {closed: {users: 5, duration: 1s}}]}", []want{{KindLoad, 0, 0, 2, 3}, {KindLoad, 0, 0, 1, 5}}},
 		{"{closed: {users: 8, think: 1s, duration: 2s}}", []want{{KindLoad, 0, 0, 2, 8}}},
 	}
 	for _, tt := range tests {

@@ -134,7 +134,7 @@ func genScenario() *rapid.Generator[*Scenario] {
 			names = append(names, r.Name)
 			s.Target.Requests = append(s.Target.Requests, r)
 		}
-		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		switch rapid.IntRange(0, 8).Draw(t, "kind") {
 		case 0:
 			from := rate("from")
 			s.Load.Search = &SearchLoad{From: from, To: from + rate("to"), Step: 1e9, Budget: d("budget") + 3e9}
@@ -146,6 +146,17 @@ func genScenario() *rapid.Generator[*Scenario] {
 			s.Load.Ramp = &RampLoad{From: rate("from"), To: 0, Duration: d("duration")}
 		case 4:
 			s.Load.Closed = &ClosedLoad{Users: rapid.IntRange(1, 99).Draw(t, "users"), Think: d("think"), Duration: d("duration")}
+		case 5:
+			base, at, lasts := rate("base"), d("at"), d("lasts")
+			s.Load.Spike = &SpikeLoad{Base: base, Peak: base + rate("peak"), At: at, Lasts: lasts, Duration: at + lasts + d("rest")/10}
+		case 6:
+			mean := rate("mean")
+			s.Load.Sine = &SineLoad{Mean: mean, Amplitude: mean * rapid.Float64Range(0.01, 1).Draw(t, "amplitude"), Period: d("period") + 1e6, Duration: d("duration")}
+		case 7:
+			s.Load.Replay = &ReplayLoad{File: awkward.Draw(t, "file"), Speed: rapid.Float64Range(0.01, 100).Draw(t, "speed")}
+		case 8:
+			s.Load.Sequence = []SequencePart{{Constant: &ConstantLoad{Rate: rate("rate"), Duration: d("duration")}},
+				{Warmup: d("warmup"), Replay: &ReplayLoad{File: "a.log", Speed: 1}}, {Ramp: &RampLoad{To: rate("to"), Duration: d("duration")}}}
 		}
 		if s.Load.Closed == nil {
 			s.Load.Warmup = rapid.SampledFrom([]Duration{0, 1e9}).Draw(t, "warmup")

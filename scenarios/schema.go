@@ -2,7 +2,7 @@ package scenarios
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"go/ast"
@@ -15,8 +15,8 @@ import (
 // The comments of the types are the descriptions of the schema: there is one
 // text to keep right.
 //
-//go:embed scenario.go
-var typesSource string
+//go:embed scenario.go request_spec.go load_spec.go
+var typesSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of a scenario file, for editors and
 // for checks outside of Headroom. It is made from the types that Load decodes
@@ -122,7 +122,10 @@ func (g *generator) rules(t reflect.Type, out, properties map[string]any) {
 		oneOf("get", "post", "put", "patch", "delete", "head", "options")
 		constrain("weight", "exclusiveMinimum", 0)
 	case reflect.TypeFor[LoadSpec]():
-		oneOf("search", "constant", "steps", "ramp", "closed")
+		oneOf(loadKinds()...)
+		constrain("sequence", "minItems", 1)
+	case reflect.TypeFor[SequencePart]():
+		oneOf(partKinds()...)
 	case reflect.TypeFor[StepsLoad]():
 		constrain("rates", "minItems", 1)
 	}
@@ -136,7 +139,7 @@ func (g *generator) text(t reflect.Type) map[string]any {
 	}
 	switch t {
 	case reflect.TypeFor[Arrivals]():
-		out["enum"] = []Arrivals{Poisson, Constant}
+		out["enum"] = []Arrivals{Poisson, Constant, Trace}
 	case reflect.TypeFor[Duration]():
 		out["pattern"] = `^\s*\+?(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+\s*$`
 	case reflect.TypeFor[Size]():
@@ -149,30 +152,43 @@ func (g *generator) text(t reflect.Type) map[string]any {
 
 // parseComments reads the comments of types and fields: the text above, or
 // behind on the same line.
-func parseComments(src string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "scenario.go", src, parser.ParseComments)
+func parseComments(sources embed.FS) (map[string]string, error) {
+	files, err := sources.ReadDir(".")
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]string{}
-	for _, d := range file.Decls {
-		gen, ok := d.(*ast.GenDecl)
-		if !ok || gen.Tok != token.TYPE {
-			continue
+	for _, f := range files {
+		src, err := sources.ReadFile(f.Name())
+		if err != nil {
+			return nil, err
 		}
-		spec := gen.Specs[0].(*ast.TypeSpec)
-		out[spec.Name.Name] = oneLine(gen.Doc)
-		fields, ok := spec.Type.(*ast.StructType)
-		if !ok {
-			continue
+		file, err := parser.ParseFile(token.NewFileSet(), f.Name(), src, parser.ParseComments)
+		if err != nil {
+			return nil, err
 		}
-		for _, f := range fields.Fields.List {
-			for _, name := range f.Names {
-				out[spec.Name.Name+"."+name.Name] = oneLine(f.Doc)
+		for _, d := range file.Decls {
+			if gen, ok := d.(*ast.GenDecl); ok && gen.Tok == token.TYPE {
+				commentsOf(gen, out)
 			}
 		}
 	}
 	return out, nil
+}
+
+// commentsOf adds the comments of one type.
+func commentsOf(gen *ast.GenDecl, out map[string]string) {
+	spec := gen.Specs[0].(*ast.TypeSpec)
+	out[spec.Name.Name] = oneLine(gen.Doc)
+	fields, ok := spec.Type.(*ast.StructType)
+	if !ok {
+		return
+	}
+	for _, f := range fields.Fields.List {
+		for _, name := range f.Names {
+			out[spec.Name.Name+"."+name.Name] = oneLine(f.Doc)
+		}
+	}
 }
 
 func oneLine(c *ast.CommentGroup) string {

@@ -94,7 +94,7 @@ func TestSchemaRejectsWhatLoadRejects(t *testing.T) {
 		minimal + "capacity: {demand: {}}\n", minimal + "resources: {process: -1}\n", minimal + "safety: {max_rps: fast}\n",
 		target + "load: {}\n", target + "load: {search: {}, ramp: {from: 1, to: 2, duration: 1s}}\n", target + "load: {constant: {rate: 5}}\n",
 		target + "load: {constant: {rate: 5, duration: 5}}\n", target + "load: {constant: {rate: -5, duration: 5s}}\n", target + "load: {constant: {rate: 5, duration: soon}}\n",
-		target + "load: {steps: {rates: [], duration: 1s}}\n", target + "load: {search: {}, arrivals: trace}\n", target + "load:\n",
+		target + "load: {steps: {rates: [], duration: 1s}}\n", target + "load: {search: {}, arrivals: steady}\n", target + "load: {sequence: []}\n", target + "load: {sequence: [{}]}\n", target + "load: {sequence: [{search: {}}]}\n", target + "load: {spike: {base: 1, peak: 2}}\n", target + "load:\n",
 		target + "load: {closed: {users: 1.5, duration: 1s}}\n",
 		requests("[]"), requests("[{name: a}]"), requests("[{get: /}]"), requests("[{name: a, get: /, post: /}]"), requests("[{name: a, get: /, weight: 0}]"),
 		requests("[{name: a, get: /, headers: {X: 5}}]"), requests("[{name: a, get: /, check: {state: 5}}]"),

@@ -89,12 +89,10 @@ func cutSuffixFold(s, suffix string) (string, bool) {
 // UnmarshalText reads the name of an arrival process.
 func (a *Arrivals) UnmarshalText(text []byte) error {
 	switch v := Arrivals(text); v {
-	case Poisson, Constant:
+	case Poisson, Constant, Trace:
 		*a = v
 		return nil
-	case "trace":
-		return hinted("use poisson or constant", "arrivals from a trace are not in this version")
 	default:
-		return hinted(suggest(string(text), []string{string(Poisson), string(Constant)}), "unknown arrivals")
+		return hinted(suggest(string(text), []string{string(Poisson), string(Constant), string(Trace)}), "unknown arrivals")
 	}
 }
