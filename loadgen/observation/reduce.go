@@ -31,7 +31,7 @@ type stepSum struct {
 	requests map[string]*Tally // without the discarded seconds
 	counts   counts            // of the whole step
 	kept     counts            // without the discarded seconds
-	served   map[int]*flow      // what ended, by the second of the step it ended in
+	served   map[int]*flow     // what ended, by the second of the step it ended in
 	samples  map[string]*sampleSum
 	captures []Capture
 }
