@@ -93,8 +93,9 @@ func (s *Scenario) checkConditions(c *complaints) {
 	if s.Objectives != nil && len(s.Objectives) == 0 {
 		c.quote("objectives", "", "objectives is empty", "name one, such as p99 < 50ms, or remove the key for the defaults")
 	}
-	names := make([]string, len(s.Target.Requests))
-	for i, r := range s.Target.Requests {
+	requests, _ := s.Target.mix()
+	names := make([]string, len(requests))
+	for i, r := range requests {
 		names[i] = r.Name
 	}
 	for i, o := range s.Objectives {
@@ -121,7 +122,7 @@ func (c *complaints) names(path, request string, known []string) {
 			return
 		}
 	}
-	if request != "" && !c.broken[path] && !c.broken["target.requests"] {
+	if request != "" && !c.broken[path] && !c.broken["target.requests"] && !c.broken["target.flow"] {
 		c.quoteIfNew(path, request, path+fmt.Sprintf(" names the request %q, which is not there", request), suggest(request, known))
 	}
 }

@@ -1,10 +1,13 @@
 package scenarios
 
 import (
+	"encoding"
 	"fmt"
+	"maps"
 	"net/textproto"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,56 +36,173 @@ func (s *Scenario) checkTarget(c *complaints) {
 	if t.MaxBody <= 0 || t.MaxBody > 1<<40 {
 		c.add("target.max_body", "target.max_body must be above 0B and at most 1TiB", "")
 	}
+	s.checkTransport(c)
 	if len(t.Requests) == 0 && (t.Requests != nil || c.given("target.requests")) {
 		c.quote("target.requests", "", "target.requests is empty", "name a request, such as {name: home, get: /}, or remove the key to GET target.url")
 	}
+	if len(t.Flow) == 0 && (t.Flow != nil || c.given("target.flow")) {
+		c.quote("target.flow", "", "target.flow is empty", "name a request, such as {name: login, post: /login}")
+	}
+	if len(t.Flow) > 0 && (len(t.Requests) > 0 || c.given("target.requests")) {
+		c.quote("target.flow", "", "target has both requests and a flow", "keep one: a mix of requests, or what a user does in order")
+	}
+	c.requests(t.Requests, "target.requests", false)
+	c.requests(t.Flow, "target.flow", true)
+}
+
+func indexed(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// requests checks a list of requests, which in a flow capture values for those
+// after them.
+func (c *complaints) requests(list []Request, at string, flow bool) {
 	first := map[string]int{}
-	for i := range t.Requests {
-		r, path := &t.Requests[i], fmt.Sprintf("target.requests[%d]", i)
+	s := scope{flow: flow, captured: map[string]bool{}, later: map[string]string{}}
+	for i := range list {
+		for name := range list[i].Capture {
+			if _, ok := s.later[name]; !ok {
+				s.later[name] = list[i].Name
+			}
+		}
+	}
+	for i := range list {
+		r, path := &list[i], indexed(at, i)
 		if j, ok := first[r.Name]; ok && r.Name != "" {
 			c.quoteIfNew(path+".name", r.Name, fmt.Sprintf("%s.name is that of request %d too", path, j), "figures are kept by name, so names must differ")
 		} else {
 			first[r.Name] = i
 		}
-		r.check(c, path)
+		s.fed = r.Feed.File != ""
+		r.check(c, path, s)
+		for name := range r.Capture {
+			s.captured[name] = true
+		}
 	}
+}
+
+// scope is what the templates of a request can use.
+type scope struct {
+	fed  bool // it has a feed
+	flow bool
+	// captured are the values of requests before it; later says, by value, which
+	// request captures it.
+	captured map[string]bool
+	later    map[string]string
 }
 
 func isRequestNameRune(r rune) bool {
 	return r > ' ' && r != 0x7f && !strings.ContainsRune(`<>"`, r) || r == ' '
 }
 
-func (r *Request) check(c *complaints, path string) {
+func (r *Request) check(c *complaints, path string, s scope) {
 	bad := strings.IndexFunc(r.Name, func(r rune) bool { return !isRequestNameRune(r) }) >= 0
 	if r.Name == "" || len(r.Name) > maxName || bad || strings.TrimSpace(r.Name) != r.Name {
 		c.quoteIfNew(path+".name", r.Name, path+`.name must have 1 to 64 bytes, without < > " and control characters`, "")
 	} else if r.Name == "target" {
 		c.add(path+".name", `a request cannot be named "target"`, "guards such as target.cpu > 95% mean the service")
 	}
-	c.positive(path+".weight", r.Weight, 1e9)
-	r.checkMethod(c, path)
-	r.checkHeaders(c, path+".headers")
-	if r.Body != "" && r.BodyFile != "" {
+	if !s.flow {
+		c.positive(path+".weight", r.Weight, 1e9)
+	} else if r.Weight != 0 || c.given(path+".weight") {
+		c.quoteIfNew(path+".weight", number(r.Weight), path+".weight cannot be: requests of a flow come in order", "remove it")
+	}
+	if r.Timeout != 0 || c.given(path+".timeout") {
+		c.lasts(path+".timeout", r.Timeout)
+	}
+	c.form(path+".redirects", string(r.Redirects), new(Redirects))
+	r.checkMethod(c, path, s)
+	r.checkPairs(c, path, s)
+	r.checkHeaders(c, path+".headers", s)
+	r.checkBody(c, path, s)
+	r.Check.compile(c, path+".check")
+	if r.Head != "" && (r.Check.Body != "" || len(r.Check.JSON) > 0) {
+		c.add(path+".check.body", path+".check.body cannot hold: HEAD has no body", "use get, or check the status")
+	}
+	r.checkCapture(c, path+".capture", s.flow)
+}
+
+// form complains about a text that its type does not read; "" is the default.
+func (c *complaints) form(path, text string, into encoding.TextUnmarshaler) {
+	if text == "" {
+		return
+	}
+	if err := into.UnmarshalText([]byte(text)); err != nil {
+		message, hint := parts(err)
+		c.quoteIfNew(path, text, path+": "+message, hint)
+	}
+}
+
+func (r *Request) checkBody(c *complaints, path string, s scope) {
+	bodies := 0
+	for _, set := range []bool{r.Body != "", r.BodyFile != "", len(r.Multipart) > 0} {
+		if set {
+			bodies++
+		}
+	}
+	switch {
+	case r.Body != "" && r.BodyFile != "":
 		c.quote(path+".body_file", r.BodyFile, path+" has both body and body_file", "keep one")
+	case bodies > 1:
+		c.quote(path+".multipart", "", path+" has both a body and multipart", "keep one")
 	}
-	c.template(path+".body", r.Body, r.Feed != "")
-	if r.Check.Status != 0 || c.given(path+".check.status") {
-		if r.Check.Status < 100 || r.Check.Status > 599 {
-			c.add(path+".check.status", path+".check.status must be from 100 to 599", "")
+	if r.Template && r.BodyFile == "" {
+		c.quote(path+".template", "", path+".template is set, but there is no body_file", "a body is a template anyway")
+	}
+	c.template(path+".body", r.Body, s)
+	r.checkMultipart(c, path+".multipart", s)
+}
+
+// checkPairs checks query and cookies.
+func (r *Request) checkPairs(c *complaints, path string, s scope) {
+	for _, name := range sortedKeys(r.Query) {
+		at := path + ".query." + name
+		if name == "" {
+			c.quote(at, "", path+".query has a parameter without a name", "")
+		}
+		c.template(at, r.Query[name], s)
+	}
+	for _, name := range sortedKeys(r.Cookies) {
+		at := path + ".cookies." + name
+		switch {
+		case !isToken(name):
+			c.quote(at, name, "cookie's name holds what a name cannot hold", "letters, digits and -")
+		case badCookieValue(r.Cookies[name]):
+			c.quote(at, "", "value of cookie "+name+" holds a ; or control character", "percent-encode it, as the service that sets it does")
+		default:
+			c.template(at, r.Cookies[name], s)
 		}
 	}
-	if r.Check.Body != "" || c.given(path+".check.body") {
-		if _, err := parseBodyCheck(r.Check.Body); err != nil {
-			message, hint := parts(err)
-			c.quoteIfNew(path+".check.body", r.Check.Body, path+".check.body "+message, hint)
-		}
-		if r.Head != "" {
-			c.add(path+".check.body", path+".check.body cannot hold: HEAD has no body", "use get, or check the status")
+	for name := range r.Headers {
+		if strings.EqualFold(name, "Cookie") && len(r.Cookies) > 0 {
+			c.quote(path+".cookies", "", path+" has both cookies and a header Cookie", "keep one")
 		}
 	}
 }
 
-func (r *Request) checkMethod(c *complaints, path string) {
+func badCookieValue(v string) bool { return badHeaderValue(v) || strings.Contains(v, ";") }
+
+func (r *Request) checkCapture(c *complaints, path string, flow bool) {
+	if len(r.Capture) > 0 && !flow {
+		c.quote(path, "", path+" has no use outside of a flow", "put the requests of one user, in order, under target.flow")
+		return
+	}
+	for _, name := range sortedKeys(r.Capture) {
+		at := path + "." + name
+		if !isVariable(name) {
+			c.quote(at, name, path+": name must be letters, digits and _, and not row", "it is used as {{ .name }}")
+		}
+		k, err := parseCapture(r.Capture[name])
+		if err != nil {
+			message, hint := parts(err)
+			c.quote(at, r.Capture[name], at+" "+message, hint)
+		} else if k.needsBody() && r.Head != "" {
+			c.quote(at, r.Capture[name], at+" cannot be: HEAD has no body", "use get, or capture a header")
+		}
+	}
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+func (r *Request) checkMethod(c *complaints, path string, s scope) {
 	methods := r.methods()
 	var keys []string
 	for _, k := range []string{"get", "post", "put", "patch", "delete", "head", "options"} {
@@ -100,7 +220,7 @@ func (r *Request) checkMethod(c *complaints, path string) {
 	}
 	for _, m := range methods {
 		at := path + "." + m.key
-		if c.template(at, m.target, r.Feed != "") {
+		if c.template(at, m.target, s) {
 			if err := checkRequestTarget(m.target); err != nil {
 				message, hint := parts(err)
 				c.quote(at, m.target, at+" "+message, hint)
@@ -137,26 +257,57 @@ func checkRequestTarget(text string) error {
 	return nil
 }
 
-// template complains about a template that cannot be parsed, or that needs a
-// feed when there is none, and says whether it is sound.
-func (c *complaints) template(path, text string, fed bool) bool {
+// template complains about a template that cannot be parsed, or that uses what
+// is not there, and says whether it is sound.
+func (c *complaints) template(path, text string, s scope) bool {
 	t, err := parseTemplate(text)
 	if err != nil {
 		message, hint := parts(err)
 		c.quote(path, c.safe(path, text), path+": "+message, hint)
 		return false
 	}
-	if t.uses(actRow) && !fed {
+	if t.uses(actRow) && !s.fed {
 		c.quote(path, c.safe(path, text), path+" uses a row, but the request has no feed", "add feed: file.csv")
 		return false
+	}
+	for _, g := range t {
+		if g.action == actVar && !s.captured[g.text] {
+			c.quote(path, c.safe(path, text), path+" uses ."+g.text+", "+s.missing(g.text), s.hint(g.text))
+			return false
+		}
 	}
 	return true
 }
 
-// safe is the text unless it is the value of a header that may be a secret.
+// missing says why a value is not there.
+func (s *scope) missing(name string) string {
+	switch request := s.later[name]; {
+	case !s.flow:
+		return "but only requests of a flow have captured values"
+	case request != "":
+		return "which is captured only by the answer to " + strconv.Quote(request)
+	}
+	return "which no request captures"
+}
+
+func (s *scope) hint(name string) string {
+	switch {
+	case !s.flow:
+		return "put the requests of one user, in order, under target.flow"
+	case s.later[name] != "":
+		return "use it in a later request"
+	case len(s.captured) > 0:
+		return suggest(name, slices.Sorted(maps.Keys(s.captured)))
+	}
+	return "add capture: {" + name + ": json " + name + "} to an earlier request"
+}
+
+// safe is the text unless it is a value that may be a secret by where it stands.
 func (c *complaints) safe(path, text string) string {
-	if _, header, ok := strings.Cut(path, ".headers."); ok && isSecretName(header) {
-		return ""
+	for _, in := range []string{".headers.", ".query.", ".cookies."} {
+		if _, name, ok := strings.Cut(path, in); ok && (in == ".cookies." || isSecretName(name)) {
+			return ""
+		}
 	}
 	return text
 }
@@ -171,12 +322,12 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-func (r *Request) checkHeaders(c *complaints, path string) {
+func (r *Request) checkHeaders(c *complaints, path string, s scope) {
 	if len(r.Headers) > maxHeaders {
 		c.quote(path, "", fmt.Sprintf("%s has more than %d headers", path, maxHeaders), "")
 	}
 	seen := map[string]string{}
-	for _, name := range r.headerNames() {
+	for _, name := range sortedKeys(r.Headers) {
 		at := path + "." + name
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		other, twice := seen[canonical]
@@ -191,7 +342,7 @@ func (r *Request) checkHeaders(c *complaints, path string) {
 		case badHeaderValue(r.Headers[name]):
 			c.quote(at, c.safe(at, r.Headers[name]), "value of header "+name+" holds a line break or control character", "")
 		default:
-			c.template(at, r.Headers[name], r.Feed != "")
+			c.template(at, r.Headers[name], s)
 		}
 	}
 }
@@ -199,14 +350,4 @@ func (r *Request) checkHeaders(c *complaints, path string) {
 // badHeaderValue finds what would end a header, or end it for some servers.
 func badHeaderValue(v string) bool {
 	return strings.IndexFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) >= 0
-}
-
-// headerNames are sorted, so that everything made of them is the same each time.
-func (r *Request) headerNames() []string {
-	names := make([]string, 0, len(r.Headers))
-	for name := range r.Headers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

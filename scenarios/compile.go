@@ -30,7 +30,10 @@ func CompileWith(s *Scenario, in Inputs) (*Plan, error) {
 	}
 	p := &Plan{Name: s.Name, Seed: s.Load.Seed, Arrivals: s.Load.Arrivals}
 	for i, r := range requests {
-		c.positive(fmt.Sprintf("%s[%d].weight", at, i), r.Weight, 1e9)
+		if len(s.Target.Flow) > 0 {
+			r.Weight = 1 // all of a flow are sent as often as each other
+		}
+		c.positive(indexed(at, i)+".weight", r.Weight, 1e9)
 		p.Weights = append(p.Weights, r.Weight)
 		p.Names = append(p.Names, r.Name)
 	}

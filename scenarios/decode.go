@@ -30,6 +30,8 @@ func (d *decoder) decode(n *node, v reflect.Value, path string) {
 	}
 	t := v.Type()
 	switch {
+	case isFormed(t):
+		v.Addr().Interface().(formed).decodeForm(d, n, path)
 	case isText(t):
 		d.text(n, v, path)
 	case t.Kind() == reflect.Pointer:
@@ -221,6 +223,8 @@ func (d *decoder) scalar(n *node, v reflect.Value, path string) {
 			return
 		}
 		v.SetFloat(f)
+	case kind == reflect.Bool && n.tag == "!!bool":
+		v.SetBool(strings.EqualFold(n.text, "true"))
 	case kind == reflect.Int && n.tag == "!!int":
 		if err := raw.Decode(v.Addr().Interface()); err != nil {
 			d.breaks(path, n.text, path+" is out of range", "")
@@ -240,6 +244,8 @@ func wanted(kind reflect.Kind) string {
 		return "a number"
 	case reflect.Int, reflect.Uint64:
 		return "a whole number"
+	case reflect.Bool:
+		return "true or false"
 	}
 	return "text"
 }

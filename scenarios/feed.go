@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// feed is a CSV file whose rows the templates use.
+// feed is a file whose rows the templates use.
 type feed struct {
 	name    string
 	columns []string
@@ -32,7 +32,11 @@ func (b *builder) feed(name, path string) *feed {
 		b.feeds[name] = nil
 		return nil
 	}
-	f, problem := parseFeed(name, data)
+	parse := parseFeed
+	if isJSONFeed(name) {
+		parse = parseJSONFeed
+	}
+	f, problem := parse(name, data)
 	if problem != nil {
 		b.complaints.list = append(b.complaints.list, *problem)
 		b.broken[path] = true

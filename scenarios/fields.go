@@ -50,7 +50,7 @@ func isText(t reflect.Type) bool {
 // that was put in the wrong place. Elements of lists are written as [].
 func pathsOf(t reflect.Type, key, prefix string) []string {
 	switch {
-	case isText(t):
+	case isText(t), isFormed(t) && t.Kind() != reflect.Struct:
 		return nil
 	case t.Kind() == reflect.Pointer:
 		return pathsOf(t.Elem(), key, prefix)

@@ -77,7 +77,7 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		s := &Scenario{Version: 1, Name: "fuzz", Target: Target{URL: "http://127.0.0.1", Requests: []Request{{
-			Name: "a", Post: "/" + text, Body: text, Headers: map[string]string{"X": text}, Feed: "f.csv"}}},
+			Name: "a", Post: "/" + text, Body: text, Headers: map[string]string{"X": text}, Feed: Feed{File: "f.csv"}}}},
 			Load: LoadSpec{Search: &SearchLoad{}}}
 		if s.Validate() != nil {
 			return

@@ -151,7 +151,7 @@ func (s *Scenario) fill(c *complaints) {
 	if p := s.Capacity.Prices; p != nil {
 		orDefault(c, "capacity.prices.currency", &p.Currency, "USD")
 	}
-	if s.Target.Requests == nil && !c.given("target.requests") {
+	if s.Target.Requests == nil && s.Target.Flow == nil && !c.given("target.requests") && !c.given("target.flow") {
 		s.splitURL()
 	}
 	for i := range s.Target.Requests {

@@ -20,15 +20,29 @@ func (s *Scenario) YAML() ([]byte, error) {
 	return yaml.Marshal(s.Redacted())
 }
 
-// Redacted is a copy without secrets: literal values of headers that carry
-// credentials, the user info of URLs, and query parameters with telling names.
+// Redacted is a copy without secrets: literal values of cookies and of headers
+// that carry credentials, the user info of URLs, and query parameters and form
+// fields with telling names.
 // References ${NAME} stay, since they tell nothing. Bodies are not searched.
 func (s *Scenario) Redacted() *Scenario {
 	out := *s
 	out.Target.URL = redactURL(out.Target.URL)
-	out.Target.Requests = slices.Clone(out.Target.Requests)
-	for i := range out.Target.Requests {
-		r := &out.Target.Requests[i]
+	out.Target.Proxy = redactURL(out.Target.Proxy)
+	out.Target.Requests = redactRequests(out.Target.Requests)
+	out.Target.Flow = redactRequests(out.Target.Flow)
+	out.Profiles.Pprof = redactURL(out.Profiles.Pprof)
+	if p := out.Profiles.Pyroscope; p != nil {
+		out.Profiles.Pyroscope = &Pyroscope{URL: redactURL(p.URL), Service: p.Service}
+	}
+	out.Resources.Metrics = redactURL(out.Resources.Metrics)
+	out.Resources.Prometheus = redactURL(out.Resources.Prometheus)
+	return &out
+}
+
+func redactRequests(list []Request) []Request {
+	list = slices.Clone(list)
+	for i := range list {
+		r := &list[i]
 		for _, target := range []*string{&r.Get, &r.Post, &r.Put, &r.Patch, &r.Delete, &r.Head, &r.Options} {
 			*target = redactURL(*target)
 		}
@@ -38,14 +52,24 @@ func (s *Scenario) Redacted() *Scenario {
 				r.Headers[name] = redactHeader(name, value)
 			}
 		}
+		r.Query = maps.Clone(r.Query)
+		for name, value := range r.Query {
+			if isSecretName(name) {
+				r.Query[name] = redactText(value)
+			}
+		}
+		r.Cookies = maps.Clone(r.Cookies)
+		for name, value := range r.Cookies {
+			r.Cookies[name] = redactText(value)
+		}
+		r.Multipart = slices.Clone(r.Multipart)
+		for k := range r.Multipart {
+			if p := &r.Multipart[k]; isSecretName(p.Name) {
+				p.Value = redactText(p.Value)
+			}
+		}
 	}
-	out.Profiles.Pprof = redactURL(out.Profiles.Pprof)
-	if p := out.Profiles.Pyroscope; p != nil {
-		out.Profiles.Pyroscope = &Pyroscope{URL: redactURL(p.URL), Service: p.Service}
-	}
-	out.Resources.Metrics = redactURL(out.Resources.Metrics)
-	out.Resources.Prometheus = redactURL(out.Resources.Prometheus)
-	return &out
+	return list
 }
 
 // isSecretName says whether a header or parameter by its name carries a
@@ -96,6 +120,8 @@ func redactText(text string) string {
 			b.WriteString(`{{ row ` + strconv.Quote(s.text) + ` }}`)
 		case actUUID:
 			b.WriteString("{{ uuid }}")
+		case actVar:
+			b.WriteString("{{ ." + s.text + " }}")
 		default:
 			if !strings.HasSuffix(b.String(), redacted) {
 				b.WriteString(redacted)

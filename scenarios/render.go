@@ -1,8 +1,8 @@
 package scenarios
 
 import (
-	"bytes"
 	"encoding/hex"
+	"fmt"
 	"math/bits"
 	"strconv"
 	"strings"
@@ -23,6 +23,9 @@ type Message struct {
 	URL    string
 	Header []HeaderField
 	Body   []byte
+	// Err is set if the hit cannot be sent: ErrNoRow, ErrNoValue or ErrBadValue,
+	// wrapped. URL is then empty.
+	Err error
 
 	fields  []HeaderField
 	scratch []byte
@@ -31,15 +34,21 @@ type Message struct {
 
 // Render fills m for a hit, reusing its buffers. A static request allocates
 // nothing; a dynamic one allocates a string for each dynamic URL and header.
-func (r *Requests) Render(h Hit, m *Message) {
+func (r *Requests) Render(h Hit, m *Message) { r.RenderWith(h, nil, m) }
+
+// RenderWith is Render for a virtual user who has captured values; nil is none.
+func (r *Requests) RenderWith(h Hit, v *Variables, m *Message) {
 	c := &r.list[h.Request]
-	d := drawing{requests: r, key: hash(r.seed, h.N, 'v'), hit: h}
+	d := drawing{requests: r, key: hash(r.seed, h.N, 'v'), hit: h, variables: v}
 	if c.feed != nil {
-		d.row = c.feed.row(int(h.N % uint64(c.feed.rows())))
+		d.row = c.row(h.N)
+		if d.row == nil {
+			d.err = ErrNoRow
+		}
 	}
 	m.Name, m.Method, m.URL = c.name, c.method, c.url.fixed
 	if len(c.url.dynamic) > 0 {
-		m.scratch = d.append(m.scratch[:0], c.url.dynamic, true)
+		m.scratch = d.append(m.scratch[:0], c.url.dynamic)
 		m.URL = string(m.scratch)
 	}
 	m.Header = c.fixedHeaders
@@ -48,7 +57,7 @@ func (r *Requests) Render(h Hit, m *Message) {
 		for i := range c.headers {
 			field := HeaderField{Name: c.headers[i].name, Value: c.headers[i].value.fixed}
 			if t := c.headers[i].value.dynamic; len(t) > 0 {
-				m.scratch = d.append(m.scratch[:0], t, false)
+				m.scratch = d.append(m.scratch[:0], t)
 				field.Value = string(m.scratch)
 			}
 			m.fields = append(m.fields, field)
@@ -57,20 +66,35 @@ func (r *Requests) Render(h Hit, m *Message) {
 	}
 	m.Body = c.body.bytes
 	if len(c.body.dynamic) > 0 {
-		m.body = d.append(m.body[:0], c.body.dynamic, false)
+		m.body = d.append(m.body[:0], c.body.dynamic)
 		m.Body = m.body
 	}
+	if m.Err = d.err; m.Err != nil {
+		m.Err = fmt.Errorf("request %s: %w", c.name, d.err)
+		m.URL = ""
+	}
+}
+
+// row is that of a hit; nil if there is none left.
+func (c *compiled) row(n uint64) []string {
+	rows := uint64(c.feed.rows())
+	if n >= rows && !c.reuse {
+		return nil
+	}
+	return c.feed.row(int(n % rows))
 }
 
 // drawing renders the actions of one hit.
 type drawing struct {
-	requests *Requests
-	key      uint64
-	hit      Hit
-	row      []string
+	requests  *Requests
+	key       uint64
+	hit       Hit
+	row       []string
+	variables *Variables
+	err       error
 }
 
-func (d *drawing) append(dst []byte, t template, url bool) []byte {
+func (d *drawing) append(dst []byte, t template) []byte {
 	for i := range t {
 		s := &t[i]
 		switch s.action {
@@ -90,35 +114,57 @@ func (d *drawing) append(dst []byte, t template, url bool) []byte {
 			dst = appendUUID(dst, d.bits(s.slot), mix(d.bits(s.slot)+golden))
 		case actPick:
 			i, _ := bits.Mul64(d.bits(s.slot), uint64(len(s.choices)))
-			dst = appendFor(dst, s.choices[i], url)
+			dst = appendFor(dst, s.choices[i], s.use)
 		case actRow:
-			dst = appendFor(dst, d.row[s.column], url)
+			if d.row != nil {
+				dst = appendFor(dst, d.row[s.column], s.use)
+			}
+		case actVar:
+			dst = d.variable(dst, s)
 		case actNow:
-			dst = appendTime(dst, d.requests.now(), s.text, url)
+			dst = appendTime(dst, d.requests.now(), s.text, s.use)
 		}
 	}
 	return dst
 }
 
+// variable appends a captured value. It comes from the target, so it may hold
+// anything.
+func (d *drawing) variable(dst []byte, s *segment) []byte {
+	value, ok := d.variables.get(s.column)
+	switch {
+	case !ok:
+		d.err = fmt.Errorf("%w: %s", ErrNoValue, s.text)
+		return dst
+	case s.use.refuses(value):
+		d.err = fmt.Errorf("%w: %s", ErrBadValue, s.text)
+		return dst
+	}
+	return appendFor(dst, value, s.use)
+}
+
 // bits are those of the action with a slot, for this hit.
 func (d *drawing) bits(slot uint64) uint64 { return mix(d.key + slot*golden) }
 
-func appendFor(dst []byte, text string, url bool) []byte {
-	if url {
+func appendFor(dst []byte, text string, u use) []byte {
+	switch u {
+	case asURL:
 		return appendURL(dst, text)
+	case asQuery:
+		return appendQuery(dst, text)
 	}
 	return append(dst, text...)
 }
 
-func appendTime(dst []byte, t time.Time, layout string, url bool) []byte {
+func appendTime(dst []byte, t time.Time, layout string, u use) []byte {
 	switch layout {
 	case layoutUnix:
 		return strconv.AppendInt(dst, t.Unix(), 10)
 	case layoutUnixMS:
 		return strconv.AppendInt(dst, t.UnixMilli(), 10)
 	}
-	if url {
-		return appendURL(dst, t.Format(layout))
+	if u == asURL || u == asQuery {
+		return appendFor(dst, t.Format(layout), u)
 	}
 	return t.AppendFormat(dst, layout)
 }
@@ -160,46 +206,21 @@ func appendURL(dst []byte, text string) []byte {
 	return dst
 }
 
+// appendQuery appends text as a value of a query: every byte but the unreserved
+// ones (RFC 3986, 2.3) is percent-encoded.
+func appendQuery(dst []byte, text string) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(text) {
+		b := text[i]
+		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte("-._~", b) >= 0 {
+			dst = append(dst, b)
+		} else {
+			dst = append(dst, '%', digits[b>>4], digits[b&15])
+		}
+	}
+	return dst
+}
+
 func isHex(b byte) bool {
 	return b >= '0' && b <= '9' || b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F'
 }
-
-// bodyCheck is a condition on a response's body.
-type bodyCheck struct{ contains []byte }
-
-// parseBodyCheck reads `contains "text"`, where the text is quoted as in Go.
-func parseBodyCheck(text string) (*bodyCheck, error) {
-	const form = `write it like contains "ok"`
-	rest, found := strings.CutPrefix(strings.TrimSpace(text), "contains ")
-	if !found {
-		return nil, hinted(form, "is no condition that is known")
-	}
-	want, err := strconv.Unquote(strings.TrimSpace(rest))
-	if err != nil || want == "" {
-		return nil, hinted(form, "has no quoted text")
-	}
-	return &bodyCheck{contains: []byte(want)}, nil
-}
-
-// Classes of a response that is not OK; they are error classes of the record.
-const (
-	ClassStatus = "status"
-	ClassCheck  = "check"
-)
-
-// Verify judges the response to request i: class is "" if it is OK, ClassStatus
-// if the status is not the one asked for (by default: is 400 or above), or
-// ClassCheck if the body is wrong. body may be nil unless NeedsBody(i).
-func (r *Requests) Verify(i int, status int, body []byte) (class, detail string) {
-	c := &r.list[i]
-	if c.status != 0 && status != c.status || c.status == 0 && status >= 400 {
-		return ClassStatus, "status " + strconv.Itoa(status)
-	}
-	if c.check != nil && !bytes.Contains(body, c.check.contains) {
-		return ClassCheck, "body lacks " + strconv.Quote(shown(string(c.check.contains)))
-	}
-	return "", ""
-}
-
-// NeedsBody says whether Verify looks at the body of request i's responses.
-func (r *Requests) NeedsBody(i int) bool { return r.list[i].check != nil }

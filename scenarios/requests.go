@@ -33,9 +33,12 @@ type Inputs struct {
 // secrets (the environment's values), do not change, and may be used from many
 // goroutines.
 type Requests struct {
-	list []compiled
-	seed uint64
-	now  func() time.Time
+	list      []compiled
+	seed      uint64
+	now       func() time.Time
+	transport Transport
+	flow      bool
+	variables int // how many names are captured
 }
 
 // compiled is one request.
@@ -46,8 +49,11 @@ type compiled struct {
 	fixedHeaders []HeaderField // all headers, if none is dynamic
 	body         rendering
 	feed         *feed
-	status       int
-	check        *bodyCheck
+	reuse        bool // of the feed's rows
+	checks       checks
+	captures     []capture
+	timeout      time.Duration
+	hops         int // redirects to follow
 }
 
 type compiledHeader struct {
@@ -67,7 +73,8 @@ type rendering struct {
 // CompileRequests reads the files, fills in the environment and parses the
 // templates of a scenario as Load returns it. The values that templates draw
 // depend on s.Load.Seed and the hit. The error is a *Problems: a variable that
-// is not set, a file that cannot be read or is too large, a feed with ragged rows.
+// is not set, a file that cannot be read or is too large, a feed with ragged
+// rows or too few of them, a certificate that is none.
 func CompileRequests(s *Scenario, in Inputs) (*Requests, error) {
 	if in.Open == nil {
 		in.Open = func(name string) (io.ReadCloser, error) {
@@ -81,29 +88,61 @@ func CompileRequests(s *Scenario, in Inputs) (*Requests, error) {
 		in.Now = time.Now
 	}
 	c := newComplaints("")
-	b := builder{complaints: c, in: in, feeds: map[string]*feed{}}
+	b := builder{complaints: c, in: in, feeds: map[string]*feed{}, variables: map[string]int{}}
 	base := b.base(s.Target.URL)
-	r := &Requests{seed: s.Load.Seed, now: in.Now}
-	for i := range s.Target.Requests {
+	r := &Requests{seed: s.Load.Seed, now: in.Now, flow: len(s.Target.Flow) > 0, transport: b.transport(&s.Target)}
+	list, at := s.Target.mix()
+	for i := range list {
 		b.slot = 0
-		r.list = append(r.list, b.request(&s.Target.Requests[i], fmt.Sprintf("target.requests[%d]", i), base))
+		r.list = append(r.list, b.request(&list[i], indexed(at, i), base, &s.Target))
 	}
 	if len(r.list) == 0 {
 		c.quote("target.requests", "", "target.requests is empty", "load the scenario with Load or Validate it, which fill in the defaults")
 	}
+	r.variables = len(b.variables)
+	b.enoughRows(s, r, at)
 	if err := problemsOf(c.list); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
+// enoughRows complains about feeds that must not reuse rows and have fewer than
+// a fixed load has hits.
+func (b *builder) enoughRows(s *Scenario, r *Requests, at string) {
+	var hits uint64
+	planned := false
+	for i := range r.list {
+		if r.list[i].feed == nil || r.list[i].reuse {
+			continue
+		}
+		if !planned {
+			p, err := CompileWith(s, b.in)
+			if err != nil {
+				return // which Compile says
+			}
+			for _, step := range p.Steps {
+				hits += p.Count(step)
+			}
+			planned = true
+		}
+		if rows := r.list[i].feed.rows(); uint64(rows) < hits {
+			path := indexed(at, i) + ".feed"
+			b.quote(path, r.list[i].feed.name, fmt.Sprintf("%s has %d rows, but %d hits are planned and reuse is false", path, rows, hits), "add rows, offer less, or set reuse: true")
+		}
+	}
+}
+
 // Len is the number of requests.
 func (r *Requests) Len() int { return len(r.list) }
 
-// Hosts lists the host:port pairs that requests may go to, sorted, with the
+// Hosts lists the host:port pairs that requests may go to, the proxy's included, sorted, with the
 // default ports written out: what must be allowed before the drill.
 func (r *Requests) Hosts() []string {
 	var hosts []string
+	if p := r.transport.Proxy; p != nil {
+		hosts = append(hosts, hostPort(p.Scheme, p.Host))
+	}
 	for i := range r.list {
 		text := r.list[i].url.fixed
 		if len(r.list[i].url.dynamic) > 0 {
@@ -111,14 +150,18 @@ func (r *Requests) Hosts() []string {
 		}
 		scheme, rest, _ := strings.Cut(text, "://")
 		host, _, _ := strings.Cut(strings.ReplaceAll(rest, "?", "/"), "/")
-		u := url.URL{Host: host}
-		if u.Port() == "" {
-			host += map[string]string{"http": ":80", "https": ":443"}[scheme]
-		}
-		hosts = append(hosts, host)
+		hosts = append(hosts, hostPort(scheme, host))
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts)
+}
+
+func hostPort(scheme, host string) string {
+	u := url.URL{Host: host}
+	if u.Port() == "" {
+		host += map[string]string{"http": ":80", "https": ":443"}[scheme]
+	}
+	return host
 }
 
 // builder compiles requests and collects what is wrong with them.
@@ -127,6 +170,14 @@ type builder struct {
 	in    Inputs
 	feeds map[string]*feed
 	slot  uint64
+	// variables are the slots of the names that have been captured so far.
+	variables map[string]int
+}
+
+// quoteErr complains about an error.
+func (c *complaints) quoteErr(path, text, prefix string, err error) {
+	message, hint := parts(err)
+	c.quote(path, text, prefix+message, hint)
 }
 
 // origin is what paths are put after, and the credentials that its URL holds.
@@ -154,21 +205,26 @@ func basic(u *url.URL) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
 }
 
-func (b *builder) request(r *Request, path string, base origin) compiled {
-	out := compiled{name: r.Name, status: r.Check.Status}
+func (b *builder) request(r *Request, path string, base origin, t *Target) compiled {
+	out := compiled{name: r.Name, timeout: time.Duration(r.Timeout), hops: r.Redirects.Hops()}
+	if r.Timeout == 0 {
+		out.timeout = time.Duration(t.Timeout)
+	}
+	if r.Redirects == "" {
+		out.hops = t.Redirects.Hops()
+	}
 	methods := r.methods()
 	if len(methods) != 1 {
 		b.quote(path, r.Name, path+" must have one method", "such as get: /")
 		return out
 	}
 	out.method = methods[0].name
-	if r.Feed != "" {
-		out.feed = b.feed(r.Feed, path+".feed")
+	if r.Feed.File != "" {
+		out.feed, out.reuse = b.feed(r.Feed.File, path+".feed"), r.Feed.reuses()
 	}
 	at, target := path+"."+methods[0].key, methods[0].target
 	if err := checkRequestTarget(target); err != nil {
-		message, hint := parts(err)
-		b.quote(at, target, at+" "+message, hint)
+		b.quoteErr(at, target, at+" ", err)
 		return out
 	}
 	authorization := base.authorization
@@ -177,18 +233,47 @@ func (b *builder) request(r *Request, path string, base origin) compiled {
 	} else {
 		target, authorization = withoutUser(target)
 	}
-	out.url = b.render(target, at, out.feed, asURL)
-	b.headers(&out, r, path+".headers", authorization)
-	out.body = b.body(r, path, out.feed)
-	if r.Check.Body != "" {
-		check, err := parseBodyCheck(r.Check.Body)
-		if err != nil {
-			message, hint := parts(err)
-			b.quote(path+".check.body", r.Check.Body, path+".check.body "+message, hint)
-		}
-		out.check = check
-	}
+	out.url = b.address(r, target, path, at, out.feed)
+	var contentType string
+	out.body, contentType = b.body(r, path, out.feed)
+	b.headers(&out, r, path, authorization, contentType)
+	out.checks = r.Check.compile(b.complaints, path+".check")
+	b.captures(&out, r, path+".capture")
 	return out
+}
+
+// address compiles the URL and its query.
+func (b *builder) address(r *Request, target, path, at string, f *feed) rendering {
+	t := b.segments(target, at, f, asURL)
+	separator := "?"
+	if strings.Contains(target, "?") {
+		separator = "&"
+	}
+	for _, name := range sortedKeys(r.Query) {
+		t = joinLiteral(t, segment{text: separator + string(appendQuery(nil, name)) + "="})
+		for _, s := range b.segments(r.Query[name], path+".query."+name, f, asQuery) {
+			t = joinLiteral(t, s)
+		}
+		separator = "&"
+	}
+	return settle(t)
+}
+
+func (b *builder) captures(out *compiled, r *Request, path string) {
+	for _, name := range sortedKeys(r.Capture) {
+		c, err := parseCapture(r.Capture[name])
+		if err != nil {
+			b.quoteErr(path+"."+name, r.Capture[name], path+"."+name+" ", err)
+			continue
+		}
+		slot, known := b.variables[name]
+		if !known {
+			slot = len(b.variables)
+			b.variables[name] = slot
+		}
+		c.name, c.slot = name, slot
+		out.captures = append(out.captures, c)
+	}
 }
 
 // withoutUser takes the user info out of an absolute URL, which may be a
@@ -208,37 +293,68 @@ func withoutUser(target string) (string, string) {
 	return u.String() + rest[end:], authorization
 }
 
-func (b *builder) headers(out *compiled, r *Request, path, authorization string) {
-	fixed := true
-	for _, name := range r.headerNames() {
-		h := compiledHeader{name: name, value: b.render(r.Headers[name], path+"."+name, out.feed, asHeader)}
+func (b *builder) headers(out *compiled, r *Request, path, authorization, contentType string) {
+	add := func(name string, value rendering) {
+		out.headers = append(out.headers, compiledHeader{name: name, value: value})
+	}
+	for _, name := range sortedKeys(r.Headers) {
+		add(name, settle(b.segments(r.Headers[name], path+".headers."+name, out.feed, asHeader)))
 		if strings.EqualFold(name, "Authorization") {
 			authorization = ""
 		}
-		fixed = fixed && len(h.value.dynamic) == 0
-		out.headers = append(out.headers, h)
+	}
+	var cookies template
+	for i, name := range sortedKeys(r.Cookies) {
+		if i > 0 {
+			cookies = joinLiteral(cookies, segment{text: "; "})
+		}
+		cookies = joinLiteral(cookies, segment{text: name + "="})
+		for _, s := range b.segments(r.Cookies[name], path+".cookies."+name, out.feed, asCookie) {
+			cookies = joinLiteral(cookies, s)
+		}
+	}
+	if cookies != nil {
+		add("Cookie", settle(cookies))
+	}
+	if contentType != "" {
+		add("Content-Type", rendering{fixed: contentType})
 	}
 	if authorization != "" {
-		out.headers = append(out.headers, compiledHeader{name: "Authorization", value: rendering{fixed: authorization}})
-	}
-	if !fixed {
-		return
+		add("Authorization", rendering{fixed: authorization})
 	}
 	for _, h := range out.headers {
+		if len(h.value.dynamic) > 0 {
+			out.fixedHeaders = nil
+			return
+		}
 		out.fixedHeaders = append(out.fixedHeaders, HeaderField{Name: h.name, Value: h.value.fixed})
 	}
 }
 
-func (b *builder) body(r *Request, path string, f *feed) rendering {
-	if r.BodyFile == "" {
-		return b.render(r.Body, path+".body", f, asIs)
+const maxTemplateFile = 1 << 20 // bytes
+
+// body compiles a body, and the content type that a form has.
+func (b *builder) body(r *Request, path string, f *feed) (rendering, string) {
+	switch {
+	case len(r.Multipart) > 0:
+		return b.multipart(r, path+".multipart", f)
+	case r.BodyFile == "":
+		return settle(b.segments(r.Body, path+".body", f, asIs)), ""
 	}
-	data, err := b.read(r.BodyFile, maxBodyFile)
+	path += ".body_file"
+	limit := int64(maxBodyFile)
+	if r.Template {
+		limit = maxTemplateFile
+	}
+	data, err := b.read(r.BodyFile, limit)
 	if err != nil {
-		message, hint := parts(err)
-		b.quote(path+".body_file", r.BodyFile, path+".body_file: "+message, hint)
+		b.quoteErr(path, r.BodyFile, path+": ", err)
+		return rendering{}, ""
 	}
-	return rendering{bytes: data, fixed: string(data)}
+	if !r.Template {
+		return rendering{bytes: data, fixed: string(data)}, ""
+	}
+	return settle(b.segments(string(data), path, f, asIs)), ""
 }
 
 // read reads a file up to a limit.
@@ -264,29 +380,47 @@ type use int
 const (
 	asIs use = iota
 	asHeader
+	asCookie
 	asURL
+	asQuery
 )
 
-// render compiles a template: the environment is filled in, columns are looked
+// refuses says whether a value cannot stand there, and cannot be escaped.
+func (u use) refuses(value string) bool {
+	return u == asHeader && badHeaderValue(value) || u == asCookie && badCookieValue(value)
+}
+
+func (u use) why() string {
+	if u == asCookie {
+		return "a ; or control character"
+	}
+	return "a line break or control character"
+}
+
+// segments compiles a template: the environment is filled in, columns are looked
 // up, literals are joined.
-func (b *builder) render(text, path string, f *feed, u use) rendering {
+func (b *builder) segments(text, path string, f *feed, u use) template {
 	t, err := parseTemplate(text)
 	if err != nil {
-		message, hint := parts(err)
-		b.quote(path, b.safe(path, text), path+": "+message, hint)
-		return rendering{}
+		b.quoteErr(path, b.safe(path, text), path+": ", err)
+		return nil
 	}
 	var out template
 	for _, s := range t {
 		out = joinLiteral(out, b.resolve(s, path, f, u))
 	}
+	return out
+}
+
+// settle is what a compiled template renders to.
+func settle(t template) rendering {
 	switch {
-	case len(out) == 0:
+	case len(t) == 0:
 		return rendering{}
-	case len(out) == 1 && out[0].action == actLiteral:
-		return rendering{fixed: out[0].text, bytes: []byte(out[0].text)}
+	case len(t) == 1 && t[0].action == actLiteral:
+		return rendering{fixed: t[0].text, bytes: []byte(t[0].text)}
 	}
-	return rendering{dynamic: out}
+	return rendering{dynamic: t}
 }
 
 func joinLiteral(t template, s segment) template {
@@ -307,21 +441,27 @@ func (b *builder) resolve(s segment, path string, f *feed, u use) segment {
 		s = segment{text: value}
 	case actRow:
 		s.column = b.column(s.text, path, f, u)
+	case actVar:
+		slot, known := b.variables[s.text]
+		if !known {
+			b.quote(path, s.text, path+" uses a value that no earlier request of a flow captures", "")
+		}
+		s.column = slot
 	case actPick:
 		for _, choice := range s.choices {
-			if u == asHeader && badHeaderValue(choice) {
-				b.quote(path, "", path+": a choice holds a line break or control character", "")
+			if u.refuses(choice) {
+				b.quote(path, "", path+": a choice holds "+u.why(), "")
 			}
 		}
 	}
-	if u == asHeader && badHeaderValue(s.text) && (s.action == actLiteral || s.action == actNow) {
-		b.quote(path, "", path+": the value, filled in, holds a line break or control character", "")
+	if u.refuses(s.text) && (s.action == actLiteral || s.action == actNow) {
+		b.quote(path, "", path+": the value, filled in, holds "+u.why(), "")
 	}
-	if u == asURL && s.action == actLiteral {
-		s.text = string(appendURL(nil, s.text))
+	if s.action == actLiteral {
+		s.text = string(appendFor(nil, s.text, u))
 	}
 	b.slot++
-	s.slot = b.slot
+	s.slot, s.use = b.slot, u
 	return s
 }
 
@@ -338,9 +478,9 @@ func (b *builder) column(name, path string, f *feed, u use) int {
 		b.quote(path, name, path+" uses a column that "+f.name+" does not have", suggest(name, f.columns))
 		return 0
 	}
-	for i := 0; u == asHeader && i < f.rows(); i++ {
-		if badHeaderValue(f.row(i)[column]) {
-			b.quote(path, "", fmt.Sprintf("%s: data row %d of %s holds a line break or control character in column %s", path, i+1, f.name, name), "")
+	for i := 0; (u == asHeader || u == asCookie) && i < f.rows(); i++ {
+		if u.refuses(f.row(i)[column]) {
+			b.quote(path, "", fmt.Sprintf("%s: data row %d of %s holds %s in column %s", path, i+1, f.name, u.why(), name), "")
 			break
 		}
 	}

@@ -30,16 +30,33 @@ type Target struct {
 	URL string `yaml:"url" json:"url"`
 	// Requests is the mix (default: one GET of the target's URL, named by its path).
 	Requests []Request `yaml:"requests,omitempty" json:"requests,omitempty"`
+	// Flow is what each virtual user does instead, one request after the other,
+	// then again from the first: later requests use what earlier ones captured.
+	// In a closed load each user runs it; in an open one each planned hit is the
+	// next request of the user who has waited longest, or the first of a new one.
+	Flow []Request `yaml:"flow,omitempty" json:"flow,omitempty"`
 	// Timeout bounds one request from sending to the last byte (default 10s).
 	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`
 	// Connections bounds the connections of the whole fleet; 0 is no bound.
 	Connections int `yaml:"connections,omitempty" json:"connections,omitempty"`
 	// MaxBody bounds a response body (default 16MiB).
 	MaxBody Size `yaml:"max_body,omitempty" json:"max_body,omitempty"`
+	// Redirects is what is done about them (default no).
+	Redirects Redirects `yaml:"redirects,omitempty" json:"redirects,omitempty"`
+	// Protocol is what is spoken (default http1).
+	Protocol Protocol `yaml:"protocol,omitempty" json:"protocol,omitempty"`
+	// Proxy is the URL of an HTTP proxy; those of the environment are not used.
+	Proxy string `yaml:"proxy,omitempty" json:"proxy,omitempty"`
+	TLS   *TLS   `yaml:"tls,omitempty" json:"tls,omitempty"`
 }
 
 // mix is the list of requests, and where it was written.
-func (t *Target) mix() (list []Request, path string) { return t.Requests, "target.requests" }
+func (t *Target) mix() (list []Request, path string) {
+	if len(t.Flow) > 0 {
+		return t.Flow, "target.flow"
+	}
+	return t.Requests, "target.requests"
+}
 
 // Profiles says where the target's profiles are.
 type Profiles struct {

@@ -55,12 +55,16 @@ func (g *generator) of(t reflect.Type) map[string]any {
 		return g.of(t.Elem())
 	case isText(t):
 		return g.define(t, g.text)
+	case isFormed(t):
+		return g.define(t, g.forms)
 	case t.Kind() == reflect.Struct:
 		return g.define(t, g.object)
 	case t.Kind() == reflect.Slice:
 		return map[string]any{"type": "array", "items": g.of(t.Elem()), "maxItems": maxItems}
 	case t.Kind() == reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": g.of(t.Elem()), "maxProperties": maxHeaders}
+	case t.Kind() == reflect.Bool:
+		return map[string]any{"type": "boolean"}
 	case t.Kind() == reflect.Float64:
 		return map[string]any{"type": "number", "minimum": 0}
 	case t.Kind() == reflect.Int, t.Kind() == reflect.Uint64:
@@ -118,6 +122,7 @@ func (g *generator) rules(t reflect.Type, out, properties map[string]any) {
 		constrain("objectives", "minItems", 1)
 	case reflect.TypeFor[Target]():
 		constrain("requests", "minItems", 1)
+		constrain("flow", "minItems", 1)
 	case reflect.TypeFor[Request]():
 		oneOf("get", "post", "put", "patch", "delete", "head", "options")
 		constrain("weight", "exclusiveMinimum", 0)
@@ -131,6 +136,25 @@ func (g *generator) rules(t reflect.Type, out, properties map[string]any) {
 	}
 }
 
+// forms describes the types that are written in more than one form.
+func (g *generator) forms(t reflect.Type) map[string]any {
+	out := map[string]any{"description": g.comments[t.Name()]}
+	switch t {
+	case reflect.TypeFor[Feed]():
+		object := g.object(t)
+		delete(object, "description")
+		out["oneOf"] = []any{map[string]any{"type": "string"}, object}
+	case reflect.TypeFor[Statuses]():
+		one := []any{
+			map[string]any{"type": "integer", "minimum": 100, "maximum": 599},
+			map[string]any{"type": "string", "pattern": statusForm.String()},
+		}
+		many := map[string]any{"type": "array", "items": map[string]any{"oneOf": one}, "minItems": 1, "maxItems": maxItems}
+		out["oneOf"] = append(one, many)
+	}
+	return out
+}
+
 // text describes the types that are written as a text of their own.
 func (g *generator) text(t reflect.Type) map[string]any {
 	out := map[string]any{"type": "string"}
@@ -140,6 +164,10 @@ func (g *generator) text(t reflect.Type) map[string]any {
 	switch t {
 	case reflect.TypeFor[Arrivals]():
 		out["enum"] = []Arrivals{Poisson, Constant, Trace}
+	case reflect.TypeFor[Protocol]():
+		out["enum"] = []Protocol{HTTP1, HTTP2, H2C}
+	case reflect.TypeFor[Redirects]():
+		out["pattern"] = `^(no|follow +[0-9]+ *)$`
 	case reflect.TypeFor[Duration]():
 		out["pattern"] = `^\s*\+?(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+\s*$`
 	case reflect.TypeFor[Size]():

@@ -19,6 +19,7 @@ import (
 //	{{ pick a b "c d" }}        one of the words
 //	{{ now }}  {{ now unix }}  {{ now unixms }}  {{ now "2006-01-02" }}
 //	{{ .row.sku }}  {{ row "stock unit" }}   a column of the feed
+//	{{ .token }}                a value that an earlier request of a flow captured
 //	{{ env "NAME" }}            the same as ${NAME}
 //	{{ "{{" }}                  a text as it is
 type template []segment
@@ -35,6 +36,8 @@ type segment struct {
 	// that draw from the same hit.
 	column int
 	slot   uint64
+	// use is where the text goes, which decides how it is escaped.
+	use use
 }
 
 type action int
@@ -48,6 +51,7 @@ const (
 	actNow
 	actRow
 	actEnv
+	actVar // column is the slot of the variable
 )
 
 // Layouts of now that are no layout of package time.
@@ -128,6 +132,9 @@ func parseAction(pipe *parse.PipeNode) (segment, error) {
 	case *parse.FieldNode:
 		if len(args) == 1 && len(first.Ident) == 2 && first.Ident[0] == "row" {
 			return segment{action: actRow, text: first.Ident[1]}, nil
+		}
+		if len(args) == 1 && len(first.Ident) == 1 && isVariable(first.Ident[0]) {
+			return segment{action: actVar, text: first.Ident[0]}, nil
 		}
 	case *parse.StringNode:
 		if len(args) == 1 {
