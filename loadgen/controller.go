@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 		c.ended = &observation.EndRecord{How: observation.EndDone}
 	}
 	c.ended.PredictedRPS = c.predicted
-	err = errors.Join(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
+	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
 	return Outcome{How: c.ended.How, Detail: c.ended.Detail, Points: c.points}, err
 }
 
@@ -250,8 +251,8 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 }
 
 // Discard is the rule for warm-up: the first fifth of a step, at least a second
-// and at most three, is kept out of the figures; of a step shorter than two
-// seconds, half. What is left is what the step says.
+// and at most three, is kept out of the figures; nothing of a step shorter than
+// two seconds. What is left is what the step says.
 func Discard(lasts time.Duration) time.Duration {
 	d := min(max(lasts/5, time.Second), 3*time.Second)
 	// Windows are whole seconds, so that the cut is, too.
@@ -294,7 +295,7 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 		err = c.drained(ctx, rec.Start+end.Lasted)
 	}
 	c.reducer.End(end)
-	err = errors.Join(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}), c.cfg.Record.Flush())
+	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}), c.cfg.Record.Flush())
 	p, perr := c.reducer.Point(step.Index)
 	if perr == nil {
 		Judge(&p, c.cfg.Scenario.Objectives)
@@ -303,7 +304,7 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 			c.cfg.Progress.StepEnds(p)
 		}
 	}
-	return errors.Join(err, perr)
+	return cmp.Or(err, perr)
 }
 
 // offered returns when the step is over, or was cut.

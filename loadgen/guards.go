@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 // guardWatch evaluates guards on windows that slide by a second.
 type guardWatch struct {
 	guards  []scenarios.Guard
-	seconds []guardSecond // the latest last; as many as the longest guard needs
+	seconds []*guardSecond // the latest last; as many as the longest guard needs
 	keep    int
 }
 
@@ -41,21 +42,20 @@ func newGuardWatch(guards []scenarios.Guard) *guardWatch {
 // span is the number of seconds that a guard looks at.
 func span(g scenarios.Guard) int { return max(1, int((g.For+time.Second-1)/time.Second)) }
 
+// at returns the second that d lies in. Samples may tell of a second later than
+// windows do, so that seconds are kept in order whatever order they come in.
 func (g *guardWatch) at(d time.Duration) *guardSecond {
 	second := int(d / time.Second)
-	for i := len(g.seconds) - 1; i >= 0; i-- {
-		if g.seconds[i].second <= second {
-			if g.seconds[i].second == second {
-				return &g.seconds[i]
-			}
-			break
-		}
+	i, found := slices.BinarySearchFunc(g.seconds, second, func(s *guardSecond, n int) int { return s.second - n })
+	if found {
+		return g.seconds[i]
 	}
-	g.seconds = append(g.seconds, guardSecond{second: second, requests: map[string]*observation.Tally{}, resources: map[string]*ratio{}})
+	s := &guardSecond{second: second, requests: map[string]*observation.Tally{}, resources: map[string]*ratio{}}
+	g.seconds = slices.Insert(g.seconds, i, s)
 	if len(g.seconds) > g.keep+1 {
-		g.seconds = append(g.seconds[:0], g.seconds[1:]...)
+		g.seconds = slices.Delete(g.seconds, 0, 1)
 	}
-	return &g.seconds[len(g.seconds)-1]
+	return s
 }
 
 func (g *guardWatch) window(w *observation.Window) {

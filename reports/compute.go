@@ -153,6 +153,9 @@ func (c *computation) totals() {
 	}
 }
 
+// maxWidth bounds the seconds of one cell, in steps of up to a month.
+const maxWidth = 1 << 16
+
 // timeline has a tick for each second in which a step was offered.
 func (c *computation) timeline() {
 	c.run.Timeline = []Tick{}
@@ -170,8 +173,8 @@ func (c *computation) timeline() {
 				InFlight:  int(q.Mean / 1000 * float64(s.Tally.Ended()) / float64(s.Width)),
 				Discarded: time.Duration(s.Second)*time.Second < rec.Discard,
 			}
-			for k := s.Second; k < s.Second+s.Width; k++ {
-				tick.Throughput += float64(served[k]) / float64(s.Width)
+			for k := range min(s.Width, maxWidth) {
+				tick.Throughput += float64(served[s.Second+k]) / float64(s.Width)
 			}
 			if n := s.Tally.Ended(); n > 0 {
 				tick.Errors = float64(s.Tally.Failed) / float64(n)

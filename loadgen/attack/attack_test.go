@@ -3,6 +3,7 @@ package attack_test
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,7 +21,7 @@ import (
 
 // bench is an attack on a server, and what came of it.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	attack  *attack.Attack
 	now     func() time.Duration
 	mu      sync.Mutex
@@ -42,6 +43,8 @@ func TestEngines(t *testing.T) {
 				{"KillCancelsWhatIsInFlight", testKillCancelsWhatIsInFlight},
 				{"ClosedLoadHasOneRequestAUser", testClosedLoadHasOneRequestAUser},
 				{"ErrorClasses", testErrorClasses},
+				{"TheRequestIsSentAsWritten", testTheRequestIsSentAsWritten},
+				{"AConnectionThatWasClosedIsNotUsedAgain", testAConnectionThatWasClosedIsNotUsedAgain},
 			} {
 				t.Run(test.name, test.run)
 			}
@@ -50,14 +53,14 @@ func TestEngines(t *testing.T) {
 }
 
 // engine is the engine that a test of the suite is for.
-func engine(t *testing.T) string {
+func engine(t testing.TB) string {
 	_, rest, _ := strings.Cut(t.Name(), "/")
 	name, _, _ := strings.Cut(rest, "/")
 	return name
 }
 
 // newBench prepares an attack on a URL with a constant load.
-func newBench(t *testing.T, url string, change func(*scenarios.Scenario, *attack.Config)) *bench {
+func newBench(t testing.TB, url string, change func(*scenarios.Scenario, *attack.Config)) *bench {
 	t.Helper()
 	s, err := scenarios.ForURL(url, nil)
 	if err != nil {
@@ -352,4 +355,76 @@ func testErrorClasses(t *testing.T) {
 			t.Errorf("sent %d, classes %v; want all blocked", sent, errors)
 		}
 	})
+}
+
+// What is sent is what the scenario says, to the byte: no path is cleaned, no
+// header invented but Host, User-Agent and Content-Length.
+func testTheRequestIsSentAsWritten(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	seen := make(chan string, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		b := make([]byte, 4096)
+		n, _ := c.Read(b)
+		seen <- string(b[:n])
+		_, _ = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n")
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	})
+	b := newBench(t, "http://"+ln.Addr().String(), func(s *scenarios.Scenario, _ *attack.Config) {
+		s.Target.Requests = []scenarios.Request{{Name: "a", Weight: 1, Post: "/a%2Fb/../c//d?x=%20y&z=a+b", Body: "hi", Headers: map[string]string{"X-A": "b"}}}
+	})
+	r := b.run(context.Background(), constant(1, time.Second))
+	want := "POST /a%2Fb/../c//d?x=%20y&z=a+b HTTP/1.1\r\nX-A: b\r\nHost: " + ln.Addr().String() +
+		"\r\nUser-Agent: headroom\r\nContent-Length: 2\r\n\r\nhi"
+	if got := <-seen; got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	if _, _, good, _, _, errors := r.Totals(); good != 1 {
+		t.Errorf("%d ok (%v): interim answers are not the answer", good, errors)
+	}
+}
+
+// A server may close a connection behind an answer without a word. Hits that are
+// sent later must not run into it.
+func testAConnectionThatWasClosedIsNotUsedAgain(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var received atomic.Uint64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			b := make([]byte, 4096)
+			if n, _ := c.Read(b); n > 0 {
+				received.Add(1)
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+			_ = c.Close()
+		}
+	})
+	b := newBench(t, "http://"+ln.Addr().String(), nil)
+	r := b.run(context.Background(), constant(30, 2*time.Second))
+	_ = ln.Close()
+	wg.Wait()
+	planned, sent, good, _, _, errors := r.Totals()
+	if good != planned || sent != received.Load() {
+		t.Errorf("planned %d, ok %d (%v), sent %d, received %d", planned, good, errors, sent, received.Load())
+	}
 }

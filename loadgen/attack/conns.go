@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // conns knows every open connection, so that a kill can end what is in flight.
@@ -15,6 +16,8 @@ type conns struct {
 	mu     sync.Mutex
 	open   map[*trackedConn]struct{}
 	killed bool
+	// stop is closed by a kill, for dials and handshakes on their way.
+	stop chan struct{}
 }
 
 type trackedConn struct {
@@ -22,7 +25,24 @@ type trackedConn struct {
 	set *conns
 }
 
-func newConns() *conns { return &conns{open: map[*trackedConn]struct{}{}} }
+func newConns() *conns {
+	return &conns{open: map[*trackedConn]struct{}{}, stop: make(chan struct{})}
+}
+
+// withDeadline returns a context that ends at the deadline, or when everything
+// is killed.
+func (s *conns) withDeadline(deadline time.Time) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-done:
+		}
+	}()
+	return ctx, sync.OnceFunc(func() { close(done); cancel() })
+}
 
 func (s *conns) add(c net.Conn) (net.Conn, error) {
 	t := &trackedConn{Conn: c, set: s}
@@ -46,6 +66,9 @@ func (t *trackedConn) Close() error {
 // kill closes every connection, and those that come later.
 func (s *conns) kill() {
 	s.mu.Lock()
+	if !s.killed {
+		close(s.stop)
+	}
 	s.killed = true
 	open := s.open
 	s.open = map[*trackedConn]struct{}{}

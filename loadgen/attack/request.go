@@ -30,11 +30,13 @@ func appendRequest(b []byte, m *scenarios.Message, host, path string) []byte {
 	b = append(b, ' ')
 	b = append(b, path...)
 	b = append(b, " HTTP/1.1\r\n"...)
-	named := false
+	named, agent := false, false
 	for _, f := range m.Header {
 		switch {
 		case strings.EqualFold(f.Name, "Host"):
 			named = true
+		case strings.EqualFold(f.Name, "User-Agent"):
+			agent = true
 		case strings.EqualFold(f.Name, "Content-Length"), strings.EqualFold(f.Name, "Transfer-Encoding"):
 			continue // the body says it
 		}
@@ -42,6 +44,9 @@ func appendRequest(b []byte, m *scenarios.Message, host, path string) []byte {
 	}
 	if !named {
 		b = appendField(b, "Host", host)
+	}
+	if !agent {
+		b = append(b, "User-Agent: headroom\r\n"...)
 	}
 	if len(m.Body) > 0 || m.Method == "POST" || m.Method == "PUT" || m.Method == "PATCH" {
 		b = append(b, "Content-Length: "...)

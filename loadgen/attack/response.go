@@ -143,19 +143,19 @@ func (r *response) parseHead(head []byte) error {
 		}
 		status = 10*status + int(c-'0')
 	}
-	if status < 100 {
+	if status < 100 || status == 101 {
 		return fmt.Errorf("%w: status %d", errHead, status)
 	}
 	length, chunked, alive, closing, err := fields(rest)
 	if err != nil {
 		return err
 	}
-	if status < 200 && status != 101 {
+	if status < 200 {
 		return nil // an interim answer; the real one follows
 	}
-	r.status, r.closing = status, closing || old && !alive || status == 101
+	r.status, r.closing = status, closing || old && !alive
 	switch {
-	case r.noBody || status == 204 || status == 304 || status == 101:
+	case r.noBody || status == 204 || status == 304:
 		r.state = parsed
 	case chunked:
 		r.state = inChunkSize

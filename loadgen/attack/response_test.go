@@ -40,6 +40,7 @@ func TestResponses(t *testing.T) {
 		{name: "1.0", text: "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x", closing: true},
 		{name: "1.0 alive", text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x"},
 		{name: "interim", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nN", status: 204, rest: "N"},
+		{name: "early hints", text: "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x"},
 		{name: "head", text: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nN", status: 200, rest: "N", head: true},
 		{name: "bare newlines", text: "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", status: 200, body: "hi"},
 	}
@@ -58,6 +59,7 @@ func TestResponses(t *testing.T) {
 func TestMalformedResponses(t *testing.T) {
 	for name, text := range map[string]string{
 		"no http":           "I am no HTTP\r\n\r\n",
+		"switch":            "HTTP/1.1 101 Switching Protocols\r\n\r\n",
 		"status":            "HTTP/1.1 2x0 OK\r\n\r\n",
 		"field":             "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n",
 		"length":            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -37,7 +35,7 @@ func newTransport(cfg Config, hits *inflight, stopped <-chan struct{}) *transpor
 		dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			return cfg.Allow.Dial(ctx, "tcp", addr, cfg.Timeout)
 		},
-		now: cfg.Now, timeout: cfg.Timeout, maxBody: int(cfg.MaxBody), conns: t.conns,
+		now: cfg.Now, timeout: cfg.Timeout, maxBody: cfg.MaxBody, conns: t.conns,
 		tls: &tls.Config{MinVersion: tls.VersionTLS12}, idle: map[string][]*link{},
 	}
 	return t
@@ -94,19 +92,13 @@ func (t *transport) think(h *hit) bool {
 // send sends the hit and books what came of it in it.
 func (t *transport) send(h *hit) (status int, err error) {
 	msg := t.messages.Get().(*scenarios.Message)
-	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	defer func() {
-		t.messages.Put(msg)
-		fasthttp.ReleaseRequest(req)
-		fasthttp.ReleaseResponse(resp)
-	}()
+	defer t.messages.Put(msg)
 	t.requests.Render(h.Hit, msg)
-	fill(req, msg)
 	h.out = uint64(len(msg.Body))
 
 	h.sent = t.now()
-	h.wrote, err = t.wire.do(req, resp)
-	h.done = t.now()
+	l, wrote, err := t.wire.do(msg, t.requests.NeedsBody(h.Request))
+	h.done, h.wrote = t.now(), wrote
 	if err != nil {
 		if t.conns.isKilled() {
 			err = fmt.Errorf("%w: %w", errKilled, err)
@@ -114,25 +106,8 @@ func (t *transport) send(h *hit) (status int, err error) {
 		h.class = classify(err)
 		return 0, err
 	}
-	h.in = uint64(len(resp.Body()))
-	h.class, _ = t.requests.Verify(h.Request, resp.StatusCode(), resp.Body())
-	return resp.StatusCode(), nil
-}
-
-// fill writes msg into req.
-func fill(req *fasthttp.Request, msg *scenarios.Message) {
-	req.Header.DisableNormalizing()
-	req.SetRequestURI(msg.URL)
-	req.Header.SetMethod(msg.Method)
-	for _, f := range msg.Header {
-		if http.CanonicalHeaderKey(f.Name) == "Host" {
-			req.UseHostHeader = true
-			req.Header.SetHost(f.Value)
-			continue
-		}
-		req.Header.Add(f.Name, f.Value)
-	}
-	if len(msg.Body) > 0 {
-		req.SetBodyRaw(msg.Body)
-	}
+	defer t.wire.release(l)
+	h.in = uint64(l.resp.size)
+	h.class, _ = t.requests.Verify(h.Request, l.resp.status, l.resp.body)
+	return l.resp.status, nil
 }

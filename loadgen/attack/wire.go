@@ -1,27 +1,28 @@
 package attack
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/valyala/fasthttp"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // wire sends requests over connections that it keeps: HTTP/1.1, one request at a
 // time on each, never a retry, because a retried hit would count twice at the
-// target. It has no goroutine of its own. fasthttp parses and formats; its
-// client is not used since its cleaners outlive it.
+// target. It has no goroutine of its own.
 type wire struct {
 	dial    func(ctx context.Context, addr string) (net.Conn, error)
 	now     func() time.Duration
 	timeout time.Duration
-	maxBody int
+	maxBody int64
 	tls     *tls.Config
 	conns   *conns
 
@@ -34,88 +35,100 @@ type link struct {
 	conn   net.Conn
 	raw    net.Conn // below TLS
 	origin string
-	r      *bufio.Reader
-	w      *bufio.Writer
+	in     []byte
+	out    []byte
+	resp   response
 	used   time.Duration // when it was last used, in drill time
 }
 
-const (
-	// maxIdle is how long a connection may be idle. Servers commonly close idle
-	// ones after 5 s, and a request that meets such a close would count as failed.
-	maxIdle = 3 * time.Second
-	// probeAfter is after how much idleness a connection is looked at before it
-	// is used again.
-	probeAfter = 100 * time.Millisecond
+// maxIdle is how long a connection may be idle. Servers commonly close idle ones
+// after 5 s, and a request that meets such a close would count as failed.
+const maxIdle = 3 * time.Second
 
-	readBuffer  = 16 << 10 // also bounds a response's header
-	writeBuffer = 4 << 10
-)
-
-// originOf is the scheme, host and port of a URL, and what to dial for it.
-func originOf(u *fasthttp.URI) (name, addr, host string, secure bool) {
-	host = string(u.Host())
-	secure = string(u.Scheme()) == "https"
-	parsed := url.URL{Host: host}
-	port := parsed.Port()
-	if port == "" {
-		port = "80"
-		if secure {
-			port = "443"
-		}
-	}
-	addr = net.JoinHostPort(parsed.Hostname(), port)
-	return string(u.Scheme()) + "://" + addr, addr, parsed.Hostname(), secure
-}
-
-// do sends req and reads resp. wrote says whether the request was written.
-func (w *wire) do(req *fasthttp.Request, resp *fasthttp.Response) (wrote bool, err error) {
+// do sends m and reads the answer, which l holds until it is given back by
+// release. wrote says whether the request was written whole.
+func (w *wire) do(m *scenarios.Message, keepBody bool) (l *link, wrote bool, err error) {
 	deadline := time.Now().Add(w.timeout)
-	l, err := w.acquire(req, deadline)
+	l, host, path, err := w.acquire(m.URL, deadline)
 	if err != nil {
-		return false, &dialError{err}
+		return nil, false, &dialError{err}
 	}
 	if err := l.conn.SetDeadline(deadline); err != nil {
 		w.discard(l)
-		return false, err
+		return nil, false, err
 	}
-	if err = req.Write(l.w); err == nil {
-		err = l.w.Flush()
-	}
-	if err != nil {
+	l.out = appendRequest(l.out[:0], m, host, path)
+	if _, err := l.conn.Write(l.out); err != nil {
 		w.discard(l)
-		return true, err
+		return nil, false, err
 	}
-	resp.SkipBody = req.Header.IsHead()
-	if err := resp.ReadLimitBody(l.r, w.maxBody); err != nil {
+	l.resp.reset(keepBody, m.Method == http.MethodHead, w.maxBody)
+	if err := l.read(); err != nil {
 		w.discard(l)
-		return true, err
+		return nil, true, err
 	}
-	// A server that has sent more than the answer is out of step.
-	if resp.ConnectionClose() || req.ConnectionClose() || l.r.Buffered() > 0 {
-		w.discard(l)
-	} else {
-		w.release(l)
+	return l, true, nil
+}
+
+// read reads one answer.
+func (l *link) read() error {
+	for {
+		n, err := l.conn.Read(l.in)
+		k, done, perr := l.resp.feed(l.in[:n])
+		switch {
+		case perr != nil:
+			return perr
+		case done:
+			// A server that has sent more than the answer is out of step.
+			l.resp.closing = l.resp.closing || k < n
+			return nil
+		case errors.Is(err, io.EOF) && l.resp.eof():
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	return true, nil
 }
 
 // acquire takes the connection that was used last, or makes one.
-func (w *wire) acquire(req *fasthttp.Request, deadline time.Time) (*link, error) {
-	name, addr, host, secure := originOf(req.URI())
+func (w *wire) acquire(u string, deadline time.Time) (l *link, host, path string, err error) {
+	host, path = splitURL(u)
+	secure := strings.HasPrefix(u, "https:")
+	name := host
+	if secure {
+		name = "s:" + host
+	}
 	for {
 		l := w.pop(name)
 		if l == nil {
 			break
 		}
-		idle := w.now() - l.used
-		if idle < probeAfter || idle < maxIdle && alive(l.raw) {
-			return l, nil
+		if w.now()-l.used < maxIdle && alive(l.raw) {
+			return l, host, path, nil
 		}
 		w.discard(l)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	ctx, cancel := w.conns.withDeadline(deadline)
 	defer cancel()
-	raw, err := w.dial(ctx, addr)
+	l, err = w.open(ctx, host, secure)
+	if err != nil {
+		return nil, "", "", err
+	}
+	l.origin = name
+	return l, host, path, nil
+}
+
+// open makes a connection to host, which may have a port.
+func (w *wire) open(ctx context.Context, host string, secure bool) (*link, error) {
+	parsed := url.URL{Host: host}
+	port := parsed.Port()
+	switch {
+	case port == "" && secure:
+		port = "443"
+	case port == "":
+		port = "80"
+	}
+	raw, err := w.dial(ctx, net.JoinHostPort(parsed.Hostname(), port))
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +136,10 @@ func (w *wire) acquire(req *fasthttp.Request, deadline time.Time) (*link, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: conn, raw: raw, origin: name}
+	l := &link{conn: conn, raw: raw, in: make([]byte, 16<<10)}
 	if secure {
 		cfg := w.tls.Clone()
-		cfg.ServerName = host
+		cfg.ServerName = parsed.Hostname()
 		t := tls.Client(conn, cfg)
 		if err := t.HandshakeContext(ctx); err != nil {
 			_ = conn.Close()
@@ -134,7 +147,6 @@ func (w *wire) acquire(req *fasthttp.Request, deadline time.Time) (*link, error)
 		}
 		l.conn = t
 	}
-	l.r, l.w = bufio.NewReaderSize(l.conn, readBuffer), bufio.NewWriterSize(l.conn, writeBuffer)
 	return l, nil
 }
 
@@ -151,9 +163,13 @@ func (w *wire) pop(name string) *link {
 	return l
 }
 
-// release keeps a connection, and closes the one that has been idle longest if
-// that is too long.
+// release keeps a connection if it can be used again, and closes the one that
+// has been idle longest if that is too long.
 func (w *wire) release(l *link) {
+	if l.resp.closing {
+		w.discard(l)
+		return
+	}
 	l.used = w.now()
 	var old *link
 	w.mu.Lock()

@@ -43,10 +43,13 @@ type Recorder struct {
 	closed  bool
 }
 
-// Record creates the folder dir, which must not hold evidence already, and
-// writes the scenario into it.
+// Record creates the folder dir, which may be there if it is empty, and writes
+// the scenario into it. Nothing that exists is ever overwritten.
 func Record(dir string, scenario []byte) (*Recorder, error) {
 	r := &Recorder{dir: dir}
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return nil, fmt.Errorf("create bundle: %s is not empty", dir)
+	}
 	if err := os.MkdirAll(filepath.Join(dir, ProfilesDir), 0o755); err != nil {
 		return nil, fmt.Errorf("create bundle: %w", err)
 	}
@@ -146,6 +149,7 @@ func (r *Recorder) Capture(at time.Duration, c Capture, data []byte) error {
 			err = os.Rename(path+".part", path)
 		}
 		if err != nil {
+			_ = os.Remove(path + ".part")
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.fail("write profile", err)
@@ -232,6 +236,9 @@ func Open(dir string) (*Evidence, error) {
 		if len(e.Journal) == maxEntries {
 			return fmt.Errorf("more than %d entries", maxEntries)
 		}
+		if err := x.check(); err != nil {
+			return err
+		}
 		e.Journal = append(e.Journal, x)
 		return nil
 	})
@@ -300,14 +307,54 @@ func (e *Evidence) Windows(do func(*Window)) {
 	e.damaged(WindowsFile, err)
 }
 
+// Limits of what a drill can be: beyond them, evidence is not from one.
+const (
+	maxSteps   = 10000
+	maxLasts   = 31 * 24 * time.Hour
+	maxPlanned = 1 << 40 // hits in one window
+)
+
+// check refuses entries that no controller writes.
+func (x *Entry) check() error {
+	index, lasts := 0, time.Duration(0)
+	switch {
+	case x.Step != nil:
+		index, lasts = x.Step.Index, x.Step.Lasts
+		if x.Step.Start < 0 || x.Step.Discard < 0 {
+			return errors.New("a step has a negative time")
+		}
+	case x.StepEnd != nil:
+		index, lasts = x.StepEnd.Index, x.StepEnd.Lasted
+	case x.Capture != nil:
+		index = x.Capture.Step
+	}
+	if index < 0 || index >= maxSteps {
+		return fmt.Errorf("step %d is not between 0 and %d", index, maxSteps-1)
+	}
+	if lasts < 0 || lasts > maxLasts || x.At < 0 {
+		return fmt.Errorf("step %d lasts %v", index, lasts)
+	}
+	return nil
+}
+
 // check refuses windows that no worker writes, and that would break the merge.
 func (w *Window) check() error {
 	if w.Second < 0 || w.Step < 0 || w.At < 0 || w.Over < 0 {
 		return fmt.Errorf("window %s/%d has a negative time or step", w.Worker, w.Seq)
 	}
+	if time.Duration(w.Second) > maxLasts/time.Second {
+		return fmt.Errorf("window %s/%d is of second %d", w.Worker, w.Seq, w.Second)
+	}
+	if max(w.Planned, w.Sent, w.Dropped, w.Waited) > maxPlanned {
+		return fmt.Errorf("window %s/%d counts more hits than there can be", w.Worker, w.Seq)
+	}
 	for name, t := range w.Requests {
 		if t == nil {
 			return fmt.Errorf("window %s/%d: request %q has no tally", w.Worker, w.Seq, name)
+		}
+		// The sum may wrap around, but then it is not what the histogram holds.
+		if max(t.OK, t.Failed) > maxPlanned || int64(t.Ended()) != t.Response.TotalCount() {
+			return fmt.Errorf("window %s/%d: request %q counts %d hits and holds %d", w.Worker, w.Seq, name, t.Ended(), t.Response.TotalCount())
 		}
 	}
 	return nil

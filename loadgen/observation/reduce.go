@@ -26,8 +26,9 @@ type stepSum struct {
 	rec      StepRecord
 	begun    bool
 	end      *StepEnd
-	width    int // seconds in one cell
-	cells    map[int]*cell
+	width    int               // seconds in one cell
+	cells    map[int]*cell     // by second over width, without the discarded seconds
+	warm     map[int]*cell     // the discarded seconds
 	requests map[string]*Tally // without the discarded seconds
 	counts   counts            // of the whole step
 	kept     counts            // without the discarded seconds
@@ -96,10 +97,10 @@ func NewReducer() *Reducer {
 func (r *Reducer) step(i int) *stepSum {
 	s := r.steps[i]
 	if s == nil {
-		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]*flow{}, samples: map[string]*sampleSum{}}
+		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, warm: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]*flow{}, samples: map[string]*sampleSum{}}
 		r.steps[i] = s
-		r.order = append(r.order, i)
-		slices.Sort(r.order)
+		k, _ := slices.BinarySearch(r.order, i)
+		r.order = slices.Insert(r.order, k, i)
 	}
 	return s
 }
@@ -136,10 +137,16 @@ func (r *Reducer) Add(w *Window) bool {
 	}
 	s.counts.add(w)
 	r.serve(w)
-	s.cell(w.Second).add(w)
 	if time.Duration(w.Second)*time.Second < s.rec.Discard {
+		c := s.warm[w.Second]
+		if c == nil {
+			c = &cell{tally: NewTally()}
+			s.warm[w.Second] = c
+		}
+		c.add(w)
 		return true
 	}
+	s.cell(w.Second).add(w)
 	s.kept.add(w)
 	for name, t := range w.Requests {
 		sum := s.requests[name]
@@ -279,9 +286,11 @@ func (r *Reducer) Totals() (planned, sent, ok, failed, dropped uint64, errors ma
 		ok += s.counts.ok
 		failed += s.counts.failed
 		dropped += s.counts.dropped
-		for _, c := range s.cells {
-			for class, n := range c.tally.Errors {
-				errors[class] += n
+		for _, cells := range []map[int]*cell{s.warm, s.cells} {
+			for _, c := range cells {
+				for class, n := range c.tally.Errors {
+					errors[class] += n
+				}
 			}
 		}
 	}
@@ -296,6 +305,9 @@ func (s *stepSum) lasted() time.Duration {
 	last := -1
 	for i := range s.cells {
 		last = max(last, (i+1)*s.width)
+	}
+	for i := range s.warm {
+		last = max(last, i+1)
 	}
 	return min(time.Duration(last)*time.Second, s.rec.Lasts)
 }
@@ -333,7 +345,7 @@ func (s *stepSum) point() Point {
 	for name, x := range s.samples {
 		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, Unit: x.unit, Samples: x.n}
 	}
-	p.Windows = s.seconds(discard)
+	p.Windows = s.seconds(s.cells, s.width)
 	p.Flow = s.flow()
 	return p
 }
@@ -378,32 +390,24 @@ func (r *Reducer) Served(step int) map[int]uint64 {
 	return out
 }
 
-// seconds returns the cells after the warm-up, in order.
-func (s *stepSum) seconds(discard time.Duration) []Second {
-	keys := make([]int, 0, len(s.cells))
-	for i := range s.cells {
-		if time.Duration(i*s.width)*time.Second >= discard {
-			keys = append(keys, i)
-		}
-	}
-	slices.Sort(keys)
-	out := make([]Second, 0, len(keys))
-	for _, i := range keys {
-		out = append(out, s.second(i))
+// seconds returns cells in order, as seconds of a width.
+func (s *stepSum) seconds(cells map[int]*cell, width int) []Second {
+	out := make([]Second, 0, len(cells))
+	for _, i := range slices.Sorted(maps.Keys(cells)) {
+		c := cells[i]
+		out = append(out, Second{
+			Second: i * width, Width: width, At: s.rec.Start.Seconds() + float64(i*width),
+			Planned: c.planned, Dropped: c.dropped, Tally: c.tally,
+		})
 	}
 	return out
 }
 
-func (s *stepSum) second(i int) Second {
-	c := s.cells[i]
-	return Second{
-		Second: i * s.width, Width: s.width, At: s.rec.Start.Seconds() + float64(i*s.width),
-		Planned: c.planned, Dropped: c.dropped, Tally: c.tally,
-	}
-}
-
 // AllSeconds returns every second of a step, warm-up included, in order.
-func (r *Reducer) AllSeconds(step int) []Second { return r.step(step).seconds(0) }
+func (r *Reducer) AllSeconds(step int) []Second {
+	s := r.step(step)
+	return append(s.seconds(s.warm, 1), s.seconds(s.cells, s.width)...)
+}
 
 // figures sums up a tally over a time.
 func figures(t *Tally, over time.Duration) Figures {

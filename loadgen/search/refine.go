@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -22,11 +23,59 @@ func (s *Search) refine(run []observation.Point, left time.Duration) Decision {
 	// the found load is the one at which the objective is as likely to break.
 	reserve := 2 * (s.confirm + drain)
 	if e.High-e.Low > precise*e.Value && left-reserve >= s.step+drain {
-		load := s.allowed(run, e.Value)
-		return s.offer(scenarios.KindRefine, load, s.step,
-			"the crossing is seen between %.4g and %.4g/s", e.Low, e.High)
+		return s.narrow(run, use, e)
 	}
 	return s.confirmAt(run, e, e.Value, left)
+}
+
+const (
+	// wide is the ratio of the ends of a bracket that is first cut in two.
+	wide = 1.2
+	// climb is the greatest rise above a load that held clearly again and again.
+	climb = 1.1
+)
+
+// narrow chooses the load of a refinement: the place where the crossing is seen,
+// but first a load inside a wide bracket, which the curves and the resource laws
+// are read from too, and never a third step at a load that holds clearly.
+func (s *Search) narrow(run, use []observation.Point, e Estimate) Decision {
+	held, broke := s.bracket(use)
+	if load, lasts, ok := s.between(use, e, held, broke); ok {
+		return s.offer(scenarios.KindRefine, s.allowed(run, load), lasts,
+			"between %.4g/s, which held, and %.4g/s, which did not", held, broke)
+	}
+	load := s.allowed(run, e.Value)
+	if held > 0 && load <= (1+alike)*held && s.often(use, load) >= 2 {
+		if up := s.allowed(run, min(climb*held, math.Sqrt(held*broke))); up > (1+alike/4)*held {
+			return s.offer(scenarios.KindRefine, up, s.step, "higher, as %.4g/s holds clearly", held)
+		}
+	}
+	return s.offer(scenarios.KindRefine, load, s.step,
+		"the crossing is seen between %.4g and %.4g/s", e.Low, e.High)
+}
+
+// between returns the load and length of the first refinement of a wide bracket:
+// its geometric mean or, where the crossing is seen well below that, a load a
+// little below the crossing, for half as long.
+func (s *Search) between(use []observation.Point, e Estimate, held, broke float64) (load float64, lasts time.Duration, ok bool) {
+	for _, p := range use {
+		if p.Kind == scenarios.KindRefine {
+			return 0, 0, false
+		}
+	}
+	if held == 0 || math.IsInf(broke, 1) || broke < wide*held {
+		return 0, 0, false
+	}
+	if mean := math.Sqrt(held * broke); mean < e.High {
+		return mean, s.step, true
+	}
+	load = 0.85 * e.Value
+	for _, p := range use {
+		if math.Abs(p.Offered-load) < 0.1*load {
+			return 0, 0, false
+		}
+	}
+	return load, max(s.step/2, min(s.step, s.grow)), true
 }
 
 // allowed keeps a load below the ceiling of utilisation.

@@ -1,0 +1,86 @@
+package attack_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/loadgen/attack/attacktest"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// A target that stalls 200 ms out of every 2 s: of constant arrivals, 10% wait
+// uniformly 0..200 ms, so that p95 = 100 ms, p99 = 180 ms and p99.9 = 198 ms. A
+// generator that waits for answers before it sends, or that times from the
+// sending, cannot see it.
+//
+// The tolerance is a fraction of what a generator gets wrong that does either
+// (vegeta with 20 workers says p99 = 1 ms), and leaves room for machines that
+// are busy with other things; `make bench` prints the figures.
+func TestTheStallIsSeenWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 10 s for each case; run without -short to have it")
+	}
+	for _, engine := range attack.Engines() {
+		for _, connections := range []int{0, 20} {
+			t.Run(fmt.Sprintf("%s/%d", engine, connections), func(t *testing.T) {
+				q, planned, received := stalled(t, engine, connections, 5)
+				if planned != received {
+					t.Errorf("%d planned, the target received %d", planned, received)
+				}
+				for _, c := range []struct {
+					name      string
+					got, want float64
+				}{{"p95", q[1], 100}, {"p99", q[2], 180}, {"p99.9", q[3], 198}} {
+					if math.Abs(c.got-c.want) > 0.1*c.want {
+						t.Errorf("%s = %.1f ms, the truth is %.0f", c.name, c.got, c.want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// stalled drives the stalling target at 2000/s for so many periods of 2 s and
+// returns p50, p95, p99 and p99.9 of the response in ms.
+func stalled(t testing.TB, engine string, connections, periods int) (q [4]float64, planned, received uint64) {
+	t.Helper()
+	target, err := attacktest.Stalling(200*time.Millisecond, 2*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	b := newBench(t, target.URL(), func(_ *scenarios.Scenario, cfg *attack.Config) {
+		cfg.Engine, cfg.Connections, cfg.Precise = engine, connections, true
+	})
+	r := b.run(context.Background(), constant(2000, time.Duration(periods)*2*time.Second))
+	p, err := r.Point(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned, _, _, failed, dropped, _ := r.Totals()
+	if failed+dropped > 0 {
+		t.Errorf("%d failed, %d dropped", failed, dropped)
+	}
+	return [4]float64{p.Response.P50, p.Response.P95, p.Response.P99, p.Response.P999}, planned, target.Received.Load()
+}
+
+// BenchmarkStall reports how far the figures are from the truth.
+func BenchmarkStall(b *testing.B) {
+	for _, engine := range attack.Engines() {
+		for _, connections := range []int{0, 20} {
+			b.Run(fmt.Sprintf("%s/connections=%d", engine, connections), func(b *testing.B) {
+				for range b.N {
+					q, _, _ := stalled(b, engine, connections, 10)
+					b.ReportMetric(q[0], "p50-ms")
+					b.ReportMetric(100*(q[1]/100-1), "p95-off-%")
+					b.ReportMetric(100*(q[2]/180-1), "p99-off-%")
+					b.ReportMetric(100*(q[3]/198-1), "p999-off-%")
+				}
+			})
+		}
+	}
+}
