@@ -46,7 +46,11 @@ target:
   requests:
     - name: a
       get: http://u:hunter2@127.0.0.1/x?api_key=hunter2&q=shoes&token=${T}
+      query: {api_token: hunter2, size: "5"}
+      multipart: [{name: password, value: hunter2}]
       headers: {Authorization: Bearer hunter2, Cookie: sid=hunter2, X-Api-Key: hunter2, X-Auth-Token: hunter2, Accept: text/html}
+    - {name: b, get: /, cookies: {any: hunter2, other: "${T}"}}
+  proxy: http://u:hunter2@127.0.0.1:3128
 load: {search: {}}
 profiles: {pprof: "http://u:hunter2@127.0.0.1/debug/pprof", pyroscope: {url: "http://hunter2@127.0.0.1", service: x}}
 resources: {metrics: "http://127.0.0.1/metrics?secret=hunter2", prometheus: "http://u:hunter2@127.0.0.1"}
@@ -59,7 +63,7 @@ resources: {metrics: "http://127.0.0.1/metrics?secret=hunter2", prometheus: "htt
 	if strings.Contains(string(text), secret) {
 		t.Errorf("the secret is in\n%s", text)
 	}
-	for _, keep := range []string{"q=shoes", "token=${T}", "text/html"} {
+	for _, keep := range []string{"q=shoes", "size: \"5\"", "other: ${T}", "token=${T}", "text/html"} {
 		if !strings.Contains(string(text), keep) {
 			t.Errorf("%s is gone from\n%s", keep, text)
 		}
@@ -131,8 +135,20 @@ func genScenario() *rapid.Generator[*Scenario] {
 			if value := awkward.Draw(t, "header"); !badHeaderValue(value) {
 				r.Headers = map[string]string{"X-A": value, "null": "x", "5": "5"}
 			}
+			genExtras(t, &r, awkward)
 			names = append(names, r.Name)
 			s.Target.Requests = append(s.Target.Requests, r)
+		}
+		if rapid.Bool().Draw(t, "flow") {
+			s.Target.Flow, s.Target.Requests = s.Target.Requests, nil
+			for i := range s.Target.Flow {
+				s.Target.Flow[i].Weight = 0
+				s.Target.Flow[i].Capture = map[string]string{"null": "json a[0]", "y": `matches "x"`}
+			}
+			s.Target.TLS = &TLS{Insecure: true}
+			s.Target.Proxy = "http://127.0.0.1:3128"
+			s.Target.Redirects = rapid.SampledFrom([]Redirects{"", "no", "follow 5"}).Draw(t, "redirects")
+			s.Target.Protocol = rapid.SampledFrom([]Protocol{"", HTTP1}).Draw(t, "protocol")
 		}
 		switch rapid.IntRange(0, 8).Draw(t, "kind") {
 		case 0:
@@ -170,4 +186,26 @@ func genScenario() *rapid.Generator[*Scenario] {
 		}), 0, 3).Draw(t, "guards")
 		return s
 	})
+}
+
+// genExtras draws the keys of a request that are rarer.
+func genExtras(t *rapid.T, r *Request, awkward *rapid.Generator[string]) {
+	if text := awkward.Draw(t, "cookie"); !badCookieValue(text) && rapid.Bool().Draw(t, "cookies") {
+		// A cookie's literal value is redacted, so that it does not come back.
+		r.Cookies = map[string]string{"null": "{{ uuid }}", "5": "${A}"}
+		r.Query = map[string]string{"null": text, "q": "5"}
+	}
+	reuse := rapid.Bool().Draw(t, "reuse")
+	r.Feed = rapid.SampledFrom([]Feed{{}, {File: "null"}, {File: "a.json", Reuse: &reuse}}).Draw(t, "feed")
+	r.Timeout = rapid.SampledFrom([]Duration{0, 1e9}).Draw(t, "timeout")
+	r.Check = rapid.SampledFrom([]Check{
+		{}, {Status: Statuses{{200, 200}}}, {Status: Statuses{{200, 299}}}, {Status: Statuses{{200, 204}, {304, 304}}},
+		{Headers: map[string]string{"null": "exists"}, Body: `not is "x" and contains "# y"`, JSON: map[string]string{"$": "== null", "null": "absent"}},
+	}).Draw(t, "check")
+	if rapid.Bool().Draw(t, "form") {
+		r.Body = ""
+		r.Multipart = []Part{{Name: "null", Value: awkward.Draw(t, "value")}, {Name: "f", File: "5", Filename: "~", Type: "true"}}
+	} else if rapid.Bool().Draw(t, "file") {
+		r.Body, r.BodyFile, r.Template = "", "x", true
+	}
 }

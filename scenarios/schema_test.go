@@ -98,6 +98,9 @@ func TestSchemaRejectsWhatLoadRejects(t *testing.T) {
 		target + "load: {closed: {users: 1.5, duration: 1s}}\n",
 		requests("[]"), requests("[{name: a}]"), requests("[{get: /}]"), requests("[{name: a, get: /, post: /}]"), requests("[{name: a, get: /, weight: 0}]"),
 		requests("[{name: a, get: /, headers: {X: 5}}]"), requests("[{name: a, get: /, check: {state: 5}}]"),
+		requests("[{name: a, get: /, check: {status: 99}}]"), requests("[{name: a, get: /, check: {status: [6xx]}}]"), requests("[{name: a, get: /, feed: {reuse: true}}]"),
+		requests("[{name: a, get: /, feed: 5}]"), requests("[{name: a, get: /, multipart: [{value: x}]}]"), requests("[{name: a, get: /, redirects: 5}]"), requests("[{name: a, get: /, template: 'true'}]"),
+		strings.Replace(minimal, `8080"`, `8080", flow: []`, 1), strings.Replace(minimal, `8080"`, `8080", protocol: spdy`, 1), strings.Replace(minimal, `8080"`, `8080", tls: {insecure: 1}`, 1),
 		strings.Replace(minimal, `8080"`, `8080", max_body: 5`, 1),
 	} {
 		if _, err := Load("test.yaml", []byte(src), LoadOptions{}); err == nil {
