@@ -42,6 +42,8 @@ func sentence(r *Run, dash string) string {
 		}
 	case r.Capacity != nil:
 		parts = append(parts, capacitySentence(r, dash), bottleneckSentence(r))
+	case r.Ended == endedGuard:
+		// A load that had to be stopped meets nothing, whatever its figures were.
 	default:
 		parts = append(parts, fixedSentence(r), bottleneckSentence(r))
 	}

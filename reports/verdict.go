@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/headroom-project/headroom/capacity"
@@ -191,6 +192,11 @@ func (c *computation) decideLoad() (verdict, reason string) {
 		if o, met := c.brokenForSure(p); !met {
 			v, _ := p.Metric(o.Request, o.Metric)
 			return Fail, fmt.Sprintf("%s does not hold at %s: it was %s", o, c.offered(p), valueText(o, v))
+		}
+	}
+	for _, p := range steps {
+		if p.ErrorRatio > 0.5 && !slices.ContainsFunc(c.scenario.Objectives, func(o scenarios.Objective) bool { return o.Metric == "errors" }) {
+			return Fail, fmt.Sprintf("%.0f%% of the hits failed at %s, so that their times mean little", 100*p.ErrorRatio, c.offered(p))
 		}
 	}
 	for _, p := range steps {

@@ -10,7 +10,7 @@ import (
 // version is set by the linker in releases.
 var version = "dev"
 
-func newApp(s streams) *cli.App {
+func newApp(s streams, quit func(code int)) *cli.App {
 	return &cli.App{
 		Name:    "headroom",
 		Usage:   "find the load at which a service stops meeting its objectives, and why",
@@ -19,7 +19,9 @@ func newApp(s streams) *cli.App {
 		// Errors become exit codes in one place: exitCode.
 		ExitErrHandler:  func(*cli.Context, error) {},
 		HideHelpCommand: true,
-		Suggest:         true,
+		// Values such as load.search={from: 5, to: 50} have commas.
+		DisableSliceFlagSeparator: true,
+		Suggest:                   true,
 		CustomAppHelpTemplate: cli.AppHelpTemplate + `
 ` + exitCodesHelp,
 		OnUsageError: usageError,
@@ -30,7 +32,7 @@ func newApp(s streams) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			demoCommand(s), drillCommand(s), reportCommand(s), scenarioCommand(s),
+			demoCommand(s), drillCommand(s, quit), reportCommand(s), scenarioCommand(s),
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -54,8 +55,8 @@ func serveDemo(ctx context.Context, s streams, c *cli.Context) error {
 	}
 	fmt.Fprintf(s.out, "listening on http://%s\n", ln.Addr())
 	if c.Bool("until-stdin-closes") {
-		// An interrupt typed at a terminal reaches this process too, but the
-		// drill that started it still needs it to drain.
+		// The drill that started it still needs it when it is interrupted.
+		signal.Ignore(os.Interrupt)
 		parent, gone := context.WithCancel(context.WithoutCancel(ctx))
 		go func() {
 			_, _ = io.Copy(io.Discard, s.in)

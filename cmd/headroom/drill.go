@@ -1,14 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +30,7 @@ import (
 	"github.com/headroom-project/headroom/scenarios/demo"
 )
 
-func drillCommand(s streams) *cli.Command {
+func drillCommand(s streams, quit func(code int)) *cli.Command {
 	return &cli.Command{
 		Name:      "drill",
 		Usage:     "load a target and find its capacity",
@@ -51,7 +56,12 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.IntFlag{Name: "connections", Usage: "use at most `N` connections"},
 			&cli.BoolFlag{Name: "json", Usage: "print run.json"},
 		},
-		Action: func(c *cli.Context) error { return drill(c, s) },
+		Action: func(c *cli.Context) error {
+			ctx, restore := drains(c.Context, s, quit)
+			defer restore()
+			c.Context = ctx
+			return drill(c, s)
+		},
 	}
 }
 
@@ -124,11 +134,25 @@ func fromURL(url string, c *cli.Context) (*scenarios.Scenario, error) {
 	if len(c.StringSlice("set")) == 0 {
 		return s, nil
 	}
-	src, err := s.YAML()
-	if err != nil {
-		return nil, fmt.Errorf("drill: %w", err)
+	// Overrides apply to the text. It is made from the URL as given, since the
+	// scenario's own text has its credentials redacted.
+	quoted := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic(fmt.Sprintf("quote %v: %v", v, err)) // strings can be quoted
+		}
+		return string(b)
 	}
-	return scenarios.Load("defaults for "+url, src, scenarios.LoadOptions{Set: c.StringSlice("set")})
+	var objectives, guards []string
+	for _, o := range s.Objectives {
+		objectives = append(objectives, o.String())
+	}
+	for _, g := range s.Guards {
+		guards = append(guards, g.String())
+	}
+	src := fmt.Sprintf("version: 1\nname: %s\ntarget: {url: %s}\nload: {search: {}}\nobjectives: %s\nguards: %s\n",
+		quoted(s.Name), quoted(url), quoted(objectives), quoted(guards))
+	return scenarios.Load("defaults for "+s.Redacted().Target.URL, []byte(src), scenarios.LoadOptions{Set: c.StringSlice("set")})
 }
 
 func fromFile(name string, c *cli.Context) (*scenarios.Scenario, error) {
@@ -146,15 +170,8 @@ const maxScenarioFile = 2 << 20
 // apply lets the flags override the scenario.
 func (j *job) apply(c *cli.Context) error {
 	s := j.scenario
-	if slos := c.StringSlice("slo"); len(slos) > 0 {
-		s.Objectives = nil
-		for _, text := range slos {
-			o, err := scenarios.ParseObjective(text)
-			if err != nil {
-				return badInput("", "--slo: %w", err)
-			}
-			s.Objectives = append(s.Objectives, o)
-		}
+	if err := j.objectives(c.StringSlice("slo")); err != nil {
+		return err
 	}
 	if c.IsSet("rate") && c.IsSet("closed") {
 		return badInput("a fixed load is one of the two", "drill: both --rate and --closed are given")
@@ -184,6 +201,9 @@ func (j *job) apply(c *cli.Context) error {
 	}
 	s.Safety.Allow = append(s.Safety.Allow, c.StringSlice("allow")...)
 	if text := c.String("max-utilisation"); text != "" {
+		if s.Load.Search == nil {
+			return badInput("leave one of the two out; a guard such as 'target.cpu > 60%' ends a fixed load", "drill: --max-utilisation bounds a search, and the load is fixed")
+		}
 		v, err := share(text)
 		if err != nil {
 			return badInput("write it as 60% or 0.6", "--max-utilisation: %w", err)
@@ -198,6 +218,33 @@ func (j *job) apply(c *cli.Context) error {
 		s.Load.Seed = seed
 	}
 	return s.Validate()
+}
+
+// objectives replaces the scenario's objectives by those of the command line,
+// but keeps what it says of errors unless these do: quick failures would
+// otherwise meet any latency objective.
+func (j *job) objectives(slos []string) error {
+	if len(slos) == 0 {
+		return nil
+	}
+	aboutErrors := func(o scenarios.Objective) bool { return o.Metric == "errors" }
+	var list []scenarios.Objective
+	for _, text := range slos {
+		o, err := scenarios.ParseObjective(text)
+		if err != nil {
+			return badInput("", "--slo: %w", err)
+		}
+		list = append(list, o)
+	}
+	if !slices.ContainsFunc(list, aboutErrors) {
+		for _, o := range j.scenario.Objectives {
+			if aboutErrors(o) {
+				list = append(list, o)
+			}
+		}
+	}
+	j.scenario.Objectives = list
+	return nil
 }
 
 func share(text string) (float64, error) {
@@ -245,6 +292,9 @@ func (j *job) run(c *cli.Context, s streams) error {
 		return err
 	}
 	watch, err := j.observe(ctx, func(text string) { fmt.Fprintln(s.err, "note: "+text) })
+	if ctx.Err() != nil {
+		return errVerdict(exitInterrupted)
+	}
 	if err != nil {
 		return err
 	}
@@ -252,7 +302,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 	now := func() time.Duration { return time.Since(started) }
 	dir := c.String("out")
 	if dir == "" {
-		dir = filepath.Join("runs", started.UTC().Format("20060102T150405Z")+"-"+fileName(j.scenario.Name))
+		dir = freeFolder(filepath.Join("runs", started.UTC().Format("20060102T150405Z")+"-"+fileName(j.scenario.Name)))
 	}
 	src, err := j.scenario.YAML()
 	if err != nil {
@@ -275,7 +325,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 		})
 	}
 	outcome, err := loadgen.Run(ctx, cfg)
-	err = errors.Join(err, record.Close())
+	err = cmp.Or(err, record.Close())
 	return j.report(c, s, dir, outcome, err)
 }
 
@@ -283,19 +333,23 @@ func (j *job) run(c *cli.Context, s streams) error {
 func (j *job) report(c *cli.Context, s streams, dir string, outcome loadgen.Outcome, failed error) error {
 	r, err := computeBundle(dir)
 	if err == nil {
-		if werr := writeReports(dir, r); werr != nil && failed == nil {
-			failed = werr
-		}
+		werr := writeReports(dir, r)
+		failed = cmp.Or(failed, werr)
 		if perr := printRun(s, r, c.Bool("json")); perr != nil {
 			return perr
 		}
-		fmt.Fprintf(s.err, "report: %s\n", filepath.Join(dir, "report.html"))
+		if werr == nil {
+			fmt.Fprintf(s.err, "report: %s\n", filepath.Join(dir, "report.html"))
+		}
 	}
 	if failed != nil {
 		return cannotRun(fmt.Errorf("drill: %w", failed), hintFor(failed, dir))
 	}
 	if err != nil {
 		return cannotRun(err, "")
+	}
+	if r.Totals.Sent == 0 && r.Totals.Failed > 0 && outcome.How != observation.EndInterrupted {
+		return cannotRun(fmt.Errorf("drill: no request reached the target: %v", r.Totals.Errors), "check that it is up and accepts connections: curl -v "+r.Target)
 	}
 	return verdictCode(outcome.How, r.Verdict)
 }
@@ -317,6 +371,17 @@ func verdictCode(how, verdict string) error {
 	return nil
 }
 
+// freeFolder appends a number to a name that is taken.
+func freeFolder(name string) string {
+	free := name
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(free); err != nil {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", name, i)
+	}
+}
+
 var notInFileNames = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 // fileName makes a name that every file system takes.
@@ -331,18 +396,39 @@ func fileName(name string) string {
 	return name
 }
 
-// preflight connects once, so that a target that is down is an error and not a
-// drill of failures. It sends no request: the target's count stays the load's.
+// preflight connects once, TLS included, so that a target that is down is an
+// error and not a drill of failures. It sends no request: the target's count
+// stays the load's.
 func (j *job) preflight(ctx context.Context) error {
+	secure := !j.requests.Plain()
 	for _, addr := range j.requests.Hosts() {
 		conn, err := j.allow.Dial(ctx, "tcp", addr, 5*time.Second)
+		if err == nil && secure && !strings.HasSuffix(addr, ":80") {
+			err = handshake(ctx, conn, addr)
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return errVerdict(exitInterrupted)
 			}
-			return unreachable(j.scenario.Target.URL, err)
+			return unreachable(addr, err)
 		}
 		_ = conn.Close()
+	}
+	return nil
+}
+
+// handshake checks that TLS comes about, as the load would want it.
+func handshake(ctx context.Context, conn net.Conn, addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err = tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}).HandshakeContext(ctx)
+	if err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("tls: %w", err)
 	}
 	return nil
 }

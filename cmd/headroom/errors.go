@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -86,18 +87,21 @@ func describe(err error) string {
 	return b.String()
 }
 
-// unreachable explains why a target cannot be connected to.
-func unreachable(url string, err error) error {
+// unreachable explains why a target, host:port, cannot be connected to.
+func unreachable(addr string, err error) error {
 	var dns *net.DNSError
-	hint := "check the URL, and that the target is up: curl -v " + url
+	var cert *tls.CertificateVerificationError
+	hint := "check the URL, and that the target is up"
 	switch {
 	case errors.Is(err, attack.ErrBlocked):
-		return &codedError{exitBadInput, fmt.Errorf("connect to %s: %w", url, err),
+		return &codedError{exitBadInput, fmt.Errorf("connect to %s: %w", addr, err),
 			"only loopback is allowed by default; if you may load this target, list its address under safety.allow (or --allow)"}
 	case errors.As(err, &dns):
 		hint = "the name does not resolve; check its spelling and your DNS"
+	case errors.As(err, &cert):
+		hint = "the certificate is not trusted here; SSL_CERT_FILE names a file of certificates to trust"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		hint = "nothing listens there; start the target, or check the port"
 	}
-	return cannotRun(fmt.Errorf("connect to %s: %w", url, err), hint)
+	return cannotRun(fmt.Errorf("connect to %s: %w", addr, err), hint)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/reports"
@@ -15,6 +16,9 @@ import (
 // readFile reads at most limit bytes.
 func readFile(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
+	if err != nil && !strings.ContainsAny(name, `/\`) && strings.Contains(name, ":") {
+		return nil, badInput("for a URL, write http://"+name+"/", "%w", err)
+	}
 	if err != nil {
 		return nil, badInput("check the path; headroom scenario list names the built-in scenarios", "%w", err)
 	}
@@ -58,10 +62,12 @@ func writeReports(dir string, r *reports.Run) error {
 			return fmt.Errorf("render %s: %w", f.name, err)
 		}
 		path := filepath.Join(dir, f.name)
-		if err := os.WriteFile(path+".part", b.Bytes(), 0o644); err != nil {
-			return fmt.Errorf("write %s: %w", f.name, err)
+		err := os.WriteFile(path+".part", b.Bytes(), 0o644)
+		if err == nil {
+			err = os.Rename(path+".part", path)
 		}
-		if err := os.Rename(path+".part", path); err != nil {
+		if err != nil {
+			_ = os.Remove(path + ".part")
 			return fmt.Errorf("write %s: %w", f.name, err)
 		}
 	}

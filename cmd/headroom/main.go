@@ -16,19 +16,36 @@ import (
 )
 
 func main() {
-	ctx, stop := context.WithCancel(context.Background())
+	os.Exit(run(context.Background(), os.Args, streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// drains returns a context that the first signal ends, so that a drill drains
+// and still writes its bundle; the second signal ends the process on the spot.
+// The returned function gives signals back their usual meaning.
+func drains(ctx context.Context, s streams, quit func(code int)) (context.Context, func()) {
+	ctx, stop := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
 	go func() {
-		// The first signal drains the drill and still writes the bundle; the
-		// second one ends the process on the spot.
-		<-signals
-		fmt.Fprintln(os.Stderr, "\ninterrupted: no more load is sent; waiting for what is in flight (interrupt again to quit at once)")
+		select {
+		case <-signals:
+		case <-done:
+			return
+		}
+		fmt.Fprintln(s.err, "\ninterrupted: no more load is sent; waiting for what is in flight (interrupt again to quit at once)")
 		stop()
-		<-signals
-		os.Exit(exitInterrupted)
+		select {
+		case <-signals:
+			quit(exitInterrupted)
+		case <-done:
+		}
 	}()
-	os.Exit(run(ctx, os.Args, streams{os.Stdin, os.Stdout, os.Stderr}))
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		stop()
+	}
 }
 
 // streams are where a command reads from and writes to: results go to out,
@@ -41,7 +58,7 @@ type streams struct {
 
 // run runs one command and returns the exit code of the process.
 func run(ctx context.Context, args []string, s streams) int {
-	app := newApp(s)
+	app := newApp(s, os.Exit)
 	err := app.RunContext(ctx, intersperse(app, args))
 	if err == nil {
 		return exitOK

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,17 +19,15 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"headroom": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-			code := run(ctx, os.Args, streams{os.Stdin, os.Stdout, os.Stderr})
-			stop()
-			os.Exit(code)
+			os.Exit(run(context.Background(), os.Args, streams{os.Stdin, os.Stdout, os.Stderr}))
 		},
 	})
 }
 
 // TestScripts runs what users type. Each script may use targets that misbehave:
 // $OK answers, $BROKEN answers 500, $CLOSES hangs up, $HANGS never answers,
-// $ENDLESS never ends its body, $DOWN is not there.
+// $ENDLESS never ends its body, $AUTH asks for credentials, $SELFSIGNED has a
+// certificate that nobody trusts, $DOWN is not there.
 func TestScripts(t *testing.T) {
 	targets := map[string]string{}
 	for name, h := range map[string]http.HandlerFunc{
@@ -52,6 +51,17 @@ func TestScripts(t *testing.T) {
 		t.Cleanup(srv.Close)
 		targets[name] = srv.URL + "/"
 	}
+	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, ok := r.BasicAuth(); !ok || user != "alice" || password != "hunter2" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(auth.Close)
+	targets["AUTH"] = strings.Replace(auth.URL, "http://", "http://alice:hunter2@", 1) + "/"
+	selfSigned := httptest.NewTLSServer(http.NotFoundHandler())
+	selfSigned.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(selfSigned.Close)
+	targets["SELFSIGNED"] = selfSigned.URL + "/"
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
