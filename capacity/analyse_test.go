@@ -46,7 +46,7 @@ func TestUnbracketed(t *testing.T) {
 		value float64
 	}{
 		{"one that held", []float64{50}, 400, Above, 50},
-		{"one that broke", []float64{50}, 10, Below, 10},
+		{"one that broke", []float64{50}, 10, Below, 50},
 		{"all held", []float64{50, 100, 200}, 400, Above, 200},
 		{"the same load again", []float64{50, 50, 50}, 400, Above, 50},
 	} {
@@ -93,7 +93,7 @@ func TestObjectivesOfEveryKind(t *testing.T) {
 }
 
 // queued returns a step of whole seconds in which responses begin at 5 ms and
-// grow by grow ms each second.
+// grow by grow ms each second, and its drain.
 func queued(load float64, seconds int, grow float64) observation.Point {
 	p := observation.Point{Kind: scenarios.KindSearch, Offered: load, Seconds: float64(seconds), Valid: true}
 	all := observation.NewTally()
@@ -107,16 +107,33 @@ func queued(load float64, seconds int, grow float64) observation.Point {
 		all.Merge(tally)
 		p.Windows = append(p.Windows, observation.Second{Second: s, Planned: tally.OK, Tally: tally})
 	}
-	p.OK, p.Sent, p.Throughput = all.OK, all.OK, load
+	p.OK, p.Sent, p.Throughput = all.OK, all.OK, load/(1+grow/1000)
+	p.Flow = drained(load, float64(seconds), grow)
 	ms := func(q float64) float64 { return float64(all.Response.ValueAtPercentile(q)) / 1000 }
 	p.Response = observation.Quantiles{Mean: all.Response.Mean() / 1000, P50: ms(50), P90: ms(90), P95: ms(95), P99: ms(99), P999: ms(99.9), Max: ms(100)}
 	return p
 }
 
+// drained is the flow of a queued step: hits leave at load/(1+grow) each second
+// until the last has left.
+func drained(load, seconds, grow float64) []observation.Flow {
+	rate := load / (1 + grow/1000)
+	last := 0.005 + seconds*(1+grow/1000)
+	left := func(at float64) float64 { return min(max(rate*(at-0.005), 0), load*seconds) }
+	var flow []observation.Flow
+	for k := 0.0; k < last; k++ {
+		to := min(k+1, last)
+		f := observation.Flow{From: k, To: to, OK: uint64(left(to)) - uint64(left(k))}
+		f.InFlight = int(load*min(to, seconds)) - int(left(to))
+		flow = append(flow, f)
+	}
+	return flow
+}
+
 // At 800/s a target that serves 400/s falls behind by a second each second, and
 // every hit is answered in the end: counts say 800/s, their ends say 400/s.
 func TestPlateauIsReadFromEndsNotCounts(t *testing.T) {
-	for _, seconds := range []int{1, 2, 3} {
+	for _, seconds := range []int{2, 3, 4} {
 		sat := saturated(digest([]observation.Point{queued(50, 3, 0), queued(800, seconds, 1000)}))
 		if sat == nil {
 			t.Fatalf("%d s: no plateau", seconds)

@@ -62,6 +62,7 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 	c.low, c.high = interval(c.draws, confidence)
 	c.reach(all, objectives)
 	c.lasting(all)
+	c.hold(all, objectives)
 	c.low, c.high = min(c.low, c.value), max(c.high, c.value)
 	return c, true
 }
@@ -126,6 +127,30 @@ func (c *found) reach(all []series, objectives []scenarios.Objective) {
 		}
 	}
 	c.high = max(c.high, top)
+}
+
+// hold keeps the estimate consistent with what was seen to hold: a load that was
+// confirmed, or that several steps held clearly (search.Held). The value is never
+// below it. The interval goes below by no more than what a run without end could
+// be worse than the step that held, which is lasting's bound of three deviations.
+func (c *found) hold(all []series, objectives []scenarios.Objective) {
+	points := make([]observation.Point, len(all))
+	for i := range all {
+		points[i] = *all[i].point
+	}
+	held := search.Held(points, objectives)
+	if held == 0 {
+		return
+	}
+	seconds := 1.0
+	for _, p := range points {
+		if math.Abs(p.Offered-held) < 0.01*held {
+			seconds = max(seconds, p.Seconds)
+		}
+	}
+	_, variation := light(all)
+	c.value = max(c.value, held)
+	c.low = max(c.low, held-3*math.Sqrt((1+variation)*held/seconds))
 }
 
 // lasting corrects for the length of the steps. Close to saturation a queue needs

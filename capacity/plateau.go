@@ -33,34 +33,33 @@ func (p *plateau) cap() float64 { return p.rate + 2*max(p.spread-0.005*p.rate, 0
 // measure is one reading of the plateau.
 type measure struct{ rate, spread, load float64 }
 
-// saturated reads the plateau from every stretch of seconds in which a queue
-// never emptied; nil if there was none.
-//
-// Windows count hits in the second in which they were planned, and all of them
-// may end in the end, so counts alone do not show what was served when. Their
-// ends do: hit number A, planned at t and answered after R, leaves at t + R, and
-// while the queue is not empty the target serves dA/d(t+R). This holds for any
-// order of service over a stretch, as means are taken.
+// saturated reads the plateau from every stretch of seconds in which a real
+// backlog was in flight; nil if there was none. A step that served more than
+// that lifts it: what was served cannot be more than what the target serves.
 func saturated(all []series) *plateau {
-	idle, variation := light(all)
+	rest, variation := light(all)
 	var found []measure
+	var stretches []stretch
 	for i := range all {
 		s := &all[i]
-		switch {
-		case len(s.windows) == 0:
+		if len(s.point.Flow) == 0 {
 			found = append(found, s.tablePlateau()...)
-		default:
-			found = append(found, s.busy(idle, variation)...)
-			found = append(found, s.rejecting(all)...)
+			continue
 		}
+		stretches = append(stretches, s.backlogged(rest)...)
+		found = append(found, s.rejecting(all)...)
 	}
-	return combine(found)
+	noise := dispersion(stretches, variation)
+	for _, x := range stretches {
+		found = append(found, x.measure(noise))
+	}
+	return combine(found).atLeast(all, noise)
 }
 
-// light returns the response time in ms that 95% of the hits of the lightest step
-// keep, and the squared coefficient of variation of the response there.
-func light(all []series) (idle, variation float64) {
-	idle, variation = math.Inf(1), 1
+// light returns the mean response time in seconds of the lightest step and the
+// squared coefficient of variation of the response there.
+func light(all []series) (rest, variation float64) {
+	variation = 1
 	lightest := math.Inf(1)
 	for i := range all {
 		s := &all[i]
@@ -69,14 +68,13 @@ func light(all []series) (idle, variation float64) {
 		}
 		var r replicate
 		s.observed(&r)
-		q := quantile(r.bins, s.first, 0.95)
-		if math.IsNaN(q) {
+		if !(r.ok+r.failed > 0) {
 			continue
 		}
-		lightest, idle = s.load, max(q, 2*quantile(r.bins, s.first, 0.5))
+		lightest, rest = s.load, r.sum/(r.ok+r.failed)/1000
 		variation = r.variation(s.first)
 	}
-	return idle, variation
+	return rest, variation
 }
 
 func (r *replicate) variation(first int) float64 {
@@ -89,71 +87,121 @@ func (r *replicate) variation(first int) float64 {
 	return min(max(squares/n/(m*m)-1, 0), 4)
 }
 
-// busy returns the rates of the stretches of the step in which the queue never
-// emptied: even the fastest hits waited.
-func (s *series) busy(idle, variation float64) []measure {
-	var found []measure
-	for from := 0; from < len(s.windows); {
-		to := from
-		for to < len(s.windows) && quantile(s.windows[to].bins, s.first, 0.05) > idle &&
-			(to == from || s.windows[to].begin <= s.windows[to-1].begin+s.windows[to-1].width) {
-			to++
+// stretch is a run of seconds in which a backlog was in flight throughout.
+type stretch struct {
+	load, served, lasted float64
+	// seconds are the hits served in each of them, and widths how long each was.
+	seconds, widths []float64
+	// tail is the time in seconds at the end in which the target may have been
+	// busy in part only.
+	tail float64
+}
+
+// shortest and longest are the widths in seconds of what counts as a second:
+// windows are closed late where the worker was not run in time.
+const (
+	shortest = 0.8
+	longest  = 1.5
+	// briefest is what the last second of a drain may be cut to.
+	briefest = 0.25
+)
+
+// backlogged returns the stretches of the step, its drain included, at whose
+// every second's begin and end a real backlog was in flight. The last second of a
+// drain counts too: it is closed as soon as the last hit has ended, and up to
+// about one service time before that the target was busy.
+func (s *series) backlogged(rest float64) []stretch {
+	var found []stretch
+	var run stretch
+	closeRun := func() {
+		if len(run.seconds) > 0 {
+			found = append(found, run)
 		}
-		if to > from {
-			if m, ok := s.stretch(s.windows[from:to], variation); ok {
-				found = append(found, m)
-			}
-		}
-		from = max(to, from+1)
+		run = stretch{load: s.load}
 	}
+	closeRun()
+	flow := s.point.Flow
+	for i := 1; i < len(flow); i++ {
+		f, width := flow[i], flow[i].To-flow[i].From
+		enough := backlog(float64(f.OK+f.Failed)/width, rest)
+		drained := f.InFlight == 0 && f.From > s.point.Discarded+s.point.Seconds-0.1 && width >= 10*rest
+		whole := (width >= shortest || drained && width >= briefest) && width <= longest && math.Abs(f.From-flow[i-1].To) < 0.1
+		if !whole || float64(flow[i-1].InFlight) < enough || float64(f.InFlight) < enough && !drained {
+			closeRun()
+			continue
+		}
+		if drained {
+			run.tail = rest
+		}
+		run.served += float64(f.OK)
+		run.lasted += width
+		run.seconds = append(run.seconds, float64(f.OK))
+		run.widths = append(run.widths, width)
+	}
+	closeRun()
 	return found
 }
 
-// edge is how far inside the first and the last window a growing stretch is read.
-const edge = 0.05
-
-// stretch reads the rate from the ends of its first and last hits. While the
-// queue grows, the k-th hit planned is the k-th slowest of its window, and the
-// edges can be read; otherwise the means of the first and last window are.
-func (s *series) stretch(ws []window, variation float64) (measure, bool) {
-	first, last := &ws[0], &ws[len(ws)-1]
-	at := func(w *window, q float64) float64 { return quantile(w.bins, s.first, q) / 1000 }
-	served := 0.0
-	for i := range ws {
-		served += ws[i].ok
-	}
-	length := last.begin + last.width - first.begin
-	grown := at(last, 1-edge) - at(first, edge)
-	var long, drift float64
-	if grown > 0.15*length && rising(ws, s.first) {
-		served -= edge * (first.ok + last.ok)
-		long = length - edge*(first.width+last.width) + grown
-		drift = math.Sqrt(edge*(1-edge)) * math.Hypot(first.width/math.Sqrt(first.planned), last.width/math.Sqrt(last.planned))
-	} else {
-		if len(ws) < 3 {
-			return measure{}, false
-		}
-		served -= (first.ok + last.ok) / 2
-		long = length - (first.width+last.width)/2 + (last.sum/last.ended()-first.sum/first.ended())/1000
-		drift = 0.29 * math.Hypot(first.width/math.Sqrt(first.planned), last.width/math.Sqrt(last.planned))
-	}
-	if !(long > 0.5) || !(served > 10) {
-		return measure{}, false
-	}
-	rate := served / long
-	// Three sources: where in its second a hit was planned, the variance of
-	// service, and the hits in service at both ends.
-	relative := math.Sqrt(drift*drift/(long*long) + variation/served + 4/(served*served))
-	return measure{rate: rate, spread: rate * max(relative, 0.002), load: s.load}, true
+// backlog is how many hits must be in flight at both ends of a second that ends
+// rate hits/s to take the target for busy throughout. rate*rest are in service
+// without a queue (Little's law), and as many again leave room for chance. Beyond
+// them a queue that starts and ends at k sqrt(rate) and wanders by sqrt(rate) in
+// a second empties meanwhile with probability exp(-2k^2) (Brownian bridge): 1%
+// for k = 1.5, and then only for a moment.
+func backlog(rate, rest float64) float64 {
+	return 2*rate*rest + 1.5*math.Sqrt(max(rate, 1)) + 1
 }
 
-func rising(ws []window, first int) bool {
-	for i := 1; i < len(ws); i++ {
-		if quantile(ws[i].bins, first, 0.5) <= quantile(ws[i-1].bins, first, 0.5) {
-			return false
+// dispersion is the variance of the hits served in a second of backlog, as a
+// ratio of their mean: 0 for fixed service times, 1 for memoryless ones. The
+// light load's variation stands in for two seconds, as few may have been seen.
+func dispersion(stretches []stretch, variation float64) float64 {
+	const prior = 2.0
+	sum, n := prior*variation, prior
+	for _, x := range stretches {
+		rate := x.served / x.lasted
+		for i, served := range x.seconds {
+			if expected := rate * x.widths[i]; expected > 0 {
+				sum += (served - expected) * (served - expected) / expected
+			}
+		}
+		n += float64(len(x.seconds) - 1)
+	}
+	return sum / n
+}
+
+// punctual is the standard error in seconds of the instant at which a second was
+// closed, against the ends that it counts.
+const punctual = 0.001
+
+func (x *stretch) measure(dispersion float64) measure {
+	rate := x.served / x.lasted
+	spread := math.Sqrt(dispersion*x.served+1) / x.lasted
+	edges := rate * (math.Sqrt2*punctual + x.tail) / x.lasted
+	return measure{rate: rate, spread: math.Hypot(spread, edges), load: x.load}
+}
+
+// surely is by how many standard errors a step must have served more than the
+// plateau to lift it.
+const surely = 2
+
+// atLeast lifts the plateau to what was served in a step that was long enough to
+// tell. The target was slow then while a backlog was in flight, for a reason of
+// its own, and what it can serve is at least what it did serve.
+func (p *plateau) atLeast(all []series, dispersion float64) *plateau {
+	if p == nil {
+		return nil
+	}
+	lifted := *p
+	for i := range all {
+		s := &all[i]
+		x := s.point.Throughput
+		noise := math.Sqrt(dispersion*x/max(s.seconds, 1)) + x*punctual
+		if s.point.Valid && s.seconds >= 2 && x-surely*math.Hypot(noise, p.spread) > p.rate && x > lifted.rate {
+			lifted.rate, lifted.spread = x, max(noise, (x-p.rate)/2)
 		}
 	}
-	return true
+	return &lifted
 }
 
 // rejecting reads the plateau of a target that answers quickly that it is too
@@ -192,6 +240,7 @@ func (s *series) tablePlateau() []measure {
 // combine weighs the readings by their precision. Readings that contradict each
 // other mean that throughput falls under overload; then the highest counts.
 func combine(found []measure) *plateau {
+	found = slices.DeleteFunc(found, func(m measure) bool { return !(m.rate >= lowestLoad) || !(m.spread > 0) })
 	if len(found) == 0 {
 		return nil
 	}
@@ -215,7 +264,8 @@ func combine(found []measure) *plateau {
 		return 1
 	})
 	if best.rate-2*best.spread > 1.1*p.rate {
-		return &plateau{rate: best.rate, spread: best.spread, falls: true}
+		falls := slices.ContainsFunc(found, func(m measure) bool { return m.load > best.load && m.rate < best.rate/1.1 })
+		return &plateau{rate: best.rate, spread: best.spread, falls: falls}
 	}
 	return p
 }

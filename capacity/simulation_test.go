@@ -156,10 +156,32 @@ func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float6
 			last = max(last, ends[i])
 		}
 	}
+	p.Flow, p.Discarded = flow(hits, ends, stop, last), float64(d.discard(step))
 	if cut != "" {
 		d.forget()
 	}
 	return p, last
+}
+
+// flow is what a worker reports of the hits planned before stop: it closes a
+// second at each whole one of the step, drain included, and at the last answer.
+func flow(hits, ends []float64, stop, last float64) []observation.Flow {
+	seconds := int(math.Ceil(last))
+	f := make([]observation.Flow, seconds)
+	for k := range f {
+		f[k].From, f[k].To = float64(k), min(float64(k+1), last)
+	}
+	for i, at := range hits {
+		if at >= stop {
+			continue
+		}
+		end := min(int(ends[i]), seconds-1)
+		f[end].OK++
+		for k := int(at); k < end; k++ {
+			f[k].InFlight++
+		}
+	}
+	return f
 }
 
 // forget empties the system after a cut: what was planned later never came.

@@ -122,14 +122,15 @@ func offered(points []observation.Point) []observation.Point {
 	return run
 }
 
-// usable says whether a point says anything about the target. A step that was
-// cut may be too short to be valid, and still shows that the objective broke,
-// unless it was the generator that was slow.
+// usable says whether a point says anything about the target. A step in which the
+// generator was late says nothing, unless it was cut and even the latest hits
+// were late by a trifle of what the median waited: it is overload then, whoever
+// measures it.
 func usable(p observation.Point) bool {
 	if !(p.Offered > 0) || math.IsInf(p.Offered, 0) {
 		return false
 	}
-	return p.Valid || p.Cut != "" && p.SendLag.P50 <= 0.1*p.Response.P50 && p.OK+p.Failed > 0
+	return p.Valid || p.Cut != "" && p.SendLag.P99 <= 0.1*p.Response.P50 && p.OK+p.Failed > 0
 }
 
 // Usable returns the points that say something about the target.

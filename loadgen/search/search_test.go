@@ -38,7 +38,7 @@ func (x target) point(i int, s scenarios.Step) observation.Point {
 	}
 	if x.invalid > 0 && s.From >= x.invalid {
 		p.Valid, p.Cut, p.WhyInvalid = false, "", []string{"send lag"}
-		p.Response.P50, p.SendLag.P50 = 500, 490
+		p.Response.P50, p.SendLag.P50, p.SendLag.P99 = 500, 490, 499
 	}
 	return p
 }
