@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # Folders that hold Go code of ours.
 PACKAGES = ./...
 
-.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance
+.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance bench-engine
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
@@ -58,3 +58,6 @@ web: ## rebuild the report's scripts and styles (needs Node)
 
 acceptance: ## drill each known limit five times: about 25 minutes on an idle machine
 	HEADROOM_ACCEPTANCE=5 $(GO) test -count=1 -timeout 60m -run '^TestKnownCapacity$$' -v ./cmd/headroom
+
+bench-engine: ## CPU per request beside wrk and vegeta, against nginx
+	@bash .ci/bench-engine
