@@ -283,6 +283,7 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 		c.cfg.Progress.StepBegins(step, reason)
 	}
 	c.step = step.Index
+	c.shown, c.lastShown = observation.NewTally(), rec.Start
 	if c.watch != nil {
 		c.watch.BeginStep(ctx, step.Index, step.Lasts)
 	}
@@ -464,9 +465,6 @@ func (c *controller) samples(xs []observation.Sample) {
 func (c *controller) show(step scenarios.Step, rec observation.StepRecord, at time.Duration) {
 	c.fail(c.cfg.Record.Flush())
 	over := at - c.lastShown
-	if c.lastShown < rec.Start {
-		over = at - rec.Start
-	}
 	t := c.shown
 	c.shown, c.lastShown = observation.NewTally(), at
 	if c.cfg.Progress == nil || over <= 0 {

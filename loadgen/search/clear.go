@@ -36,13 +36,10 @@ func Clearly(p observation.Point, objectives []scenarios.Objective) bool {
 // at or below it broke. 0 if there is none. A confirmation is the longer test and
 // counts against shorter steps, but not against another confirmation.
 func Held(points []observation.Point, objectives []scenarios.Objective) float64 {
-	broke, refuted := math.Inf(1), math.Inf(1)
+	broke, refuted := math.Inf(1), Refuted(points, objectives)
 	for _, p := range points {
 		if usable(p) && Judge(p, objectives) == Broken {
 			broke = min(broke, p.Offered)
-			if p.Kind == scenarios.KindConfirm {
-				refuted = min(refuted, p.Offered)
-			}
 		}
 	}
 	var top, second, confirmed float64 // of the loads that held clearly
@@ -50,7 +47,7 @@ func Held(points []observation.Point, objectives []scenarios.Objective) float64 
 		if !usable(p) || p.Cut != "" {
 			continue
 		}
-		if p.Kind == scenarios.KindConfirm && p.Offered < refuted && Judge(p, objectives) == Met {
+		if p.Kind == scenarios.KindConfirm && (refuted == 0 || p.Offered < refuted) && Judge(p, objectives) == Met {
 			confirmed = max(confirmed, p.Offered)
 		}
 		if p.Offered < broke && p.Offered > second && Clearly(p, objectives) {
@@ -61,6 +58,19 @@ func Held(points []observation.Point, objectives []scenarios.Objective) float64 
 		}
 	}
 	return max(confirmed, second)
+}
+
+// Refuted returns the lowest load, in requests/s, whose confirmation broke; 0 if
+// none did.
+func Refuted(points []observation.Point, objectives []scenarios.Objective) float64 {
+	lowest := 0.0
+	for _, p := range points {
+		broke := p.Kind == scenarios.KindConfirm && usable(p) && Judge(p, objectives) == Broken
+		if broke && (lowest == 0 || p.Offered < lowest) {
+			lowest = p.Offered
+		}
+	}
+	return lowest
 }
 
 // bracket returns the highest load that held clearly and the lowest above it that

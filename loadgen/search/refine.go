@@ -32,7 +32,7 @@ const (
 	// wide is the ratio of the ends of a bracket that is first cut in two.
 	wide = 1.2
 	// climb is the greatest rise above a load that held clearly again and again.
-	climb = 1.1
+	climb = 1.2
 )
 
 // narrow chooses the load of a refinement: the place where the crossing is seen,
@@ -46,7 +46,11 @@ func (s *Search) narrow(run, use []observation.Point, e Estimate) Decision {
 	}
 	load := s.allowed(run, e.Value)
 	if held > 0 && load <= (1+alike)*held && s.often(use, load) >= 2 {
-		if up := s.allowed(run, min(climb*held, math.Sqrt(held*broke))); up > (1+alike/4)*held {
+		up := min(climb*held, math.Sqrt(held*broke))
+		if e.High > (1+alike)*held {
+			up = min(up, e.High) // else the steps contradict the estimate
+		}
+		if up = s.allowed(run, up); up > (1+alike/4)*held {
 			return s.offer(scenarios.KindRefine, up, s.step, "higher, as %.4g/s holds clearly", held)
 		}
 	}
