@@ -170,6 +170,17 @@ func (e *LineError) Unwrap() error { return e.Err }
 // ends with the first error of do, or with a *LineError for a line that cannot
 // be read. Empty lines, and comments that begin with #, are skipped.
 func ReadLog(r io.Reader, do func(line int, e Entry) error) error {
+	return ReadLines(r, func(line int, e Entry, err error) error {
+		if err != nil {
+			return &LineError{line, err}
+		}
+		return do(line, e)
+	})
+}
+
+// ReadLines is ReadLog for a caller who decides about lines that cannot be
+// read: do gets what is wrong with them. A line that is too long ends it.
+func ReadLines(r io.Reader, do func(line int, e Entry, err error) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 4096), MaxLine)
 	n := 0
@@ -180,10 +191,7 @@ func ReadLog(r io.Reader, do func(line int, e Entry) error) error {
 			continue
 		}
 		e, err := ParseLine(text)
-		if err != nil {
-			return &LineError{n, err}
-		}
-		if err := do(n, e); err != nil {
+		if err := do(n, e, err); err != nil {
 			return err
 		}
 	}
