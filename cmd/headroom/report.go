@@ -17,6 +17,7 @@ func reportCommand(s streams) *cli.Command {
 		Usage:     "recompute a report from a bundle alone",
 		ArgsUsage: "BUNDLE",
 		Description: `Reads the evidence of a bundle, computes every figure anew, and prints the report.
+Its exit code says whether that could be done, not what the verdict is.
    headroom report runs/20260102T150405Z-shop --format html > report.html`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
