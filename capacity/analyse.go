@@ -72,19 +72,11 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		a.warn("no step says anything about the objectives")
 		return
 	}
+	f.nominal(all, spec.Objectives)
 	c := &Capacity{
 		Value:     Value{Value: f.value, Low: f.low, High: f.high, Confidence: spec.Confidence, Method: f.method(all)},
 		Objective: f.objective,
 		Bound:     f.bound,
-	}
-	if f.bound == Below {
-		// What broke is the load as it was offered, not as chance made it arrive.
-		lowest := math.Inf(1)
-		for _, s := range all {
-			lowest = min(lowest, s.point.Offered)
-		}
-		f.value = lowest
-		c.Value.Value, c.Low, c.High = lowest, min(f.low, lowest), lowest
 	}
 	for _, s := range all {
 		if s.point.Kind == scenarios.KindConfirm && search.Judge(*s.point, spec.Objectives) == search.Met {
@@ -94,6 +86,24 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 	c.Warnings = f.doubts(all, spec)
 	a.Warnings = append(a.Warnings, c.Warnings...)
 	a.Capacity = c
+}
+
+// nominal puts a bound at a load that was offered, where what held or broke is
+// the load as it was planned, not as chance made it arrive.
+func (f *found) nominal(all []series, objectives []scenarios.Objective) {
+	lowest, held := math.Inf(1), 0.0
+	for _, s := range all {
+		lowest = min(lowest, s.point.Offered)
+		if search.Judge(*s.point, objectives) == search.Met {
+			held = max(held, s.point.Offered)
+		}
+	}
+	switch {
+	case f.bound == Below:
+		f.value, f.low, f.high = lowest, 0, lowest
+	case f.bound == Above && held > 0:
+		f.value, f.low, f.high = held, held, held
+	}
 }
 
 func (f *found) method(all []series) string {

@@ -131,17 +131,24 @@ func (c *found) reach(all []series, objectives []scenarios.Objective) {
 
 // hold keeps the estimate consistent with what was seen to hold: a load that was
 // confirmed, or that several steps held clearly (search.Held). The value is never
-// below it. The interval goes below by no more than what a run without end could
+// below it, nor above a load whose confirmation broke. The interval goes below by no more than what a run without end could
 // be worse than the step that held, which is lasting's bound of three deviations.
 func (c *found) hold(all []series, objectives []scenarios.Objective) {
 	points := make([]observation.Point, len(all))
 	for i := range all {
 		points[i] = *all[i].point
 	}
-	held := search.Held(points, objectives)
-	if held == 0 {
-		return
+	if held := search.Held(points, objectives); held > 0 {
+		c.floor(all, points, held)
 	}
+	if broke := search.Refuted(points, objectives); broke > 0 {
+		c.value = min(c.value, broke)
+		c.low = min(c.low, c.value)
+	}
+}
+
+// floor lifts the estimate to a load that held.
+func (c *found) floor(all []series, points []observation.Point, held float64) {
 	seconds := 1.0
 	for _, p := range points {
 		if math.Abs(p.Offered-held) < 0.01*held {

@@ -56,6 +56,9 @@ func (k known) score(t *testing.T, n int) score {
 			t.Logf("seed %d: no capacity: %v\n%s", seed, a.Warnings, d.describe())
 			continue
 		}
+		if c := a.Capacity; c.Bound == "" && c.Value.Value < c.ConfirmedAtRPS {
+			t.Errorf("seed %d: %.1f (%.1f-%.1f), but %.1f was confirmed", seed, c.Value.Value, c.Low, c.High, c.ConfirmedAtRPS)
+		}
 		if !got.add(a.Capacity, k.truth) && testing.Verbose() {
 			c := a.Capacity
 			t.Logf("seed %d: %.1f (%.1f-%.1f) %s\n%s", seed, c.Value.Value, c.Low, c.High, c.Bound, d.describe())
@@ -170,7 +173,7 @@ func TestLongRunCrossing(t *testing.T) {
 			truth := longRun(c.system, c.ms, 400000/slow)
 			t.Logf("limit %.0f, in the long run %.1f", c.system().limit(), truth)
 			got := known{c.system, []scenarios.Objective{below("p99", c.ms)}, truth, false}.score(t, drills(c.drills))
-			if slow > 1 {
+			if slow > 1 || testing.Short() {
 				return // too few drills for shares
 			}
 			n := float64(got.drills)

@@ -186,8 +186,9 @@ func (x *stretch) measure(dispersion float64) measure {
 const surely = 2
 
 // atLeast lifts the plateau to what was served in a step that was long enough to
-// tell. The target was slow then while a backlog was in flight, for a reason of
-// its own, and what it can serve is at least what it did serve.
+// tell. Where the speed of the target varies, a slow moment is what makes a
+// backlog, so that seconds with one read low; what the target can serve is at
+// least what it did serve.
 func (p *plateau) atLeast(all []series, dispersion float64) *plateau {
 	if p == nil {
 		return nil
@@ -197,7 +198,7 @@ func (p *plateau) atLeast(all []series, dispersion float64) *plateau {
 		s := &all[i]
 		x := s.point.Throughput
 		noise := math.Sqrt(dispersion*x/max(s.seconds, 1)) + x*punctual
-		if s.point.Valid && s.seconds >= 2 && x-surely*math.Hypot(noise, p.spread) > p.rate && x > lifted.rate {
+		if s.point.Valid && s.seconds >= 2 && x-surely*noise > p.rate && x > lifted.rate {
 			lifted.rate, lifted.spread = x, max(noise, (x-p.rate)/2)
 		}
 	}

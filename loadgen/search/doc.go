@@ -13,8 +13,10 @@
 // overload measures the saturation throughput as well as ten do, and does less
 // harm.
 //
-// Refinement offers the load at which the estimator sees the crossing. There a
-// step is about as likely to break as to hold, which is when it says most.
+// Refinement first offers a load inside a wide bracket, for the curves and the
+// resource laws, and then the load at which the estimator sees the crossing. There
+// a step is about as likely to break as to hold, which is when it says most. Where
+// a load holds clearly twice, the next one is higher, whatever the estimate says.
 //
 // Confirmation offers the found load again, for longer. If it breaks, the
 // estimate takes that in, and one lower load is confirmed if the budget allows.

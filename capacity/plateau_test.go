@@ -1,0 +1,86 @@
+package capacity
+
+import (
+	"math"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+// flowing gives p a flow of whole seconds: hits that ended in each, and in flight
+// at its end.
+func flowing(p observation.Point, ended, inFlight []int) observation.Point {
+	p.Flow, p.Throughput = nil, 0
+	for i, n := range ended {
+		p.Flow = append(p.Flow, observation.Flow{From: float64(i), To: float64(i + 1), OK: uint64(n), InFlight: inFlight[i]})
+		if float64(i) < p.Seconds {
+			p.Throughput += float64(n) / p.Seconds
+		}
+	}
+	return p
+}
+
+func TestOnlySecondsWithABacklogCount(t *testing.T) {
+	light := queued(50, 3, 0)
+	for _, c := range []struct {
+		name            string
+		ended, inFlight []int
+		want            float64 // 0 for none
+	}{
+		{"no backlog", []int{390, 400, 395, 398}, []int{3, 10, 8, 0}, 0},
+		{"a backlog at one end", []int{390, 400, 395, 398}, []int{3, 100, 8, 0}, 0},
+		{"a second with a backlog at both", []int{390, 401, 350, 398}, []int{100, 120, 8, 0}, 401},
+		{"drain included", []int{390, 398, 402, 400}, []int{400, 800, 400, 100}, 400},
+		{"the last second, emptied", []int{390, 300, 200, 400}, []int{3, 10, 400, 0}, 400},
+	} {
+		sat := saturated(digest([]observation.Point{light, flowing(queued(420, 3, 0), c.ended, c.inFlight)}))
+		switch {
+		case c.want == 0 && sat != nil:
+			t.Errorf("%s: %g, want none", c.name, sat.rate)
+		case c.want > 0 && (sat == nil || math.Abs(sat.rate-c.want) > 1):
+			t.Errorf("%s: %+v, want %g", c.name, sat, c.want)
+		}
+	}
+}
+
+// A second in which the target was held up by something else reads low; what it
+// served without a queue in a whole step it can serve.
+func TestPlateauIsNoLessThanWhatWasServed(t *testing.T) {
+	slow := flowing(queued(420, 2, 0), []int{300, 270, 268}, []int{200, 400, 300})
+	quick := flowing(queued(390, 6, 0), []int{388, 392, 390, 390, 391, 389}, []int{1, 2, 1, 2, 1, 0})
+	sat := saturated(digest([]observation.Point{queued(50, 3, 0), slow, quick}))
+	if sat == nil || sat.rate < 385 || sat.cap() < 389 || sat.falls {
+		t.Errorf("%+v, want at least 390", sat)
+	}
+	if _, high := sat.bounds(); high < 400 {
+		t.Errorf("up to %g: readings that contradict each other must widen the bounds", high)
+	}
+}
+
+func TestThroughputThatFallsUnderOverload(t *testing.T) {
+	at := func(load float64, rate int) observation.Point {
+		return flowing(queued(load, 3, 0), []int{rate, rate, rate, rate}, []int{200, 400, 600, 300})
+	}
+	light := queued(50, 3, 0)
+	sat := saturated(digest([]observation.Point{light, at(450, 400), at(900, 250)}))
+	if sat == nil || !sat.falls || math.Abs(sat.rate-400) > 1 {
+		t.Errorf("%+v, want 400 and falling", sat)
+	}
+	sat = saturated(digest([]observation.Point{light, at(450, 250), at(900, 400)}))
+	if sat == nil || sat.falls || math.Abs(sat.rate-400) > 1 {
+		t.Errorf("%+v, want 400 and not falling: it served more when offered more", sat)
+	}
+}
+
+// Without an effect on the verdict, something unmeasured is not worth a line.
+func TestSlimChanceOfSomethingUnmeasuredIsNotListed(t *testing.T) {
+	limited := []fit{{name: "cpu", unit: "cores", limit: 1, line: line{demand: 0.0025}}}
+	m := &measured{rate: 400, spread: 4}
+	other := Bottleneck{Resource: Unmeasured}
+	if list := rank(limited, m, []float64{0.96, 0.04}, other); len(list) != 1 || list[0].Resource != "cpu" {
+		t.Errorf("4%%: %+v", list)
+	}
+	if list := rank(limited, m, []float64{0.94, 0.06}, other); len(list) != 2 || list[1].AfterFixRPS != 400 || list[0].AfterFixRPS != 0 {
+		t.Errorf("6%%: %+v", list)
+	}
+}
