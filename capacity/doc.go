@@ -7,7 +7,8 @@
 // Three laws are read from the points.
 //
 //   - The saturation law (plateau.go): while a queue never empties, the target
-//     serves as fast as it can. A second of overload measures that rate well.
+//     serves as fast as it can. What ends in a second with a backlog in flight
+//     at its begin and end measures that rate well.
 //   - The crossing law (crossing.go): the margin of each objective, made
 //     monotone in the load, crosses zero at the capacity. Past saturation a
 //     quantile grows with the length of the step, so margins there are censored
