@@ -208,7 +208,7 @@ func (c *controller) drill(ctx context.Context) error {
 // rest takes what the workers still report, until they have ended. What is in
 // flight may end in the time that a request has; then it is cancelled.
 func (c *controller) rest() {
-	limit := time.NewTimer(time.Duration(c.cfg.Scenario.Target.Timeout) + time.Second)
+	limit := time.NewTimer(c.longest() + time.Second)
 	defer limit.Stop()
 	for {
 		select {
@@ -223,6 +223,15 @@ func (c *controller) rest() {
 			c.cfg.Fleet.Kill()
 		}
 	}
+}
+
+// longest is how long a hit may take.
+func (c *controller) longest() time.Duration {
+	longest := c.cfg.Scenario.Target.Timeout
+	for _, r := range c.cfg.Scenario.Target.Requests {
+		longest = max(longest, r.Timeout)
+	}
+	return time.Duration(longest)
 }
 
 // next returns the step that follows, with its number filled in.
@@ -384,7 +393,7 @@ func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at ti
 
 // drained waits until every worker has been idle since the end of the step.
 func (c *controller) drained(ctx context.Context, end time.Duration) error {
-	limit := time.NewTimer(time.Duration(c.cfg.Scenario.Target.Timeout) + time.Second)
+	limit := time.NewTimer(c.longest() + time.Second)
 	defer limit.Stop()
 	interrupt := ctx.Done()
 	for !c.allIdle(end) {

@@ -15,7 +15,7 @@ import (
 // LocalConfig is what a worker in this process needs.
 type LocalConfig struct {
 	Name     string
-	Requests attack.Requests
+	Requests *scenarios.Requests
 	Allow    *attack.AllowList
 	// Now is the drill clock.
 	Now func() time.Duration
@@ -64,8 +64,8 @@ func (l *Local) Begin(ctx context.Context, a Assignment) ([]string, error) {
 	att, err := attack.New(attack.Config{
 		Slice: a.Plan.Slice(0, 1), Requests: l.cfg.Requests, Worker: l.cfg.Name,
 		Connections: a.Scenario.Target.Connections, Users: users,
-		Timeout: time.Duration(a.Scenario.Target.Timeout), MaxBody: int64(a.Scenario.Target.MaxBody),
-		Allow: l.cfg.Allow, Now: l.cfg.Now, Precise: Precise(a.Scenario.Objectives),
+		MaxBody: int64(a.Scenario.Target.MaxBody),
+		Allow:   l.cfg.Allow, Now: l.cfg.Now, Precise: Precise(a.Scenario.Objectives),
 		Emit: func(w *observation.Window) { l.windows <- w },
 	})
 	if err != nil {

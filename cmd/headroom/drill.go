@@ -404,7 +404,7 @@ func (j *job) preflight(ctx context.Context) error {
 	for _, addr := range j.requests.Hosts() {
 		conn, err := j.allow.Dial(ctx, "tcp", addr, 5*time.Second)
 		if err == nil && secure && !strings.HasSuffix(addr, ":80") {
-			err = handshake(ctx, conn, addr)
+			err = handshake(ctx, conn, addr, j.requests.Transport().TLS)
 		}
 		if err != nil {
 			if ctx.Err() != nil {
@@ -418,14 +418,16 @@ func (j *job) preflight(ctx context.Context) error {
 }
 
 // handshake checks that TLS comes about, as the load would want it.
-func handshake(ctx context.Context, conn net.Conn, addr string) error {
+func handshake(ctx context.Context, conn net.Conn, addr string, as *tls.Config) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	err = tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}).HandshakeContext(ctx)
+	cfg := as.Clone()
+	cfg.ServerName = host
+	err = tls.Client(conn, cfg).HandshakeContext(ctx)
 	if err != nil {
 		_ = conn.Close()
 		return fmt.Errorf("tls: %w", err)

@@ -99,7 +99,7 @@ func unreachable(addr string, err error) error {
 	case errors.As(err, &dns):
 		hint = "the name does not resolve; check its spelling and your DNS"
 	case errors.As(err, &cert):
-		hint = "the certificate is not trusted here; SSL_CERT_FILE names a file of certificates to trust"
+		hint = "the certificate is not trusted here; target.tls.ca or SSL_CERT_FILE names a file of certificates to trust"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		hint = "nothing listens there; start the target, or check the port"
 	}

@@ -18,6 +18,8 @@ const module = "github.com/headroom-project/headroom"
 var stages = map[string][]string{
 	"scenarios":           {},
 	"scenarios/demo":      {},
+	"scenarios/importer":  {"scenarios", "scenarios/recording"},
+	"scenarios/recording": {},
 	"loadgen/observation": {},
 	"loadgen/attack":      {"scenarios", "loadgen/observation"},
 	"loadgen/search":      {"scenarios", "loadgen/observation"},

@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/headroom-project/headroom/scenarios"
+	"github.com/headroom-project/headroom/scenarios/importer"
 )
 
 func scenarioCommand(s streams) *cli.Command {
@@ -44,6 +47,16 @@ func scenarioCommand(s streams) *cli.Command {
 					}
 					return nil
 				},
+			},
+			{
+				Name: "import", Usage: "make a scenario of what others recorded or described", ArgsUsage: "FILE", OnUsageError: usageError,
+				Description: `Reads a vegeta target file, a HAR archive, an OpenAPI 3 document or an access log,
+and prints a scenario. What could not be carried over is said on standard error.`,
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "as", Usage: "what the file is, if that cannot be seen: " + strings.Join(importer.Kinds(), ", ")},
+					&cli.StringFlag{Name: "url", Usage: "the target's `URL`, instead of the one in the file"},
+				},
+				Action: func(c *cli.Context) error { return importScenario(c, s) },
 			},
 			{
 				Name: "show", Usage: "print a built-in scenario, to start from", ArgsUsage: "NAME", OnUsageError: usageError,
@@ -84,4 +97,29 @@ func checkScenarios(c *cli.Context, s streams) error {
 		fmt.Fprintf(s.out, "%s: ok\n", name)
 	}
 	return nil
+}
+
+// importScenario prints the scenario that a file is turned into.
+func importScenario(c *cli.Context, s streams) error {
+	if c.Args().Len() != 1 {
+		return badInput("headroom scenario import access.log", "scenario import: want one file, got %d", c.Args().Len())
+	}
+	f, err := os.Open(c.Args().First())
+	if err != nil {
+		return badInput("check the path", "%w", err)
+	}
+	defer f.Close()
+	sc, notes, err := importer.Import(c.String("as"), c.Args().First(), f, importer.Options{URL: c.String("url")})
+	if err != nil {
+		return badInput("--as says what the file is: "+strings.Join(importer.Kinds(), ", "), "%w", err)
+	}
+	b, err := sc.YAML()
+	if err != nil {
+		return badInput("", "%w", err)
+	}
+	for _, n := range notes {
+		fmt.Fprintf(s.err, "note: %s\n", n)
+	}
+	_, err = s.out.Write(b)
+	return err
 }

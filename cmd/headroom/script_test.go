@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 	}))
 	t.Cleanup(auth.Close)
 	targets["AUTH"] = strings.Replace(auth.URL, "http://", "http://alice:hunter2@", 1) + "/"
-	selfSigned := httptest.NewTLSServer(http.NotFoundHandler())
+	selfSigned := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	selfSigned.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(selfSigned.Close)
 	targets["SELFSIGNED"] = selfSigned.URL + "/"

@@ -55,7 +55,7 @@ func (a *AllowList) Check(host string, ip netip.Addr) error {
 	return fmt.Errorf("%s (%s) is %w", host, ip, ErrBlocked)
 }
 
-// Dial connects to addr if the allow-list has it. The check is made on the
+// Dial connects to addr if the allow-list has it, within a time if that is not 0. The check is made on the
 // address that is really connected to, after resolution, so that a name that
 // resolves to something else the next time is caught too.
 func (a *AllowList) Dial(ctx context.Context, network, addr string, timeout time.Duration) (net.Conn, error) {

@@ -15,23 +15,6 @@ import (
 	"github.com/headroom-project/headroom/scenarios"
 )
 
-// Requests makes the messages of hits and judges the answers. It is safe for
-// concurrent use; scenarios.Requests implements it.
-type Requests interface {
-	// Render fills m, whose buffers it may reuse, with the request of hit h.
-	Render(h scenarios.Hit, m *scenarios.Message)
-	// Verify returns the error class of an answer to request i, "" if it is OK,
-	// and what is wrong with it. It does not keep body.
-	Verify(i int, status int, body []byte) (class, detail string)
-	// NeedsBody says whether Verify looks at the body of request i; it may
-	// otherwise be given none.
-	NeedsBody(i int) bool
-	// Hosts lists where requests go to, as host:port.
-	Hosts() []string
-	// Plain reports whether all of them go over http, without TLS.
-	Plain() bool
-}
-
 // The engines that send hits.
 const (
 	// EngineLoop is an event loop of one thread, for HTTP/1.1 without TLS on Linux.
@@ -50,25 +33,34 @@ func Engines() []string {
 
 // EngineFor is the engine that is taken for requests if none is named: the loop
 // where it can be used, since it costs the least.
-func EngineFor(r Requests) string {
-	if loops && r.Plain() {
+func EngineFor(r *scenarios.Requests) string {
+	if loops && loopable(r) {
 		return EngineLoop
 	}
 	return EngineVegeta
 }
 
+// loopable says that the loop can send the requests: over plain HTTP/1.1, and
+// with one timeout, since it keeps connections in the order in which they time out.
+func loopable(r *scenarios.Requests) bool {
+	for i := range r.Len() {
+		if r.Timeout(i) != r.Timeout(0) {
+			return false
+		}
+	}
+	return r.Plain()
+}
+
 // Config is what an Attack needs.
 type Config struct {
 	Slice    scenarios.Slice
-	Requests Requests
+	Requests *scenarios.Requests
 	// Worker names the windows' origin.
 	Worker string
 	// Connections bounds the connections; 0 leaves them to MaxConnections.
 	Connections int
 	// Users is the number of virtual users if the plan is closed, else 0.
 	Users int
-	// Timeout bounds one request.
-	Timeout time.Duration
 	// MaxBody bounds a response body in bytes.
 	MaxBody int64
 	Allow   *AllowList
@@ -106,14 +98,14 @@ func New(cfg Config) (*Attack, error) {
 	if cfg.Requests == nil || cfg.Allow == nil || cfg.Now == nil || cfg.Emit == nil || cfg.Slice.Plan == nil {
 		return nil, errors.New("attack: incomplete configuration")
 	}
-	if cfg.Timeout <= 0 || cfg.MaxBody <= 0 {
-		return nil, fmt.Errorf("attack: timeout %v and body limit %d must be positive", cfg.Timeout, cfg.MaxBody)
+	if cfg.MaxBody <= 0 {
+		return nil, fmt.Errorf("attack: body limit %d must be positive", cfg.MaxBody)
 	}
 	a := &Attack{cfg: cfg, hits: newInflight(), stopped: make(chan struct{}), engine: cfg.Engine}
 	switch {
 	case a.engine == "":
 		a.engine = EngineFor(cfg.Requests)
-	case a.engine == EngineLoop && !(loops && cfg.Requests.Plain()):
+	case a.engine == EngineLoop && !(loops && loopable(cfg.Requests)):
 		return nil, errors.New("attack: the loop engine is for HTTP/1.1 without TLS on Linux; hint: leave the engine out")
 	}
 	a.rec = newRecorder(cfg.Worker, cfg.Slice.Plan.Names, cfg.Now, cfg.Emit)

@@ -67,9 +67,10 @@ func newBench(t testing.TB, url string, change func(*scenarios.Scenario, *attack
 		t.Fatal(err)
 	}
 	s.Load = scenarios.LoadSpec{Arrivals: scenarios.Constant, Seed: 1, Constant: &scenarios.ConstantLoad{Rate: 100, Duration: scenarios.Duration(time.Second)}}
+	s.Target.Timeout = scenarios.Duration(2 * time.Second)
 	began := time.Now()
 	b := &bench{t: t, now: func() time.Duration { return time.Since(began) }, idle: make(chan struct{}, 1)}
-	cfg := attack.Config{Worker: "w", Timeout: 2 * time.Second, MaxBody: 1 << 20, Now: b.now, Emit: b.emit, Engine: engine(t)}
+	cfg := attack.Config{Worker: "w", MaxBody: 1 << 20, Now: b.now, Emit: b.emit, Engine: engine(t)}
 	if cfg.Allow, err = attack.NewAllowList(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +326,9 @@ func testErrorClasses(t *testing.T) {
 		t.Run(c.class, func(t *testing.T) {
 			srv, received := counting(c.handler)
 			defer srv.Close()
-			b := newBench(t, srv.URL, func(_ *scenarios.Scenario, cfg *attack.Config) { cfg.Timeout = 300 * time.Millisecond })
+			b := newBench(t, srv.URL, func(s *scenarios.Scenario, _ *attack.Config) {
+				s.Target.Timeout = scenarios.Duration(300 * time.Millisecond)
+			})
 			r := b.run(context.Background(), constant(20, time.Second))
 			planned, sent, _, failed, _, errors := r.Totals()
 			if failed != planned || errors[c.class] != planned || planned != 20 {

@@ -24,7 +24,7 @@ import (
 type loop struct {
 	t        *timeline
 	rec      *recorder
-	requests Requests
+	requests *scenarios.Requests
 	now      func() time.Duration
 	timeout  time.Duration
 	maxBody  int64
@@ -145,7 +145,7 @@ func (l *loop) state() (inFlight int, idle bool) {
 // newLoop resolves the origins and opens what the loop waits with.
 func newLoop(ctx context.Context, a *Attack, hosts []string) (*loop, error) {
 	l := &loop{
-		t: a.timeline, rec: a.rec, requests: a.cfg.Requests, now: a.cfg.Now, timeout: a.cfg.Timeout, maxBody: a.cfg.MaxBody,
+		t: a.timeline, rec: a.rec, requests: a.cfg.Requests, now: a.cfg.Now, timeout: a.cfg.Requests.Timeout(0), maxBody: a.cfg.MaxBody,
 		limit: a.connections(), precise: a.cfg.Precise, origins: map[string]*origin{}, users: a.cfg.Users,
 		events: make([]unix.EpollEvent, 256), conns: map[int32]*conn{}, read: make([]byte, 64<<10),
 	}
@@ -414,7 +414,7 @@ func (l *loop) start(h *hit) {
 	c.buf = appendRequest(c.buf[:0], m, o.host, path)
 	c.out = c.buf
 	h.out = uint64(len(m.Body))
-	c.resp.reset(l.requests.NeedsBody(h.Request), m.Method == "HEAD", l.maxBody)
+	c.resp.reset(l.requests.NeedsBody(h.Request), l.requests.NeedsHeader(h.Request), m.Method == "HEAD", l.maxBody)
 	l.busy.push(c)
 	if c.connected {
 		l.write(c)
@@ -653,7 +653,7 @@ func (l *loop) succeed(c *conn, keep bool) {
 	h := c.hit
 	h.done = l.now()
 	h.in = uint64(c.resp.size)
-	h.class, _ = l.requests.Verify(h.Request, c.resp.status, c.resp.body)
+	h.class, _ = l.requests.VerifyResponse(h.Request, c.resp.answer())
 	c.hit = nil
 	l.busy.remove(c)
 	if keep {

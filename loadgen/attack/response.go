@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // Limits of what a response may hold besides its body.
@@ -38,9 +41,11 @@ type response struct {
 	status  int
 	size    int64 // bytes of the body so far
 	body    []byte
-	keep    bool  // keep the body
-	noBody  bool  // the answer to HEAD
-	maxBody int64 // bytes
+	keep    bool   // keep the body
+	fields  []byte // the header's fields, if they are to be kept
+	header  bool   // keep the fields
+	noBody  bool   // the answer to HEAD
+	maxBody int64  // bytes
 	// closing says that the connection cannot be used again.
 	closing bool
 }
@@ -52,8 +57,31 @@ var (
 )
 
 // reset prepares for the next response; buffers are kept.
-func (r *response) reset(keep, noBody bool, maxBody int64) {
-	*r = response{line: r.line[:0], body: r.body[:0], keep: keep, noBody: noBody, maxBody: maxBody}
+func (r *response) reset(keepBody, keepHeader, noBody bool, maxBody int64) {
+	*r = response{line: r.line[:0], body: r.body[:0], fields: r.fields[:0],
+		keep: keepBody, header: keepHeader, noBody: noBody, maxBody: maxBody}
+}
+
+// values returns the values of a header field, by any case of its name.
+func (r *response) values(name string) []string {
+	var out []string
+	for b := r.fields; len(b) > 0; {
+		var line []byte
+		line, b = cutLine(b)
+		if i := bytes.IndexByte(line, ':'); i > 0 && strings.EqualFold(string(line[:i]), name) {
+			out = append(out, string(bytes.TrimSpace(line[i+1:])))
+		}
+	}
+	return out
+}
+
+// answer is what checks look at.
+func (r *response) answer() scenarios.Response {
+	a := scenarios.Response{Status: r.status, Body: r.body}
+	if r.header {
+		a.Header = r.values
+	}
+	return a
 }
 
 // feed takes bytes as they were read. It returns how many belong to this
@@ -152,6 +180,9 @@ func (r *response) parseHead(head []byte) error {
 	}
 	if status < 200 {
 		return nil // an interim answer; the real one follows
+	}
+	if r.header {
+		r.fields = append(r.fields[:0], rest...)
 	}
 	r.status, r.closing = status, closing || old && !alive
 	switch {

@@ -47,12 +47,23 @@ func TestResponses(t *testing.T) {
 	for _, c := range cases {
 		for n := 1; n <= len(c.text); n++ {
 			var r response
-			r.reset(true, c.head, 1<<20)
+			r.reset(true, true, c.head, 1<<20)
 			rest, done, err := parseAll(&r, c.text, n)
 			if err != nil || !done || r.status != c.status || string(r.body) != c.body || r.closing != c.closing || rest != c.rest {
 				t.Errorf("%s in pieces of %d: done %v, %v, status %d, body %q, closing %v, rest %q", c.name, n, done, err, r.status, r.body, r.closing, rest)
 			}
 		}
+	}
+}
+
+func TestHeaderValues(t *testing.T) {
+	var r response
+	r.reset(false, true, false, 1<<20)
+	if _, done, err := parseAll(&r, "HTTP/1.1 200 OK\r\nX-A: one\r\nx-a:  two \r\nContent-Length: 0\r\n\r\n", 7); !done || err != nil {
+		t.Fatal(done, err)
+	}
+	if got := r.values("X-a"); len(got) != 2 || got[0] != "one" || got[1] != "two" {
+		t.Errorf("values %q, want one and two", got)
 	}
 }
 
@@ -74,13 +85,13 @@ func TestMalformedResponses(t *testing.T) {
 		"big body":          "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 2<<20),
 	} {
 		var r response
-		r.reset(false, false, 1<<20)
+		r.reset(false, false, false, 1<<20)
 		if _, done, err := parseAll(&r, text, 1000); err == nil || done {
 			t.Errorf("%s: done %v, no error", name, done)
 		}
 	}
 	var r response
-	r.reset(false, false, 1<<20)
+	r.reset(false, false, false, 1<<20)
 	if _, done, err := parseAll(&r, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", 100); done || err != nil {
 		t.Errorf("a body that is cut off: done %v, %v", done, err)
 	}
@@ -94,8 +105,8 @@ func FuzzResponse(f *testing.F) {
 	f.Add("HTTP/1.1 100 C\r\n\r\nHTTP/1.0 204 x\r\n\r\n", uint8(7))
 	f.Fuzz(func(t *testing.T, text string, n uint8) {
 		var whole, pieces response
-		whole.reset(true, false, 1<<16)
-		pieces.reset(true, false, 1<<16)
+		whole.reset(true, true, false, 1<<16)
+		pieces.reset(true, true, false, 1<<16)
 		rest, done, err := parseAll(&whole, text, max(1, len(text)))
 		rest2, done2, err2 := parseAll(&pieces, text, 1+int(n))
 		if done != done2 || (err == nil) != (err2 == nil) || done && (rest != rest2 || !bytes.Equal(whole.body, pieces.body) || whole.status != pieces.status) {

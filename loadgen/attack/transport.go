@@ -2,7 +2,6 @@ package attack
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -18,7 +17,7 @@ import (
 // which hit it is to send, and sends that one: vegeta's own request is a carrier
 // of the number only.
 type transport struct {
-	requests Requests
+	requests *scenarios.Requests
 	hits     *inflight
 	now      func() time.Duration
 	wire     *wire
@@ -33,10 +32,10 @@ func newTransport(cfg Config, hits *inflight, stopped <-chan struct{}) *transpor
 	t.messages.New = func() any { return new(scenarios.Message) }
 	t.wire = &wire{
 		dial: func(ctx context.Context, addr string) (net.Conn, error) {
-			return cfg.Allow.Dial(ctx, "tcp", addr, cfg.Timeout)
+			return cfg.Allow.Dial(ctx, "tcp", addr, 0)
 		},
-		now: cfg.Now, timeout: cfg.Timeout, maxBody: cfg.MaxBody, conns: t.conns,
-		tls: &tls.Config{MinVersion: tls.VersionTLS12}, idle: map[string][]*link{},
+		now: cfg.Now, maxBody: cfg.MaxBody, conns: t.conns,
+		tls: cfg.Requests.Transport().TLS, idle: map[string][]*link{},
 	}
 	return t
 }
@@ -97,7 +96,7 @@ func (t *transport) send(h *hit) (status int, err error) {
 	h.out = uint64(len(msg.Body))
 
 	h.sent = t.now()
-	l, wrote, err := t.wire.do(msg, t.requests.NeedsBody(h.Request))
+	l, wrote, err := t.wire.do(msg, t.requests, h.Request)
 	h.done, h.wrote = t.now(), wrote
 	if err != nil {
 		if t.conns.isKilled() {
@@ -108,6 +107,6 @@ func (t *transport) send(h *hit) (status int, err error) {
 	}
 	defer t.wire.release(l)
 	h.in = uint64(l.resp.size)
-	h.class, _ = t.requests.Verify(h.Request, l.resp.status, l.resp.body)
+	h.class, _ = t.requests.VerifyResponse(h.Request, l.resp.answer())
 	return l.resp.status, nil
 }

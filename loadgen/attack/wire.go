@@ -21,7 +21,6 @@ import (
 type wire struct {
 	dial    func(ctx context.Context, addr string) (net.Conn, error)
 	now     func() time.Duration
-	timeout time.Duration
 	maxBody int64
 	tls     *tls.Config
 	conns   *conns
@@ -45,10 +44,10 @@ type link struct {
 // after 5 s, and a request that meets such a close would count as failed.
 const maxIdle = 3 * time.Second
 
-// do sends m and reads the answer, which l holds until it is given back by
-// release. wrote says whether the request was written whole.
-func (w *wire) do(m *scenarios.Message, keepBody bool) (l *link, wrote bool, err error) {
-	deadline := time.Now().Add(w.timeout)
+// do sends request i, rendered as m, and reads the answer, which l holds until it
+// is given back by release. wrote says whether the request was written whole.
+func (w *wire) do(m *scenarios.Message, r *scenarios.Requests, i int) (l *link, wrote bool, err error) {
+	deadline := time.Now().Add(r.Timeout(i))
 	l, host, path, err := w.acquire(m.URL, deadline)
 	if err != nil {
 		return nil, false, &dialError{err}
@@ -62,7 +61,7 @@ func (w *wire) do(m *scenarios.Message, keepBody bool) (l *link, wrote bool, err
 		w.discard(l)
 		return nil, false, err
 	}
-	l.resp.reset(keepBody, m.Method == http.MethodHead, w.maxBody)
+	l.resp.reset(r.NeedsBody(i), r.NeedsHeader(i), m.Method == http.MethodHead, w.maxBody)
 	if err := l.read(); err != nil {
 		w.discard(l)
 		return nil, true, err
