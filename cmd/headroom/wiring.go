@@ -74,7 +74,7 @@ func (j *job) httpClient() *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return j.allow.Dial(ctx, network, addr, 5*time.Second)
 	}
-	return &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConns: 8, IdleConnTimeout: 10 * time.Second, Proxy: nil}}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, TLSClientConfig: j.requests.Transport().TLS.Clone(), MaxIdleConns: 8, IdleConnTimeout: 10 * time.Second, Proxy: nil}}
 }
 
 // onTarget is a path on the target's host.
