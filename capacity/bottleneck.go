@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/search"
 )
@@ -205,12 +206,21 @@ func unexplained(all []series, waits map[int][]LockWait) Bottleneck {
 	for _, w := range waits[all[top].point.Step] {
 		grown := perRequest(w, &all[top]) - perRequest(named(waits[all[rest].point.Step], w.Function), &all[rest])
 		if growth > 0 && grown > 0.5*growth {
-			b.Resource = "lock: " + w.Function
+			b.Resource = "lock: " + short(w.Function)
 			b.Evidence = fmt.Sprintf("waiting for it grew by %.3g ms for each request, of %.3g ms by which the mean response grew", 1000*grown, 1000*growth)
 			growth = 2 * grown // only a lock with more waiting may take its place
 		}
 	}
 	return b
+}
+
+// short leaves the folders of its package out of a function's name.
+func short(function string) string {
+	end := len(function)
+	if i := strings.IndexAny(function, "(["); i >= 0 {
+		end = i
+	}
+	return function[strings.LastIndexByte(function[:end], '/')+1:]
 }
 
 func perRequest(w LockWait, s *series) float64 {

@@ -107,7 +107,7 @@ target:
       check: {status: 201}
 load:
   arrivals: poisson
-  search: {from: 50, to: 2000}
+  search: {from: 50, to: 2000, step: 5s, budget: 70s}
 objectives:
   - p99 < 100ms
   - errors < 0.1%%
