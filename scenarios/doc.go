@@ -13,6 +13,12 @@
 // n workers that never talk to each other offer exactly the planned arrivals,
 // not n synchronised bursts.
 //
+// A load that is no straight line (a spike, a sine, a recording) is one step
+// with a Shape. Its arrivals are found one by one by inverting the integrated
+// rate, so that Poisson stays Poisson and constant is exact whatever the curve,
+// and memory does not grow with the load. A recording is read when the plan is
+// compiled, by CompileWith, and travels with it.
+//
 // CompileRequests turns the requests into something that renders a message for
 // a hit without parsing or, for static requests, allocating. The values that
 // templates generate are functions of the seed and the hit too, so a drill can
@@ -20,4 +26,9 @@
 // Inputs, time only through its clock.
 //
 // The package does no network I/O and imports no other stage.
+//
+// A target has either a mix of requests, drawn by weight, or a flow: what each
+// virtual user does in order, taking values out of answers (a token, a cookie, an
+// id) that later requests use. A User is one of them on its way; a value that is
+// used before it is captured is an error of the file, with its line.
 package scenarios

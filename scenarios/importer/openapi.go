@@ -63,6 +63,9 @@ func readDocument(r io.Reader) (map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
+	if len(src) > MaxOpenAPI {
+		return nil, errors.New("too large to be parsed") // Import says the limit
+	}
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	var root map[string]any
 	if bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
