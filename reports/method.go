@@ -41,8 +41,11 @@ func (c *computation) missing() {
 func (c *computation) method() {
 	add := func(format string, args ...any) { c.run.Method = append(c.run.Method, fmt.Sprintf(format, args...)) }
 	arrivals := "evenly spaced"
-	if c.scenario.Load.Arrivals == scenarios.Poisson {
+	switch c.scenario.Load.Arrivals {
+	case scenarios.Poisson:
 		arrivals = "Poisson arrivals, as of independent users"
+	case scenarios.Trace:
+		arrivals = "as recorded"
 	}
 	if c.scenario.Load.Closed != nil {
 		add("Closed load: each virtual user waits for its answer before it asks again, so that a slow target is asked less often. Response time runs from the sending.")

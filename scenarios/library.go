@@ -71,7 +71,6 @@ func (s *Scenario) Warnings() []string {
 	ignored(s.Resources.Prometheus != "", "resources.prometheus", "resources are read from the process, its cgroup and its own metrics page")
 	t := &s.Target
 	ignored(t.Proxy != "", "target.proxy", "requests go to the target directly")
-	ignored(t.TLS != nil, "target.tls", "the system's certificates are trusted, and no client certificate is shown")
 	ignored(t.Protocol != "" && t.Protocol != HTTP1, "target.protocol", "HTTP/1.1 is spoken")
 	ignored(len(t.Flow) > 0, "target.flow", "requests are sent without captured values, and those that use one fail")
 	ignored(s.follows(), "redirects", "a redirect is the answer")

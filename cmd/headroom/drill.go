@@ -181,6 +181,9 @@ func (j *job) apply(c *cli.Context) error {
 		return badInput("--duration goes with --rate or --closed; a search has load.search.budget", "drill: --duration without a fixed load")
 	}
 	keep := scenarios.LoadSpec{Arrivals: s.Load.Arrivals, Seed: s.Load.Seed, Warmup: s.Load.Warmup}
+	if keep.Arrivals == scenarios.Trace {
+		keep.Arrivals = scenarios.Poisson // a recording's own; a rate has none
+	}
 	switch {
 	case c.IsSet("rate"):
 		s.Load = keep
@@ -273,7 +276,7 @@ func drawSeed() (uint64, error) {
 
 func (j *job) compile(dir string) error {
 	var err error
-	if j.plan, err = scenarios.Compile(j.scenario); err != nil {
+	if j.plan, err = scenarios.CompileWith(j.scenario, inputs(dir)); err != nil {
 		return badInput("", "%w", err)
 	}
 	if j.requests, err = scenarios.CompileRequests(j.scenario, inputs(dir)); err != nil {

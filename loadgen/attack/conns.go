@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // conns knows every open connection, so that a kill can end what is in flight.
@@ -96,6 +98,8 @@ func classify(err error) string {
 	var dns *net.DNSError
 	var handshake *tlsError
 	switch {
+	case errors.Is(err, scenarios.ErrNoRow), errors.Is(err, scenarios.ErrNoValue), errors.Is(err, scenarios.ErrBadValue):
+		return "check" // the request could not be made
 	case errors.Is(err, errKilled):
 		return "cancelled"
 	case errors.Is(err, ErrBlocked):

@@ -398,9 +398,13 @@ func (l *loop) settle(h *hit) {
 func (l *loop) start(h *hit) {
 	m := &l.message
 	l.requests.Render(h.Hit, m)
+	h.sent = l.now()
+	if m.Err != nil {
+		l.book(h, m.Err)
+		return
+	}
 	host, path := splitURL(m.URL)
 	o := l.origin(host)
-	h.sent = l.now()
 	if o == nil {
 		l.book(h, &dialError{fmt.Errorf("%s is no host of the scenario", host)})
 		return

@@ -96,6 +96,10 @@ func (t *transport) send(h *hit) (status int, err error) {
 	h.out = uint64(len(msg.Body))
 
 	h.sent = t.now()
+	if msg.Err != nil {
+		h.done, h.class = h.sent, classify(msg.Err)
+		return 0, msg.Err
+	}
 	l, wrote, err := t.wire.do(msg, t.requests, h.Request)
 	h.done, h.wrote = t.now(), wrote
 	if err != nil {
