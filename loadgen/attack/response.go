@@ -105,9 +105,6 @@ func (r *response) eof() (done bool) {
 	return r.state == parsed
 }
 
-// begun reports that something of the response has come.
-func (r *response) begun() bool { return r.state != inHead || len(r.line) > 0 }
-
 func (r *response) step(b []byte) (int, error) {
 	switch r.state {
 	case inHead:
