@@ -14,8 +14,9 @@ help: ## list the targets
 build: ## build bin/headroom
 	$(GO) build -trimpath -o $(BIN) ./cmd/headroom
 
+# One package at a time: tests that drill a target need both cores.
 test: deps ## install what the tests need, and run them
-	$(GO) test -timeout 15m $(PACKAGES)
+	$(GO) test -p 1 -timeout 15m $(PACKAGES)
 
 deps: ## install the system packages that the tests need (chromium, prometheus)
 	@sh .ci/deps
@@ -42,7 +43,7 @@ vuln: ## look for known vulnerabilities; its database must be reachable
 	$(GO) tool govulncheck $(PACKAGES)
 
 race: deps ## the tests under the race detector
-	$(GO) test -race -timeout 20m $(PACKAGES)
+	$(GO) test -race -p 1 -timeout 20m $(PACKAGES)
 
 bench: ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
