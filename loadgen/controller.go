@@ -63,8 +63,10 @@ type Config struct {
 
 // WatchConfig is what a controller hands to its watcher.
 type WatchConfig struct {
-	Now       func() time.Duration
-	OnSample  func([]observation.Sample)
+	Now      func() time.Duration
+	OnSample func([]observation.Sample)
+	// OnCapture returns when the capture is recorded. All three may be called
+	// from several goroutines, until the watcher's Run returns.
 	OnCapture func(observation.Capture, []byte)
 	OnWarning func(string)
 }
@@ -154,10 +156,15 @@ func (c *controller) watchTarget(ctx context.Context) (stop func()) {
 		Now:      c.cfg.Now,
 		OnSample: func(xs []observation.Sample) { post(func() { c.samples(xs) }) },
 		OnCapture: func(x observation.Capture, data []byte) {
+			// Not before it is recorded does the caller go on: profiles are large,
+			// and who sent one is told that it is kept.
+			kept := make(chan struct{})
 			post(func() {
+				defer close(kept)
 				c.reducer.Capture(x)
 				c.fail(c.cfg.Record.Capture(c.cfg.Now(), x, data))
 			})
+			<-kept
 		},
 		OnWarning: func(text string) { post(func() { c.warn(text) }) },
 	})

@@ -47,7 +47,7 @@ func (c *computation) highest(typ string) (*observation.Point, observation.Captu
 	for i := range c.points {
 		p := &c.points[i]
 		_, _, captures := c.reducer.Record(p.Step)
-		k := slices.IndexFunc(captures, func(x observation.Capture) bool { return x.Type == typ && x.File != "" && x.Samples > 0 })
+		k := slices.IndexFunc(captures, func(x observation.Capture) bool { return x.Type == typ && x.Usable() })
 		if k < 0 || p.Kind == scenarios.KindWarmup {
 			continue
 		}
@@ -106,7 +106,7 @@ func (c *computation) lockWaits(p *observation.Point) {
 	_, _, captures := c.reducer.Record(p.Step)
 	for _, x := range captures {
 		over := (x.To - x.From).Seconds()
-		if x.Type != "mutex" || x.File == "" || over <= 0 {
+		if x.Type != "mutex" || !x.Usable() || over <= 0 {
 			continue
 		}
 		data, err := c.evidence.Profile(x.File, maxProfile)

@@ -21,7 +21,16 @@ type Sample struct {
 	Unit string
 }
 
-// Capture is one profile that was taken from the target during a step.
+// Ways in which a capture came.
+const (
+	CaptureFetched   = "pprof"     // from the target's net/http/pprof
+	CaptureReceived  = "received"  // the target or its agent sent it
+	CapturePyroscope = "pyroscope" // from a Pyroscope server
+)
+
+// Capture is one profile that was taken from the target during a step. A step
+// may have several of a type: of several instances, or of successive parts of
+// the step. Each counts for the time from From to To.
 type Capture struct {
 	Step int `json:"step"`
 	// Type is cpu, allocs, mutex, block, goroutine or heap.
@@ -36,6 +45,23 @@ type Capture struct {
 	Samples int64 `json:"samples"`
 	// Error says why there is no file, if there is none.
 	Error string `json:"error,omitempty"`
+	// Source is one of the ways above; empty for CaptureFetched.
+	Source string `json:"source,omitempty"`
+	// Labels are those that it came with, such as service_name and instance.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Inside is the share of its time that lies in its step, where that is not
+	// all of it: profiles that a target sends do not begin and end with steps.
+	Inside float64 `json:"inside,omitempty"`
+}
+
+// wholly is the share of a capture's time that must lie in its step for it to
+// speak for the step: a tenth of another load is within the error of profiles.
+const wholly = 0.9
+
+// Usable says whether figures of the step may be computed from the capture: it
+// has a file with samples, and they are the step's own.
+func (c Capture) Usable() bool {
+	return c.File != "" && c.Samples > 0 && (c.Inside == 0 || c.Inside >= wholly)
 }
 
 // Kinds of a journal entry.
