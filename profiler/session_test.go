@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/pprof"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -238,7 +239,7 @@ func TestCaptureInTheMiddle(t *testing.T) {
 				Step: 3, Type: c.Type, File: "profiles/step-03." + c.Type + ".pb.gz",
 				From: 6375 * time.Millisecond, To: 12375 * time.Millisecond, Samples: 25,
 			}
-			if c != want || len(b.data[i]) == 0 {
+			if !reflect.DeepEqual(c, want) || len(b.data[i]) == 0 {
 				t.Errorf("got %+v, want %+v", c, want)
 			}
 		}
