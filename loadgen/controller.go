@@ -379,9 +379,7 @@ func (c *controller) recordErr() error {
 // look is made once a second: shall the step go on?
 func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at time.Duration, planned uint64) (cut string) {
 	c.show(step, rec, at)
-	if why, tripped := c.guards.tripped(int(at / time.Second)); tripped {
-		c.ended = &observation.EndRecord{How: observation.EndGuard, Detail: why}
-		c.fail(c.note(observation.Entry{Kind: observation.EntryGuard, Text: why}))
+	if why := c.guarded(at); why != "" {
 		return "guard: " + why
 	}
 	if c.cfg.Search == nil || step.Kind == scenarios.KindWarmup {
@@ -398,7 +396,19 @@ func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at ti
 	return why
 }
 
-// drained waits until every worker has been idle since the end of the step.
+// guarded ends the drill if a guard has tripped by drill time at, and says why.
+func (c *controller) guarded(at time.Duration) (why string) {
+	why, tripped := c.guards.tripped(int(at / time.Second))
+	if !tripped || c.ended != nil {
+		return ""
+	}
+	c.ended = &observation.EndRecord{How: observation.EndGuard, Detail: why}
+	c.fail(c.note(observation.Entry{Kind: observation.EntryGuard, Text: why}))
+	return why
+}
+
+// drained waits until every worker has been idle since the end of the step. The
+// guards go on looking: what hangs shows as it times out.
 func (c *controller) drained(ctx context.Context, end time.Duration) error {
 	limit := time.NewTimer(c.longest() + time.Second)
 	defer limit.Stop()
@@ -410,6 +420,7 @@ func (c *controller) drained(ctx context.Context, end time.Duration) error {
 				return errFleetLost
 			}
 			c.window(w)
+			c.guarded(c.told())
 		case f := <-c.observed:
 			f()
 		case <-interrupt:

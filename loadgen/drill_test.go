@@ -243,3 +243,20 @@ func TestPoissonArrivesAsPlanned(t *testing.T) {
 		t.Errorf("the target received %d, the plan has %d", got, planned)
 	}
 }
+
+// What hangs shows only when it times out, after the step: the guards look then
+// too, and nothing more is offered to a target that answers nothing.
+func TestAGuardLooksWhileAStepDrains(t *testing.T) {
+	release := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer srv.Close()
+	defer close(release)
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, steps: {rates: [50, 50], duration: 1s}}\nguards: [errors > 50% for 1s]")
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil || out.How != observation.EndGuard {
+		t.Fatalf("ended %q (%s), %v; want by the guard", out.How, out.Detail, err)
+	}
+	if n := len(rec.find(observation.EntryStep)); n != 1 {
+		t.Errorf("%d steps were offered, want 1", n)
+	}
+}

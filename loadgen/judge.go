@@ -45,6 +45,9 @@ func Judge(p *observation.Point, objectives []scenarios.Objective) {
 		}
 		return
 	}
+	for _, why := range audit(p) {
+		invalid("%s", why)
+	}
 	limit, quantile := lagLimit(objectives)
 	lag, _ := (&observation.Figures{Response: p.SendLag}).Metric(quantile)
 	if lag > limit {

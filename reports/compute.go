@@ -36,6 +36,7 @@ func Compute(e *observation.Evidence) (*Run, error) {
 	c.totals()
 	c.timeline()
 	c.profiles()
+	c.doubts()
 	c.analyse()
 	c.objectives()
 	c.verdict()

@@ -82,6 +82,9 @@ func loadFigures(r *Run) []Figure {
 	if s.Users > 0 {
 		load.Notes = []string{"with " + plural(s.Users, "user")}
 	}
+	if s.OK+s.Failed == 0 {
+		return []Figure{load}
+	}
 	return []Figure{
 		load,
 		{Name: "Response p99", Value: millis(s.Response.P99), Notes: []string{"p50 " + millis(s.Response.P50)}},

@@ -31,6 +31,16 @@ func offered(s *Step) string {
 	return perSecond(s.OfferedRPS)
 }
 
+// ifEnded is cell where hits ended, and says that there is no figure where none did.
+func ifEnded(cell func(*Step) string) func(*Step) string {
+	return func(s *Step) string {
+		if s.OK+s.Failed == 0 {
+			return none
+		}
+		return cell(s)
+	}
+}
+
 // remarks says what else there is to a step: why it is invalid, why it was cut,
 // what was dropped.
 func remarks(s *Step) []string {

@@ -23,7 +23,7 @@ func (c *computation) analyse() {
 	if !c.searched() {
 		return
 	}
-	seen := capacity.Analyse(c.points, spec)
+	seen := capacity.Analyse(c.tellingPoints(), spec)
 	c.seen = &seen
 	for _, w := range seen.Warnings {
 		c.warn(w)
@@ -53,6 +53,23 @@ func (c *computation) analyse() {
 		c.run.Cost.PerMillion.Loaded = estimate(x.Loaded)
 		c.run.Cost.PerMillion.Idle = estimate(x.Idle)
 	}
+}
+
+// tellingPoints are those that the model reads. A drill that ended before any hit
+// of its search did has only its warm-up to tell what the lowest load came to.
+func (c *computation) tellingPoints() []observation.Point {
+	for _, p := range c.load() {
+		if p.OK+p.Failed > 0 {
+			return c.points
+		}
+	}
+	points := slices.Clone(c.points)
+	for i := range points {
+		if points[i].Kind == scenarios.KindWarmup {
+			points[i].Kind = scenarios.KindSearch
+		}
+	}
+	return points
 }
 
 func estimate(v capacity.Value) Estimate {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
@@ -37,6 +38,9 @@ func (j *job) progress(s streams) loadgen.Progress {
 	return &live{w: s.err, terminal: ok, width: width, objs: j.scenario.Objectives}
 }
 
+// lookFor bounds how long the target is asked whether it has figures to give.
+const lookFor = 5 * time.Second
+
 // off turns a source of figures off in a scenario.
 const off = "none"
 
@@ -44,13 +48,23 @@ const off = "none"
 // the watcher. Nothing to see is no error: the report says what is missing.
 func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.WatchConfig) loadgen.Watcher, error) {
 	client := j.httpClient()
+	// Both look at once: a target that hangs costs the longer of the two waits.
+	var types []string
+	var profiles *pprofhttp.Client
+	var noProfiles error
+	var looks sync.WaitGroup
+	looks.Go(func() {
+		look, cancel := context.WithTimeout(ctx, lookFor)
+		defer cancel()
+		types, profiles, noProfiles = j.profiles(look, client)
+	})
 	readers, err := j.readers(ctx, client, warn)
+	looks.Wait()
 	if err != nil {
 		return nil, err
 	}
-	types, profiles, err := j.profiles(ctx, client)
-	if err != nil {
-		warn(err.Error())
+	if noProfiles != nil {
+		warn(noProfiles.Error())
 	}
 	return func(w loadgen.WatchConfig) loadgen.Watcher {
 		cfg := profiler.Config{
@@ -202,7 +216,7 @@ func (j *job) metricsPage(ctx context.Context, client *http.Client) (resources.R
 	if err != nil {
 		return nil, badInput("", "resources: %w", err)
 	}
-	look, cancel := context.WithTimeout(ctx, 5*time.Second)
+	look, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	if _, err := r.Read(look); err != nil {
 		if named {

@@ -16,7 +16,10 @@ type Use struct {
 	Used float64 `json:"used"`
 	// Limit is 0 when there is none or none is known.
 	Limit float64 `json:"limit"`
-	Unit  string  `json:"unit"`
+	// LimitBefore is the limit at the begin of the step if that was another, and
+	// both held for more than one reading; 0 if the limit stayed.
+	LimitBefore float64 `json:"limit_before,omitempty"`
+	Unit        string  `json:"unit"`
 	// Samples is how many readings the mean is from.
 	Samples int `json:"samples,omitempty"`
 }

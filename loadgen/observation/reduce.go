@@ -65,9 +65,39 @@ type flow struct {
 }
 
 type sampleSum struct {
-	weighted, weight, limit float64
-	n                       int
-	unit                    string
+	weighted, weight float64
+	n                int
+	unit             string
+	// first and limit are the limits at the begin and by now, and how many
+	// readings had them.
+	first, limit    float64
+	atFirst, atLast int
+}
+
+// bound takes in the limit of a reading.
+func (s *sampleSum) bound(limit float64) {
+	if limit <= 0 {
+		return
+	}
+	if s.first == 0 {
+		s.first = limit
+	}
+	if limit == s.first {
+		s.atFirst++
+	}
+	if limit != s.limit {
+		s.limit, s.atLast = limit, 0
+	}
+	s.atLast++
+}
+
+// before is the limit that was replaced by another; 0 if none was. A single
+// reading does not count: a use read above its limit hides that limit for once.
+func (s *sampleSum) before() float64 {
+	if s.first == s.limit || s.atFirst < 2 || s.atLast < 2 {
+		return 0
+	}
+	return s.first
 }
 
 // seqSet remembers which numbers were seen: all up to base, and some above.
@@ -245,9 +275,7 @@ func (r *Reducer) Sample(x Sample) {
 	sum.weighted += x.Used * w
 	sum.weight += w
 	sum.n++
-	if x.Limit > 0 {
-		sum.limit = x.Limit
-	}
+	sum.bound(x.Limit)
 }
 
 // Points returns a point for each step that has begun, in order. Validity is
@@ -343,7 +371,7 @@ func (s *stepSum) point() Point {
 		p.InFlight = all.Response.Mean() / 1e6 * float64(all.Ended()) / kept.Seconds()
 	}
 	for name, x := range s.samples {
-		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, Unit: x.unit, Samples: x.n}
+		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, LimitBefore: x.before(), Unit: x.unit, Samples: x.n}
 	}
 	p.Windows = s.seconds(s.cells, s.width)
 	p.Flow = s.flow()
