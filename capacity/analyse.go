@@ -33,7 +33,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	if sat != nil && sat.falls {
 		a.warn("throughput falls under overload: the target served less the more it was offered")
 	}
-	fits := fitResources(all, sat, spec.Replicates, source)
+	fits := fitResources(all, sat.firm(), spec.Replicates, source)
 	a.saturation(all, fits, sat, spec, source)
 	a.headroom(spec)
 	a.cost(all, fits, spec)

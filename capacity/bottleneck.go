@@ -31,8 +31,18 @@ type measured struct {
 	spread          float64
 }
 
+// vague is the relative standard error of a measured saturation above which it
+// cannot be held against a ceiling.
+const vague = 0.08
+
+func (m *measured) vague() bool { return m.spread > vague*m.rate }
+
 // seen returns the saturation that the points show: the plateau, or where the
 // objectives broke because a queue grew. Nil if neither was.
+//
+// Readings of a plateau that contradict each other, as those of a target whose
+// cores were taken by others now and then, say how much it served and not where
+// it saturates. Such a reading calls nothing a bottleneck.
 func (a *Analysis) seen(sat *plateau, all []series) *measured {
 	if sat != nil {
 		low, high := sat.bounds()
@@ -49,6 +59,10 @@ func (a *Analysis) seen(sat *plateau, all []series) *measured {
 func (a *Analysis) saturation(all []series, fits []fit, sat *plateau, spec Spec, source *rand.Rand) {
 	limited := candidates(fits, all)
 	m := a.seen(sat, all)
+	if m != nil && len(limited) > 0 && m.vague() {
+		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g): saturation is where the resource law puts it; hint: see what else used its cores", m.rate, m.spread)
+		m = nil
+	}
 	if m == nil && len(limited) == 0 {
 		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")
 		return

@@ -30,6 +30,14 @@ func (p *plateau) bounds() (low, high float64) {
 // reads low, and the cap leaves room.
 func (p *plateau) cap() float64 { return p.rate + 2*max(p.spread-0.005*p.rate, 0) }
 
+// firm returns the plateau, or nil if its readings contradict each other.
+func (p *plateau) firm() *plateau {
+	if p == nil || p.spread > vague*p.rate {
+		return nil
+	}
+	return p
+}
+
 // measure is one reading of the plateau.
 type measure struct{ rate, spread, load float64 }
 

@@ -84,3 +84,32 @@ func TestSlimChanceOfSomethingUnmeasuredIsNotListed(t *testing.T) {
 		t.Errorf("6%%: %+v", list)
 	}
 }
+
+// With other programs on the cores a drill of a server read plateaus that
+// contradicted each other; their mean of 799/s, which could have been anything up
+// to 1662/s, made "unmeasured" of a limit that was its CPU.
+func TestVaryingThroughputBlamesNothingUnmeasured(t *testing.T) {
+	cpu := func(served float64) map[string]observation.Use {
+		return map[string]observation.Use{"cpu": {Used: 0.02 + 0.00093*served, Limit: 1, Unit: "cores", Samples: 8}}
+	}
+	points := []observation.Point{queued(50, 3, 0), queued(100, 3, 0), queued(200, 3, 0), queued(400, 3, 0)}
+	points = append(points,
+		flowing(queued(900, 4, 0), []int{880, 500, 520, 890}, []int{30, 400, 700, 600}),
+		flowing(queued(1000, 4, 0), []int{980, 1010, 700, 640}, []int{30, 200, 500, 800}),
+		flowing(queued(950, 4, 0), []int{940, 610, 960, 930}, []int{20, 400, 350, 20}))
+	for i := range points {
+		points[i].Step, points[i].Resources = i, cpu(points[i].Throughput)
+	}
+	sat := saturated(digest(points))
+	if sat == nil || sat.firm() != nil {
+		t.Fatalf("the plateau is %+v: these readings were to contradict each other", sat)
+	}
+	s := Analyse(points, Spec{Objectives: p99, Seed: 1}).Saturation
+	if s == nil || s.Measured || s.Bottlenecks[0].Resource != "cpu" || s.Bottlenecks[0].Probability < sure {
+		t.Fatalf("%+v, want cpu", s)
+	}
+	const truth = 0.98 / 0.00093
+	if math.Abs(s.Value.Value-truth) > 0.01*truth {
+		t.Errorf("saturation %g (%g-%g), want %g", s.Value.Value, s.Low, s.High, truth)
+	}
+}

@@ -91,28 +91,12 @@ func scraped(url string) bool {
 }
 
 // A real server, which was not made for this: its query API under load, explained
-// by its own profiles and metrics. Where the machine is busy with other things,
-// the server gets less than the core that it is held against, so that a drill may
-// be repeated twice.
+// by its own profiles and metrics.
 func TestDrillOfPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes about a minute; run without -short to have it")
 	}
 	url := startPrometheus(t)
-	var missing []string
-	for range 3 {
-		r := drillPrometheus(t, url)
-		if missing = unexplained(r); len(missing) == 0 {
-			return
-		}
-		t.Logf("not shown by this drill: %s", strings.Join(missing, "; "))
-	}
-	t.Errorf("three drills did not show: %s", strings.Join(missing, "; "))
-}
-
-// drillPrometheus searches the capacity of the server's query API.
-func drillPrometheus(t *testing.T, url string) reports.Run {
-	t.Helper()
 	dir := t.TempDir()
 	scenario := filepath.Join(dir, "prometheus.yaml")
 	text := fmt.Sprintf(`version: 1
@@ -142,29 +126,27 @@ capacity: {prices: {vcpu_hour: 0.04, gb_hour: 0.005}}
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatal(err)
 	}
-	return r
-}
-
-// unexplained lists what a report of the server should show and does not.
-func unexplained(r reports.Run) []string {
-	var missing []string
-	lacks := func(shown bool, format string, args ...any) {
-		if !shown {
-			missing = append(missing, fmt.Sprintf(format, args...))
-		}
+	if r.Capacity == nil || r.Capacity.Bound != "" || r.Capacity.RPS.Value < 50 {
+		t.Errorf("capacity %+v, want one that was crossed", r.Capacity)
 	}
-	lacks(r.Capacity != nil && r.Capacity.Bound == "" && r.Capacity.RPS.Value >= 50, "a capacity that was crossed: %+v", r.Capacity)
-	lacks(r.Saturation != nil && len(r.Saturation.Bottlenecks) > 0 && r.Saturation.Bottlenecks[0].Resource == "cpu", "cpu to give out first: %+v", r.Saturation)
-	lacks(r.Cost != nil && r.Cost.PerMillion.Marginal.Value > 0, "a cost: %+v", r.Cost)
+	if r.Saturation == nil || len(r.Saturation.Bottlenecks) == 0 || r.Saturation.Bottlenecks[0].Resource != "cpu" {
+		t.Errorf("saturation %+v, want cpu to give out first", r.Saturation)
+	}
+	if r.Cost == nil || r.Cost.PerMillion.Marginal.Value <= 0 {
+		t.Errorf("cost %+v, want one", r.Cost)
+	}
 	curve := 0
 	for _, s := range r.Steps {
 		if u := s.Resources["cpu"]; u.Used > 0 && u.Limit == 1 {
 			curve++
 		}
 	}
-	lacks(curve >= 4, "a CPU curve: %d steps have a figure", curve)
-	lacks(hasFunction(r, "cpu", "prometheus/prometheus"), "a function of Prometheus in the CPU flame graph")
-	return missing
+	if curve < 4 {
+		t.Errorf("%d steps have a CPU figure out of its own metrics, want a curve", curve)
+	}
+	if !hasFunction(r, "cpu", "prometheus/prometheus") {
+		t.Error("no function of Prometheus is in the CPU flame graph")
+	}
 }
 
 func hasFunction(r reports.Run, typ, part string) bool {
