@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -127,7 +128,7 @@ func (c *computation) steps() {
 		for _, x := range captures {
 			step.Captures = append(step.Captures, CaptureRef{Type: x.Type, File: x.File, Samples: x.Samples, Error: x.Error})
 		}
-		slices.SortFunc(step.Captures, func(a, b CaptureRef) int { return cmpText(a.Type, b.Type) })
+		slices.SortFunc(step.Captures, func(a, b CaptureRef) int { return cmp.Compare(a.Type, b.Type) })
 		if p.Kind != scenarios.KindWarmup && p.OK+p.Failed > 0 && len(c.scenario.Objectives) > 0 {
 			_, met := c.broken(p)
 			step.Met = &met
@@ -183,14 +184,4 @@ func (c *computation) timeline() {
 			c.run.Timeline = append(c.run.Timeline, tick)
 		}
 	}
-}
-
-func cmpText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

@@ -54,7 +54,7 @@ func judge(p observation.Point, o scenarios.Objective) Outcome {
 		return judgeThroughput(p, *f, o)
 	}
 	observed := Observed(*f, o.Metric)
-	if holds(o, observed) {
+	if o.Holds(observed) {
 		return Met
 	}
 	n := f.OK + f.Failed
@@ -75,7 +75,7 @@ func judge(p observation.Point, o scenarios.Objective) Outcome {
 func judgeThroughput(p observation.Point, f observation.Figures, o scenarios.Objective) Outcome {
 	slack := 3 * math.Sqrt(o.Value/max(p.Seconds, 1))
 	switch {
-	case holds(o, f.Throughput) || p.Offered < o.Value+slack:
+	case o.Holds(f.Throughput) || p.Offered < o.Value+slack:
 		return Met
 	case f.Throughput > o.Value-slack:
 		return Doubtful
@@ -110,39 +110,10 @@ func figures(p observation.Point, o scenarios.Objective) (*observation.Figures, 
 // Observed returns a figure by the name of an objective's metric, in the unit of
 // the objective; NaN for a metric that is not known.
 func Observed(f observation.Figures, metric string) float64 {
-	switch metric {
-	case "p50":
-		return f.Response.P50
-	case "p90":
-		return f.Response.P90
-	case "p95":
-		return f.Response.P95
-	case "p99":
-		return f.Response.P99
-	case "p999":
-		return f.Response.P999
-	case "mean":
-		return f.Response.Mean
-	case "max":
-		return f.Response.Max
-	case "errors":
-		return f.ErrorRatio
-	case "throughput":
-		return f.Throughput
+	if v, ok := f.Metric(metric); ok {
+		return v
 	}
 	return math.NaN()
-}
-
-func holds(o scenarios.Objective, observed float64) bool {
-	switch o.Op {
-	case "<":
-		return observed < o.Value
-	case ">":
-		return observed > o.Value
-	case ">=":
-		return observed >= o.Value
-	}
-	return observed <= o.Value
 }
 
 // slower counts the hits whose response time is above ms, from the windows, or
