@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -19,6 +18,7 @@ type live struct {
 	width    int
 	objs     []scenarios.Objective
 	status   bool // a status line is standing
+	headed   bool // the columns have been named
 }
 
 // clear removes the status line, so that a lasting one can be written.
@@ -42,13 +42,34 @@ func (l *live) Second(s loadgen.Status) {
 	if !l.terminal {
 		return
 	}
-	text := fmt.Sprintf("step %d  %s  %s  achieved %.0f/s  p50 %s  p99 %s  errors %s  in flight %d",
-		s.Step.Index, s.Step.Kind, load(s.Step), s.Achieved, millis(s.P50), millis(s.P99), percent(s.ErrorRatio), s.InFlight)
+	cpu := ""
 	if s.TargetCPU >= 0 {
-		text += fmt.Sprintf("  target cpu %.2f", s.TargetCPU)
+		cpu = fmt.Sprintf("cpu %.2f", s.TargetCPU)
 	}
-	text += fmt.Sprintf("  %s left", s.Left.Round(time.Second))
-	l.line(text)
+	parts := []string{
+		fmt.Sprintf("step %d", s.Step.Index), strings.TrimSuffix(load(s.Step), "/s") + " -> " + rate(s.Achieved),
+		"p50 " + millis(s.P50), "p99 " + millis(s.P99), "errors " + percent(s.ErrorRatio),
+		cpu, fmt.Sprintf("%.0fs left", s.Left.Seconds()), fmt.Sprintf("%d in flight", s.InFlight),
+	}
+	l.line(l.fit(parts))
+}
+
+// fit joins as many of the parts, the most important first, as a line holds.
+func (l *live) fit(parts []string) string {
+	line := ""
+	for _, part := range parts {
+		if part == "" {
+			continue
+		}
+		if l.width > 10 && len(line)+2+len(part) >= l.width {
+			break
+		}
+		if line != "" {
+			line += "  "
+		}
+		line += part
+	}
+	return line
 }
 
 func (l *live) line(text string) {
@@ -59,40 +80,52 @@ func (l *live) line(text string) {
 	l.status = true
 }
 
-// StepEnds writes a lasting line.
+// columns is the layout of a step's line, which fits 80 columns.
+const columns = "%4s  %-7s  %7s  %7s  %7s  %7s  %6s  %8s  %s\n"
+
+// StepEnds writes a lasting line, and what the step's columns are before the first.
 func (l *live) StepEnds(p observation.Point) {
 	l.clear()
-	fmt.Fprintf(l.w, "%s\n", l.stepLine(p))
-}
-
-func (l *live) stepLine(p observation.Point) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "step %2d  %-7s  %8s offered  %8s served  p50 %8s  p99 %8s  errors %6s",
-		p.Step, p.Kind, rate(p.Offered), rate(p.Throughput), millis(p.Response.P50), millis(p.Response.P99), percent(p.ErrorRatio))
-	if cpu, ok := p.Resources["cpu"]; ok {
-		fmt.Fprintf(&b, "  cpu %.2f", cpu.Used)
-		if cpu.Limit > 0 {
-			fmt.Fprintf(&b, "/%.3g", cpu.Limit)
-		}
+	if !l.headed {
+		l.headed = true
+		fmt.Fprintf(l.w, columns, "step", "kind", "offered", "served", "p50", "p99", "errors", "cpu", "objective")
 	}
-	switch {
-	case !p.Valid:
-		b.WriteString("  invalid: " + strings.Join(p.WhyInvalid, "; "))
-	case p.Kind == scenarios.KindWarmup:
-	default:
-		b.WriteString("  " + l.verdict(p))
+	p50, p99, failed := "-", "-", "-"
+	if p.OK+p.Failed > 0 {
+		p50, p99, failed = millis(p.Response.P50), millis(p.Response.P99), percent(p.ErrorRatio)
+	}
+	fmt.Fprintf(l.w, columns, fmt.Sprint(p.Step), p.Kind, rate(p.Offered), rate(p.Throughput), p50, p99, failed, cpu(p), l.verdict(p))
+	for _, why := range p.WhyInvalid {
+		fmt.Fprintf(l.w, "      invalid: %s\n", why)
 	}
 	if p.Cut != "" {
-		b.WriteString(" (" + p.Cut + ")")
+		fmt.Fprintf(l.w, "      ended early: %s\n", p.Cut)
 	}
-	return b.String()
 }
 
-// verdict names the first objective that does not hold.
+// cpu is what the target used of how many cores.
+func cpu(p observation.Point) string {
+	u, ok := p.Resources["cpu"]
+	switch {
+	case !ok:
+		return "-"
+	case u.Limit > 0:
+		return fmt.Sprintf("%.2f/%.3g", u.Used, u.Limit)
+	}
+	return fmt.Sprintf("%.2f", u.Used)
+}
+
+// verdict names the first metric whose objective does not hold.
 func (l *live) verdict(p observation.Point) string {
+	switch {
+	case p.Kind == scenarios.KindWarmup:
+		return ""
+	case !p.Valid:
+		return "invalid"
+	}
 	for _, o := range l.objs {
 		if v, ok := p.Metric(o.Request, o.Metric); ok && !o.Holds(v) {
-			return "breaks " + o.String()
+			return "broke " + strings.TrimPrefix(o.Request+"."+o.Metric, ".")
 		}
 	}
 	return "ok"
