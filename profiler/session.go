@@ -13,10 +13,19 @@ import (
 
 // Profiles is where a session takes captures from; *pprofhttp.Client is one.
 type Profiles interface {
-	// Capture fetches one profile of a type over so many seconds, in pprof's
-	// format, gzip-compressed, of bounded size; the data is the caller's. It
-	// returns soon after ctx ends. It is called concurrently for several types.
+	// Capture fetches one profile of a type over so many seconds, or with 0 what
+	// is at the moment, in pprof's format, gzip-compressed, of bounded size; the
+	// data is the caller's. It may span less than asked for, and come with an
+	// error that says what of it is missing. It returns soon after ctx ends. It
+	// is called concurrently for several types.
 	Capture(ctx context.Context, typ string, seconds int) ([]byte, error)
+}
+
+// Counter reads exact totals of a target; *pprofhttp.Client is one.
+type Counter interface {
+	// Counters returns totals since the target began, by name; the map is the
+	// caller's. It returns soon after ctx ends.
+	Counters(ctx context.Context) (map[string]float64, error)
 }
 
 // Config says what a session looks at and where it hands that on. All callbacks
@@ -25,14 +34,19 @@ type Profiles interface {
 type Config struct {
 	// Pprof is nil if the target serves no profiles.
 	Pprof Profiles
-	// Types are the types of capture: default cpu, allocs, mutex, block and
-	// goroutine.
+	// Counters is nil where exact totals come from elsewhere, or from nowhere.
+	Counters Counter
+	// Instances is how many instances of the target Pprof captures as one:
+	// default 1.
+	Instances int
+	// Types are the types of capture: default DefaultTypes.
 	Types []string
 	// Readers look at the target's resources; their sources differ.
 	Readers []resources.Reader
 	// Every is the interval between two looks of a reader: default one second.
 	Every time.Duration
-	// MaxCapture bounds how long a profile spans in a long step: default 30 s.
+	// MaxCapture bounds how long a long step is profiled, over all its blocks:
+	// default 30 s.
 	MaxCapture time.Duration
 	// Now is the drill's clock. It must be given.
 	Now func() time.Duration
@@ -45,6 +59,12 @@ type Config struct {
 	// OnWarning is handed what the report must say: one sentence for each reader
 	// that failed, the first time.
 	OnWarning func(string)
+}
+
+// DefaultTypes are the types of capture that are taken unless others are asked
+// for.
+func DefaultTypes() []string {
+	return []string{"cpu", "allocs", "heap", "mutex", "block", "goroutine"}
 }
 
 // Session watches a target while it is drilled. Run does the work; BeginStep
@@ -84,7 +104,7 @@ func NewSession(cfg Config) (*Session, error) {
 		cfg.MaxCapture = 30 * time.Second
 	}
 	if cfg.Types == nil {
-		cfg.Types = []string{"cpu", "allocs", "mutex", "block", "goroutine"}
+		cfg.Types = DefaultTypes()
 	}
 	if cfg.OnSample == nil {
 		cfg.OnSample = func([]observation.Sample) {}
@@ -107,9 +127,9 @@ func NewSession(cfg Config) (*Session, error) {
 	return s, nil
 }
 
-// BeginStep says that a step begins now and is to last so long. A capture is
-// planned over its middle; it ends with EndStep or with ctx, whichever is
-// first. A step that was still open ends.
+// BeginStep says that a step begins now and is to last so long. Captures are
+// planned over blocks of it, with others between that are left alone; they end
+// with EndStep or with ctx, whichever is first. A step that was still open ends.
 func (s *Session) BeginStep(ctx context.Context, index int, lasts time.Duration) {
 	s.tell(command{
 		begin: true, step: index, at: s.cfg.Now(), lasts: lasts,
@@ -130,6 +150,11 @@ func (s *Session) tell(c command) {
 	case s.commands <- c:
 	default: // Run has ended, or has been stuck for as many steps
 	}
+	s.nudge()
+}
+
+// nudge asks every reader to look at once.
+func (s *Session) nudge() {
 	for _, nudge := range s.nudges {
 		select {
 		case nudge <- struct{}{}:
@@ -149,6 +174,7 @@ func (s *Session) Run(ctx context.Context) error {
 	readers := s.watch(ctx, looks)
 	shots := make(chan shot)
 	st := newState(s.cfg, shots)
+	st.nudge = s.nudge
 	for running := true; running; {
 		select {
 		case <-ctx.Done():

@@ -216,14 +216,18 @@ func TestSourcesAreMerged(t *testing.T) {
 	})
 }
 
-func TestCaptureInTheMiddle(t *testing.T) {
+// Each step is profiled in one half and left alone in the other, by turns.
+func TestCapturesAlternate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{Pprof: fakePprof{t: t, extra: 200 * time.Millisecond, fail: map[string]error{"block": errors.New("no such profile")}}})
 		b.run(t, func(ctx context.Context) {
 			time.Sleep(5 * time.Second)
-			b.BeginStep(ctx, 3, 8*time.Second)
-			time.Sleep(8 * time.Second)
-			b.EndStep(3)
+			for _, step := range []int{2, 3} {
+				b.BeginStep(ctx, step, 8*time.Second)
+				time.Sleep(8 * time.Second)
+				b.EndStep(step)
+				time.Sleep(2 * time.Second)
+			}
 			synctest.Wait()
 		})
 		var types []string
@@ -235,17 +239,117 @@ func TestCaptureInTheMiddle(t *testing.T) {
 				}
 				continue
 			}
+			from := 7 * time.Second // step 2 begins at 5 s, and settles for 2 s
+			if c.Step == 3 {
+				from = 17*time.Second + 5750*time.Millisecond - 3*time.Second
+			}
 			want := observation.Capture{
-				Step: 3, Type: c.Type, File: "profiles/step-03." + c.Type + ".pb.gz",
-				From: 6375 * time.Millisecond, To: 12375 * time.Millisecond, Samples: 25,
+				Step: c.Step, Type: c.Type, File: fmt.Sprintf("profiles/step-%02d.%s.pb.gz", c.Step, c.Type),
+				From: from, To: from + 3*time.Second, Until: from + 3200*time.Millisecond, Samples: 25,
+			}
+			if c.Type == "heap" || c.Type == "goroutine" { // at the end of the block
+				want.From = want.To
+				want.To, want.Until = want.From+200*time.Millisecond, want.From+200*time.Millisecond
 			}
 			if !reflect.DeepEqual(c, want) || len(b.data[i]) == 0 {
 				t.Errorf("got %+v, want %+v", c, want)
 			}
 		}
 		slices.Sort(types)
-		if !slices.Equal(types, []string{"allocs", "block", "cpu", "goroutine", "mutex"}) {
+		want := []string{"allocs", "allocs", "block", "block", "cpu", "cpu", "goroutine", "goroutine", "heap", "heap", "mutex", "mutex"}
+		if !slices.Equal(types, want) {
 			t.Errorf("captures of %v", types)
+		}
+	})
+}
+
+// Looks are asked for when a block begins and when all of it has arrived, so that
+// no interval of the CPU counter lies astride.
+func TestSamplesAreCutAtBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		used := func() float64 { return time.Since(start).Seconds() }
+		b := newBench(t, Config{
+			Pprof: fakePprof{t: t, extra: 300 * time.Millisecond}, Types: []string{"cpu"},
+			Readers: []resources.Reader{busy("process", used, 4)},
+		})
+		b.run(t, func(ctx context.Context) {
+			time.Sleep(500 * time.Millisecond)
+			b.BeginStep(ctx, 0, 8*time.Second)
+			time.Sleep(8 * time.Second)
+			b.EndStep(0)
+			synctest.Wait()
+		})
+		c := b.captures[0]
+		inside := 0
+		for _, s := range b.samples {
+			if s.Over == 0 {
+				continue
+			}
+			from := s.At - s.Over
+			if from < c.From && s.At > c.From || from < c.Until && s.At > c.Until {
+				t.Errorf("an interval from %v to %v lies astride the block from %v to %v", from, s.At, c.From, c.Until)
+			}
+			if c.Profiled(from, s.At) {
+				inside++
+			}
+		}
+		if inside < 3 {
+			t.Errorf("%d intervals inside the block", inside)
+		}
+	})
+}
+
+// A server that gives a second at a time is asked again until the block is over.
+func TestShortProfilesAreJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{Pprof: inSeconds{fakePprof{t: t, extra: 10 * time.Millisecond}}, Types: []string{"cpu"}})
+		b.run(t, func(ctx context.Context) {
+			b.BeginStep(ctx, 0, 10*time.Second)
+			time.Sleep(10 * time.Second)
+			b.EndStep(0)
+			synctest.Wait()
+		})
+		sum, err := Summarise(b.data[0])
+		if err != nil || b.captures[0].Samples != 4*25 || sum.Samples != 4*25 || sum.Duration != 4*time.Second {
+			t.Errorf("%+v: %+v, %v; want four parts of 25 samples", b.captures[0], sum, err)
+		}
+	})
+}
+
+// inSeconds gives a second, whatever is asked for.
+type inSeconds struct{ fakePprof }
+
+func (f inSeconds) Capture(ctx context.Context, typ string, _ int) ([]byte, error) {
+	return f.fakePprof.Capture(ctx, typ, 1)
+}
+
+// fakeCounters grow by ten a second.
+type fakeCounters struct{ fail error }
+
+func (f fakeCounters) Counters(context.Context) (map[string]float64, error) {
+	if f.fail != nil {
+		return nil, f.fail
+	}
+	return map[string]float64{"mallocs": 10 * time.Since(time.Unix(0, 0)).Seconds()}, nil
+}
+
+func TestCountersOfABlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{Pprof: fakePprof{t: t}, Types: []string{"cpu"}, Counters: fakeCounters{}})
+		b.run(t, func(ctx context.Context) {
+			b.BeginStep(ctx, 0, 8*time.Second)
+			time.Sleep(8 * time.Second)
+			b.EndStep(0)
+			synctest.Wait()
+		})
+		k := slices.IndexFunc(b.captures, func(c observation.Capture) bool { return c.Type == observation.CountersType })
+		if k < 0 {
+			t.Fatalf("captures: %+v", b.captures)
+		}
+		c := b.captures[k]
+		if math.Abs(c.Counters["mallocs"]-30) > 1e-3 || c.To-c.From != 3*time.Second || c.File != "" || c.Error != "" {
+			t.Errorf("%+v, want 30 in 3 s", c)
 		}
 	})
 }
@@ -335,24 +439,37 @@ func TestTellingNeverBlocks(t *testing.T) {
 	}
 }
 
-func TestMiddle(t *testing.T) {
+func TestBlocks(t *testing.T) {
 	const longest = 30 * time.Second
-	for lasts := time.Duration(0); lasts < 100*time.Second; lasts += 37 * time.Millisecond {
-		wait, seconds := middle(lasts, longest)
-		span := time.Duration(seconds) * time.Second
-		switch {
-		case lasts < 2*time.Second:
-			if seconds != 0 {
-				t.Fatalf("%v: %d s", lasts, seconds)
+	for lasts := time.Duration(0); lasts < 200*time.Second; lasts += 37 * time.Millisecond {
+		for step := range 2 {
+			list := blocks(step, lasts, longest)
+			profiled, until := 0, settle(lasts)
+			for _, b := range list {
+				span := time.Duration(b.seconds) * time.Second
+				if b.seconds < 1 || b.wait < until || span > longestBlock {
+					t.Fatalf("%v: %+v", lasts, list)
+				}
+				profiled += b.seconds
+				until = b.wait + span
 			}
-			continue
-		case seconds < 1 || wait < settle || wait+span > lasts || span > longest:
-			t.Fatalf("%v: %d s after %v", lasts, seconds, wait)
-		case lasts >= 2*time.Second+reserve && wait+span > lasts-reserve:
-			t.Fatalf("%v: %d s after %v leaves no reserve", lasts, seconds, wait)
-		case span < longest && lasts-settle-reserve-span >= time.Second+reserve:
-			t.Fatalf("%v: only %d s are used", lasts, seconds)
+			room := (lasts - settle(lasts) - reserve).Seconds()
+			switch {
+			case lasts < 2*time.Second:
+				if len(list) > 0 {
+					t.Fatalf("%v: %+v", lasts, list)
+				}
+			case len(list) == 0 || until > lasts || lasts >= 2250*time.Millisecond && until > lasts-reserve+time.Millisecond:
+				t.Fatalf("%v: %+v leaves no reserve", lasts, list)
+			case room >= 2 && (float64(profiled) > room-1+1e-6 || float64(profiled) > room/2+0.5*float64(len(list))+1e-6):
+				t.Fatalf("%v: %d s of %g s are profiled", lasts, profiled, room)
+			case room >= 2 && float64(profiled) < min(room/3, 29):
+				t.Fatalf("%v: only %d s of %g s are profiled", lasts, profiled, room)
+			}
 		}
+	}
+	if early, late := blocks(0, 8*time.Second, longest)[0].wait, blocks(1, 8*time.Second, longest)[0].wait; early >= late {
+		t.Errorf("blocks begin after %v and %v: they do not alternate", early, late)
 	}
 }
 

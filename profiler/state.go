@@ -26,6 +26,9 @@ type state struct {
 	active []*active
 	shots  chan shot
 	flying int // captures that will yet send a shot
+	// nudge asks the readers to look, so that an interval of samples begins and
+	// ends with a block.
+	nudge func()
 }
 
 // span is when a step was offered.
@@ -39,7 +42,7 @@ type span struct {
 // within readTime, in which more than a few steps never fit.
 const keptSpans = 8
 
-// active is a step's set of captures under way.
+// active is the set of captures of one block, under way.
 type active struct {
 	step    int
 	until   time.Duration // drill time at which their span is over
@@ -50,7 +53,7 @@ type active struct {
 }
 
 func newState(cfg Config, shots chan shot) *state {
-	st := &state{cfg: cfg, shots: shots, warned: make([]bool, len(cfg.Readers)), seen: make([]bool, len(cfg.Readers))}
+	st := &state{cfg: cfg, shots: shots, warned: make([]bool, len(cfg.Readers)), seen: make([]bool, len(cfg.Readers)), nudge: func() {}}
 	for range cfg.Readers {
 		st.meters = append(st.meters, resources.Meter{Least: cfg.Every / 4})
 	}
@@ -174,6 +177,7 @@ func (st *state) deliver(sh shot) {
 	a := sh.of
 	if a.pending--; a.pending == 0 {
 		a.release()
+		st.nudge()
 		if a.late != nil {
 			a.late.Stop()
 		}

@@ -136,7 +136,7 @@ func (s *Scenario) checkSources(c *complaints) {
 			c.url(path, raw)
 		}
 	}
-	optional("profiles.pprof", s.Profiles.Pprof, true)
+	s.checkProfiles(c)
 	optional("resources.metrics", s.Resources.Metrics, true)
 	optional("resources.prometheus", s.Resources.Prometheus, false)
 	if p := s.Profiles.Pyroscope; p != nil {

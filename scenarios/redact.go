@@ -30,7 +30,13 @@ func (s *Scenario) Redacted() *Scenario {
 	out.Target.Proxy = redactURL(out.Target.Proxy)
 	out.Target.Requests = redactRequests(out.Target.Requests)
 	out.Target.Flow = redactRequests(out.Target.Flow)
-	out.Profiles.Pprof = redactURL(out.Profiles.Pprof)
+	out.Profiles.Pprof = slices.Clone(out.Profiles.Pprof)
+	for i, u := range out.Profiles.Pprof {
+		out.Profiles.Pprof[i] = redactURL(u)
+	}
+	if out.Profiles.Auth != "" {
+		out.Profiles.Auth = redactHeader("Authorization", out.Profiles.Auth)
+	}
 	if p := out.Profiles.Pyroscope; p != nil {
 		out.Profiles.Pyroscope = &Pyroscope{URL: redactURL(p.URL), Service: p.Service}
 	}

@@ -60,11 +60,22 @@ func (t *Target) mix() (list []Request, path string) {
 
 // Profiles says where the target's profiles are.
 type Profiles struct {
-	// Pprof is the base of net/http/pprof; "none" turns it off. By default
+	// Pprof is the base of net/http/pprof, or a list of them, one for each
+	// instance of the target; "none" turns it off. By default
 	// <target>/debug/pprof is tried.
-	Pprof     string     `yaml:"pprof,omitempty" json:"pprof,omitempty"`
+	Pprof Endpoints `yaml:"pprof,omitempty" json:"pprof,omitempty"`
+	// Auth is sent to them as the header Authorization: Bearer ${TOKEN}, or
+	// Basic name:${PASSWORD}, which is encoded.
+	Auth string `yaml:"auth,omitempty" json:"auth,omitempty"`
+	// Types are the profiles that are taken in each step (default cpu, allocs,
+	// heap, mutex, block, goroutine); trace, the execution trace, on request only.
+	Types     []string   `yaml:"types,omitempty" json:"types,omitempty"`
 	Pyroscope *Pyroscope `yaml:"pyroscope,omitempty" json:"pyroscope,omitempty"`
 }
+
+// Endpoints are addresses of one kind, one for each instance of a target. A
+// single one is written as a text.
+type Endpoints []string
 
 // Pyroscope names a service on a Pyroscope server.
 type Pyroscope struct {

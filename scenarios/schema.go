@@ -133,6 +133,9 @@ func (g *generator) rules(t reflect.Type, out, properties map[string]any) {
 		oneOf(partKinds()...)
 	case reflect.TypeFor[StepsLoad]():
 		constrain("rates", "minItems", 1)
+	case reflect.TypeFor[Profiles]():
+		constrain("types", "minItems", 1)
+		constrain("types", "items", map[string]any{"enum": ProfileTypes()})
 	}
 }
 
@@ -144,6 +147,9 @@ func (g *generator) forms(t reflect.Type) map[string]any {
 		object := g.object(t)
 		delete(object, "description")
 		out["oneOf"] = []any{map[string]any{"type": "string"}, object}
+	case reflect.TypeFor[Endpoints]():
+		one := map[string]any{"type": "string"}
+		out["oneOf"] = []any{one, map[string]any{"type": "array", "items": one, "minItems": 1, "maxItems": maxEndpoints}}
 	case reflect.TypeFor[Statuses]():
 		one := []any{
 			map[string]any{"type": "integer", "minimum": 100, "maximum": 599},

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,7 +16,6 @@ import (
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/profiler"
-	"github.com/headroom-project/headroom/profiler/pprofhttp"
 	"github.com/headroom-project/headroom/profiler/resources"
 )
 
@@ -49,30 +47,30 @@ const off = "none"
 func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.WatchConfig) loadgen.Watcher, error) {
 	client := j.httpClient()
 	// Both look at once: a target that hangs costs the longer of the two waits.
-	var types []string
-	var profiles *pprofhttp.Client
+	var source captureSource
 	var noProfiles error
 	var looks sync.WaitGroup
 	looks.Go(func() {
 		look, cancel := context.WithTimeout(ctx, lookFor)
 		defer cancel()
-		types, profiles, noProfiles = j.profiles(look, client)
+		source, noProfiles = j.profiles(look, client)
 	})
 	readers, err := j.readers(ctx, client, warn)
 	looks.Wait()
 	if err != nil {
 		return nil, err
 	}
-	if noProfiles != nil {
+	switch {
+	case noProfiles == nil:
+	case exitCode(noProfiles) == exitBadInput:
+		return nil, noProfiles
+	default:
 		warn(noProfiles.Error())
 	}
 	return func(w loadgen.WatchConfig) loadgen.Watcher {
 		cfg := profiler.Config{
-			Types: types, Readers: readers, Now: w.Now,
-			OnSample: w.OnSample, OnCapture: w.OnCapture, OnWarning: w.OnWarning,
-		}
-		if profiles != nil {
-			cfg.Pprof = profiles
+			Pprof: source.profiles, Counters: source.counters, Instances: source.instances, Types: source.types,
+			Readers: readers, Now: w.Now, OnSample: w.OnSample, OnCapture: w.OnCapture, OnWarning: w.OnWarning,
 		}
 		session, err := profiler.NewSession(cfg)
 		if err != nil {
@@ -98,40 +96,6 @@ func (j *job) onTarget(path string) (string, error) {
 		return "", err
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}).String(), nil
-}
-
-// profiles probes for net/http/pprof, at its usual place if none is named. That
-// there is none at the usual place is no error.
-func (j *job) profiles(ctx context.Context, client *http.Client) ([]string, *pprofhttp.Client, error) {
-	base := j.scenario.Profiles.Pprof
-	named := base != ""
-	if base == off {
-		return nil, nil, nil
-	}
-	if !named {
-		var err error
-		if base, err = j.onTarget("/debug/pprof"); err != nil {
-			return nil, nil, err
-		}
-	}
-	c, err := pprofhttp.New(pprofhttp.Config{URL: base, HTTP: client})
-	if err != nil {
-		return nil, nil, err
-	}
-	has, err := c.Probe(ctx)
-	if err != nil {
-		if !named && (errors.Is(err, pprofhttp.ErrAbsent) || errors.Is(err, pprofhttp.ErrNotProfile)) {
-			err = nil
-		}
-		return nil, nil, err
-	}
-	var types []string
-	for _, t := range []string{"cpu", "allocs", "mutex", "block", "goroutine"} {
-		if has.Has(t) {
-			types = append(types, t)
-		}
-	}
-	return types, c, nil
 }
 
 // readers returns who looks at the target's resources, and at the generator's.

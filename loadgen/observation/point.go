@@ -50,6 +50,8 @@ type Second struct {
 	Planned uint64
 	Dropped uint64
 	Tally   *Tally // over all request names; never nil
+	// Profiled says that profiles of the target were being taken in it.
+	Profiled bool
 }
 
 // Point is a step reduced for the model.

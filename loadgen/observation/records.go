@@ -33,7 +33,7 @@ const (
 // the step. Each counts for the time from From to To.
 type Capture struct {
 	Step int `json:"step"`
-	// Type is cpu, allocs, mutex, block, goroutine or heap.
+	// Type is cpu, allocs, mutex, block, goroutine, heap, trace or counters.
 	Type string `json:"type"`
 	// File is its path inside the evidence folder: profiles/step-03.cpu.pb.gz.
 	File string `json:"file,omitempty"`
@@ -52,6 +52,18 @@ type Capture struct {
 	// Inside is the share of its time that lies in its step, where that is not
 	// all of it: profiles that a target sends do not begin and end with steps.
 	Inside float64 `json:"inside,omitempty"`
+	// Until is when the target was done with it, in drill time: To, and the time
+	// that it took to write and send it. 0 in records that do not say.
+	Until time.Duration `json:"until,omitempty"`
+	// Instances is how many instances of the target are in the file, and Of how
+	// many there are; both 0 for a target of one. Note says what of it is missing.
+	Instances int    `json:"instances,omitempty"`
+	Of        int    `json:"of,omitempty"`
+	Note      string `json:"note,omitempty"`
+	// Counters holds by how much exact totals of the target grew between From and
+	// To: mallocs (objects), total_alloc (bytes), gc_cycles; of a capture of type
+	// counters, which has no file.
+	Counters map[string]float64 `json:"counters,omitempty"`
 }
 
 // wholly is the share of a capture's time that must lie in its step for it to
@@ -62,6 +74,20 @@ const wholly = 0.9
 // has a file with samples, and they are the step's own.
 func (c Capture) Usable() bool {
 	return c.File != "" && c.Samples > 0 && (c.Inside == 0 || c.Inside >= wholly)
+}
+
+// CountersType is the type of a capture that holds counters and no profile.
+const CountersType = "counters"
+
+// Profiled reports whether the target was being profiled for this capture at
+// any time between from and to, in drill time, even if nothing came of it. A
+// target that profiles itself does so all the time.
+func (c *Capture) Profiled(from, to time.Duration) bool {
+	if c.Source != "" && c.Source != CaptureFetched {
+		return false
+	}
+	until := max(c.To, c.Until)
+	return c.From < until && from < until && c.From < to
 }
 
 // Kinds of a journal entry.

@@ -144,10 +144,15 @@ func (r *Reducer) Begin(rec StepRecord) {
 // End tells how a step ended.
 func (r *Reducer) End(e StepEnd) { r.step(e.Index).end = &e }
 
+// maxCaptures bounds the captures that are kept of one step; a session takes a
+// few dozen.
+const maxCaptures = 1000
+
 // Capture tells of a capture.
 func (r *Reducer) Capture(c Capture) {
-	s := r.step(c.Step)
-	s.captures = append(s.captures, c)
+	if s := r.step(c.Step); len(s.captures) < maxCaptures {
+		s.captures = append(s.captures, c)
+	}
 }
 
 // Add merges one window. It reports false for a window that was already counted
@@ -425,10 +430,17 @@ func (s *stepSum) seconds(cells map[int]*cell, width int) []Second {
 		c := cells[i]
 		out = append(out, Second{
 			Second: i * width, Width: width, At: s.rec.Start.Seconds() + float64(i*width),
-			Planned: c.planned, Dropped: c.dropped, Tally: c.tally,
+			Planned: c.planned, Dropped: c.dropped, Tally: c.tally, Profiled: s.profiled(i*width, width),
 		})
 	}
 	return out
+}
+
+// profiled reports whether a capture was under way in some seconds of the step.
+func (s *stepSum) profiled(second, width int) bool {
+	from := s.rec.Start + time.Duration(second)*time.Second
+	to := from + time.Duration(width)*time.Second
+	return slices.ContainsFunc(s.captures, func(c Capture) bool { return c.Profiled(from, to) })
 }
 
 // AllSeconds returns every second of a step, warm-up included, in order.

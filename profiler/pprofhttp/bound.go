@@ -79,3 +79,11 @@ func compress(data []byte) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// looksLikeTrace checks the head of an execution trace: "go 1.26 trace".
+func looksLikeTrace(data []byte) error {
+	if !bytes.HasPrefix(data, []byte("go 1.")) {
+		return fmt.Errorf("%w: no execution trace, it begins with %q", ErrNotProfile, data[:min(len(data), 16)])
+	}
+	return nil
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -50,6 +51,8 @@ type Config struct {
 	// HTTP sends the requests. Its timeout, if it has one, must be longer than
 	// the captures asked for.
 	HTTP Doer
+	// Auth is sent as the Authorization header; empty for none.
+	Auth string
 	// MaxBytes bounds a profile as sent, MaxDecoded after decompression; 0 is
 	// DefaultMaxBytes and DefaultMaxDecoded.
 	MaxBytes, MaxDecoded int64
@@ -59,8 +62,12 @@ type Config struct {
 type Client struct {
 	base       *url.URL
 	http       Doer
+	auth       string
 	maxBytes   int64
 	maxDecoded int64
+	// longest is the number of seconds that the server was found to write for;
+	// 0 while it has refused none.
+	longest atomic.Int64
 }
 
 // New returns a client. It does not fetch anything yet, so it fails only if the
@@ -76,7 +83,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.HTTP == nil {
 		return nil, errors.New("pprof: no HTTP client given")
 	}
-	c := &Client{base: base, http: cfg.HTTP, maxBytes: cfg.MaxBytes, maxDecoded: cfg.MaxDecoded}
+	c := &Client{base: base, http: cfg.HTTP, auth: cfg.Auth, maxBytes: cfg.MaxBytes, maxDecoded: cfg.MaxDecoded}
 	if c.maxBytes <= 0 {
 		c.maxBytes = DefaultMaxBytes
 	}
@@ -94,36 +101,49 @@ var kinds = map[string]string{
 	"mutex":     "mutex",
 	"block":     "block",
 	"goroutine": "goroutine",
+	"trace":     "trace",
 }
 
 // Types lists the types that can be captured, in the order in which a reader
-// wants them.
+// wants them; trace, which is no profile, is the last.
 func Types() []string {
-	return []string{"cpu", "allocs", "mutex", "block", "goroutine", "heap"}
+	return []string{"cpu", "allocs", "mutex", "block", "goroutine", "heap", "trace"}
 }
 
-// Capture fetches one profile of the type: cpu over so many seconds; of the
-// others the change over so many seconds, or with 0 what they hold now. The
-// result is gzip-compressed, whole, and within the bounds.
+// Capture fetches one profile of the type: cpu and trace over so many seconds;
+// of the others the change over so many seconds, or with 0 what they hold now,
+// which for heap is after a garbage collection. The result is gzip-compressed,
+// whole, and within the bounds; a trace is as the runtime writes it.
 //
 // A server may refuse to write for that long (its WriteTimeout); then it is
-// asked for half the time, down to one second, so a profile may span less than
-// asked for. Errors wrap ErrAbsent, ErrDenied, ErrBusy, ErrTooLarge or
-// ErrNotProfile where they are of that kind.
+// asked for half the time, down to one second. It may be taking a CPU profile
+// for somebody else; then it is asked again each second for what is left of the
+// time. So a profile may span less than asked for. Errors wrap ErrAbsent,
+// ErrDenied, ErrBusy, ErrTooLarge or ErrNotProfile where they are of that kind.
 func (c *Client) Capture(ctx context.Context, typ string, seconds int) ([]byte, error) {
 	name, ok := kinds[typ]
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("capture %q: unknown type; hint: one of %s", typ, strings.Join(Types(), ", "))
-	case seconds < 0 || (typ == "cpu" && seconds == 0):
+	case seconds < 0 || (typ == "cpu" || typ == "trace") && seconds == 0:
 		return nil, fmt.Errorf("capture %s: %d seconds is no span", typ, seconds)
 	}
 	for {
+		if most := int(c.longest.Load()); most > 0 {
+			seconds = min(seconds, most)
+		}
 		data, err := c.fetch(ctx, name, seconds)
 		var short *tooLongError
-		if errors.As(err, &short) && seconds > 1 {
+		switch {
+		case errors.As(err, &short) && seconds > 1:
 			seconds /= 2
+			c.longest.Store(int64(seconds))
 			continue
+		case errors.Is(err, ErrBusy) && seconds > 1:
+			if pause(ctx, time.Second) {
+				seconds--
+				continue
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("capture %s: %w", typ, err)
@@ -132,13 +152,28 @@ func (c *Client) Capture(ctx context.Context, typ string, seconds int) ([]byte, 
 	}
 }
 
+// pause waits, and reports whether it did to the end.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // fetch gets one profile and checks its bounds.
 func (c *Client) fetch(ctx context.Context, name string, seconds int) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+Patience)
 	defer cancel()
 	query := url.Values{}
-	if seconds > 0 {
+	switch {
+	case seconds > 0:
 		query.Set("seconds", strconv.Itoa(seconds))
+	case name == "heap":
+		query.Set("gc", "1") // what is live, not what is yet to be collected
 	}
 	resp, err := c.get(ctx, name, query)
 	if err != nil {
@@ -154,6 +189,12 @@ func (c *Client) fetch(ctx context.Context, name string, seconds int) ([]byte, e
 	}
 	if int64(len(data)) > c.maxBytes {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, c.maxBytes)
+	}
+	if name == "trace" {
+		if err := looksLikeTrace(data); err != nil {
+			return nil, err
+		}
+		return data, nil
 	}
 	return normalise(data, c.maxDecoded)
 }
@@ -171,6 +212,9 @@ func (c *Client) get(ctx context.Context, name string, query url.Values) (*http.
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+	if c.auth != "" {
+		req.Header.Set("Authorization", c.auth)
 	}
 	return c.http.Do(req)
 }
@@ -190,7 +234,9 @@ func refusal(resp *http.Response, name string) error {
 	}
 	said := saying(resp.Body)
 	switch {
-	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+	case code == http.StatusUnauthorized:
+		return fmt.Errorf("%w: %s; hint: set profiles.auth, such as Bearer ${TOKEN} or Basic name:${PASSWORD}, or profiles.pprof: none", ErrDenied, resp.Status)
+	case code == http.StatusForbidden:
 		return fmt.Errorf("%w: %s; hint: let the machine that drills reach /debug/pprof, or set profiles.pprof: none", ErrDenied, resp.Status)
 	case code == http.StatusNotFound:
 		return fmt.Errorf("%w: %s; hint: a Go target serves them with import _ \"net/http/pprof\"; another path goes into profiles.pprof", ErrAbsent, resp.Status)
