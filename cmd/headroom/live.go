@@ -47,7 +47,7 @@ func (l *live) Second(s loadgen.Status) {
 		cpu = fmt.Sprintf("cpu %.2f", s.TargetCPU)
 	}
 	parts := []string{
-		fmt.Sprintf("step %d", s.Step.Index), strings.TrimSuffix(load(s.Step), "/s") + " -> " + rate(s.Achieved),
+		fmt.Sprintf("step %d", s.Step.Index), strings.TrimSuffix(load(s.Step), "/s") + "->" + rate(s.Achieved),
 		"p50 " + millis(s.P50), "p99 " + millis(s.P99), "errors " + percent(s.ErrorRatio),
 		cpu, fmt.Sprintf("%.0fs left", s.Left.Seconds()), fmt.Sprintf("%d in flight", s.InFlight),
 	}
