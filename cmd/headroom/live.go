@@ -48,7 +48,7 @@ func (l *live) Second(s loadgen.Status) {
 	}
 	parts := []string{
 		fmt.Sprintf("step %d", s.Step.Index), strings.TrimSuffix(load(s.Step), "/s") + "->" + rate(s.Achieved),
-		"p50 " + millis(s.P50), "p99 " + millis(s.P99), "errors " + percent(s.ErrorRatio),
+		"p50 " + millis(s.P50), "p99 " + millis(s.P99), "err " + percent(s.ErrorRatio),
 		cpu, fmt.Sprintf("%.0fs left", s.Left.Seconds()), fmt.Sprintf("%d in flight", s.InFlight),
 	}
 	l.line(l.fit(parts))

@@ -20,7 +20,7 @@ func TestTheStatusLineFits(t *testing.T) {
 		P50: 33.62, P99: 2061.7, ErrorRatio: 0.0123, InFlight: 1289, TargetCPU: 0.6, Left: 95 * time.Second,
 	}
 	for width, want := range map[int][]string{
-		80: {"step 12", "1385->1381/s", "p50 33.6 ms", "p99 2062 ms", "errors 1.2%", "cpu 0.60", "95s left"},
+		80: {"step 12", "1385->1381/s", "p50 33.6 ms", "p99 2062 ms", "err 1.2%", "cpu 0.60", "95s left"},
 		40: {"step 12", "1385->1381/s", "p50 33.6 ms"},
 		0:  {"step 12", "95s left", "1289 in flight"},
 	} {
