@@ -23,12 +23,15 @@ var ErrEmpty = errors.New("the bundle holds no drill")
 // Compute makes run.json from the evidence alone. It is a pure function of the
 // files, so that anyone who has a bundle comes to the same figures. Evidence of a
 // drill that was cut off gives a run as far as it got.
-func Compute(e *observation.Evidence) (*Run, error) {
+func Compute(e *observation.Evidence) (*Run, error) { return ComputeFor(e, Question{}) }
+
+// ComputeFor is Compute with other questions than the drill was run for.
+func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	s, err := scenarios.Load(observation.ScenarioFile, e.Scenario, scenarios.LoadOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("compute run: %w", err)
 	}
-	c := &computation{evidence: e, scenario: s, reducer: e.Reduce()}
+	c := &computation{evidence: e, scenario: q.about(s), reducer: e.Reduce(), fit: q.Fit}
 	if err := c.journal(); err != nil {
 		return nil, err
 	}
@@ -58,6 +61,8 @@ type computation struct {
 	points []observation.Point // judged
 	seen   *capacity.Analysis
 	waits  map[int][]capacity.LockWait
+	// fit asks for the capacity of a fixed load too.
+	fit bool
 }
 
 func (c *computation) journal() error {

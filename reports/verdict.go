@@ -87,7 +87,7 @@ func (c *computation) objectiveText(o scenarios.Objective) string {
 	return o.String()
 }
 
-func (c *computation) searched() bool { return c.scenario.Load.Search != nil }
+func (c *computation) searched() bool { return c.fit || c.scenario.Load.Search != nil }
 
 // load returns the steps that count for the verdict: not the warm-up.
 func (c *computation) load() []*observation.Point {
@@ -170,6 +170,11 @@ func (c *computation) verdict() {
 	if reason != "" {
 		c.run.Reasons = append(c.run.Reasons, reason)
 	}
+	c.invalidSteps()
+}
+
+// invalidSteps gives a reason for each step that says nothing of the target.
+func (c *computation) invalidSteps() {
 	for _, p := range c.load() {
 		if !p.Valid && p.Cut == "" {
 			c.run.Reasons = append(c.run.Reasons, fmt.Sprintf("step %d is invalid: %s", p.Step, strings.Join(p.WhyInvalid, "; ")))

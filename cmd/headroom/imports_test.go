@@ -28,7 +28,10 @@ var stages = map[string][]string{
 	"profiler/pprofhttp":  {},
 	"profiler/resources":  {"loadgen/observation"},
 	"capacity":            {"scenarios", "loadgen/observation", "loadgen/search"},
-	"reports":             {"scenarios", "loadgen", "loadgen/observation", "profiler", "capacity"},
+	"capacity/table":      {"scenarios", "loadgen/observation"},
+	"capacity/importer":   {"scenarios", "loadgen/observation", "loadgen/attack/recorded", "loadgen/attack/recorded/recordedtest", "capacity/table"},
+	"capacity/planning":   {"scenarios"},
+	"reports":             {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity"},
 	"cmd/headroom":        {"*"},
 }
 

@@ -1,0 +1,167 @@
+package importer
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/headroom-project/headroom/capacity/table"
+)
+
+// maxLine bounds a line in bytes.
+const maxLine = 16 << 20
+
+var (
+	errTooLarge = fmt.Errorf("the file is larger than %d GiB; cut it into parts, and give them all", MaxBytes>>30)
+	errLongLine = fmt.Errorf("a line is longer than %d MiB", maxLine>>20)
+)
+
+// limited bounds what is read in all, and of one line; a line of 0 is no bound.
+type limited struct {
+	r          io.Reader
+	left, line int64
+	run        int64
+}
+
+// Read is io.Reader.
+func (l *limited) Read(b []byte) (int, error) {
+	n, err := l.r.Read(b)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, errTooLarge
+	}
+	for _, c := range b[:n] {
+		if c == '\n' {
+			l.run = 0
+			continue
+		}
+		if l.run++; l.line > 0 && l.run > l.line {
+			return 0, errLongLine
+		}
+	}
+	return n, err
+}
+
+// rows reads a CSV file with a header, row by row.
+type rows struct {
+	in       *csv.Reader
+	at       map[string]int
+	record   []string
+	problems *table.Problems
+}
+
+func newRows(in *input) (*rows, error) {
+	r := &rows{in: csv.NewReader(in), at: map[string]int{}, problems: &table.Problems{Name: in.name}}
+	r.in.FieldsPerRecord = -1
+	r.in.ReuseRecord = true
+	r.in.LazyQuotes = true
+	head, err := r.in.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	for i, name := range head {
+		r.at[strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))] = i
+	}
+	return r, nil
+}
+
+// next reports whether there is another row. A last row that was cut off, as of a
+// tool that was killed, is left out.
+func (r *rows) next() bool {
+	for {
+		record, err := r.in.Read()
+		if errors.Is(err, io.EOF) {
+			return false
+		}
+		if err != nil {
+			line, _ := r.in.FieldPos(0)
+			var parse *csv.ParseError
+			if errors.As(err, &parse) {
+				line, err = parse.Line, parse.Err
+			}
+			r.problems.Add(line, 0, "", "%v", err)
+			return false
+		}
+		r.record = record
+		if len(record) < len(r.at) {
+			line, _ := r.in.FieldPos(0)
+			if _, err := r.in.Read(); errors.Is(err, io.EOF) {
+				return false
+			}
+			r.problems.Add(line, 0, "", "%d fields, and the header has %d", len(record), len(r.at))
+			if len(r.problems.List) >= 20 {
+				return false
+			}
+			continue
+		}
+		return true
+	}
+}
+
+// get returns a field by its column's name, empty if there is no such column.
+func (r *rows) get(name string) string {
+	if i, ok := r.at[name]; ok && i < len(r.record) {
+		return strings.TrimSpace(r.record[i])
+	}
+	return ""
+}
+
+func (r *rows) has(name string) bool { _, ok := r.at[name]; return ok }
+
+// wrong notes a problem with the present row.
+func (r *rows) wrong(column, hint, format string, args ...any) {
+	line, _ := r.in.FieldPos(0)
+	r.problems.Add(line, r.at[column]+1, hint, format, args...)
+}
+
+// instant reads a time: a number of seconds, milliseconds, microseconds or
+// nanoseconds since 1970, told apart by its size, or RFC 3339.
+func instant(text string) (t time.Time, whole bool, err error) {
+	if v, err := strconv.ParseInt(text, 10, 64); err == nil {
+		switch {
+		case v < 1e11:
+			return time.Unix(v, 0), true, nil
+		case v < 1e14:
+			return time.UnixMilli(v), false, nil
+		case v < 1e17:
+			return time.UnixMicro(v), false, nil
+		}
+		return time.Unix(0, v), false, nil
+	}
+	if v, err := strconv.ParseFloat(text, 64); err == nil && v > 0 && v < 1e11 {
+		return time.UnixMicro(int64(v * 1e6)), false, nil
+	}
+	t, err = time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, false, fmt.Errorf("%.40q is no time", text)
+	}
+	return t, !strings.Contains(text, "."), nil
+}
+
+// millis reads a time in milliseconds.
+func millis(text string) (time.Duration, error) {
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(v >= 0 && v < 1e9) {
+		return 0, fmt.Errorf("%.40q is no time in milliseconds", text)
+	}
+	return time.Duration(v * float64(time.Millisecond)), nil
+}
+
+// classOf names why a hit failed, by what tools say.
+func classOf(status, message string) string {
+	text := strings.ToLower(message)
+	switch {
+	case strings.Contains(text, "timeout") || strings.Contains(text, "timed out") || strings.Contains(text, "deadline"):
+		return "timeout"
+	case strings.Contains(text, "refused") || strings.Contains(text, "dial"):
+		return "dial"
+	case strings.Contains(text, "reset") || strings.Contains(text, "eof") || strings.Contains(text, "prematurely"):
+		return "reset"
+	case len(status) == 3 && (status[0] == '4' || status[0] == '5'):
+		return "status"
+	}
+	return "check"
+}

@@ -1,0 +1,100 @@
+package importer
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	// shortest is the least length of a step in seconds: shorter ones have no
+	// tail to speak of.
+	shortest = 5
+	// mostCells bounds the search for steps, which is quadratic.
+	mostCells = 1200
+)
+
+// segment is a stretch [from, to) of seconds at about one rate.
+type segment struct{ from, to int }
+
+// segments cuts counts of requests per second into stretches of about constant
+// rate: the partition of least Poisson deviance plus a penalty for each stretch
+// (optimal partitioning, Jackson et al. 2005). The penalty grows with the
+// dispersion of the counts, so that the jitter of a closed load is not taken for
+// steps, and evenly spaced arrivals do not hide them.
+func segments(counts []int) []segment {
+	width := (len(counts) + mostCells - 1) / mostCells
+	cells := make([]float64, 0, len(counts)/max(width, 1)+1)
+	for chunk := range slices.Chunk(counts, max(width, 1)) {
+		sum := 0
+		for _, n := range chunk {
+			sum += n
+		}
+		cells = append(cells, float64(sum))
+	}
+	cuts := partition(cells, max(1, (shortest+width-1)/max(width, 1)), 4*math.Log(float64(len(cells))+1)*dispersion(cells))
+	var out []segment
+	for i := 1; i < len(cuts); i++ {
+		out = append(out, segment{cuts[i-1] * width, min(cuts[i]*width, len(counts))})
+	}
+	return out
+}
+
+// partition returns the cuts, from 0 to len(cells), of the cheapest partition
+// into stretches of at least least cells.
+func partition(cells []float64, least int, penalty float64) []int {
+	n := len(cells)
+	if n == 0 {
+		return nil
+	}
+	if n < 2*least {
+		return []int{0, n}
+	}
+	sums := make([]float64, n+1)
+	for i, x := range cells {
+		sums[i+1] = sums[i] + x
+	}
+	best, last := make([]float64, n+1), make([]int, n+1)
+	for to := 1; to <= n; to++ {
+		best[to] = math.Inf(1)
+		for from := 0; from <= to-least; from++ {
+			if from > 0 && from < least {
+				continue
+			}
+			if c := best[from] + deviance(sums[to]-sums[from], to-from) + penalty; c < best[to] {
+				best[to], last[to] = c, from
+			}
+		}
+	}
+	cuts := []int{n}
+	for at := n; at > 0; at = last[at] {
+		cuts = append(cuts, last[at])
+	}
+	slices.Reverse(cuts)
+	return cuts
+}
+
+// deviance is the part of -2 log of the Poisson likelihood that depends on the cut.
+func deviance(sum float64, cells int) float64 {
+	if sum <= 0 {
+		return 0
+	}
+	return -2 * sum * math.Log(sum/float64(cells))
+}
+
+// dispersion is the variance of the counts as a ratio of their mean, from
+// successive differences, so that steps do not count as variance. The median of
+// the squares of a standard normal is 0.455.
+func dispersion(cells []float64) float64 {
+	var ratios []float64
+	for i := 1; i < len(cells); i++ {
+		if s := cells[i] + cells[i-1]; s > 0 {
+			d := cells[i] - cells[i-1]
+			ratios = append(ratios, d*d/s)
+		}
+	}
+	if len(ratios) == 0 {
+		return 1
+	}
+	slices.Sort(ratios)
+	return max(ratios[len(ratios)/2]/0.455, 0.25)
+}

@@ -1,0 +1,56 @@
+package importer
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/headroom-project/headroom/loadgen/attack/recorded"
+)
+
+var vegetaLacks = []string{
+	"vegeta's latency runs from when a worker took a request up, not from when it was due: waiting for a free worker is not in it",
+	"vegeta records nothing of the target: without resource use there is no bottleneck and no cost",
+}
+
+// isVegeta tells gob by the name of vegeta's type in its first message, JSON by
+// its first key, and CSV by its twelve fields.
+func isVegeta(head []byte) bool {
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	switch {
+	case bytes.HasPrefix(line, []byte(`{"attack":`)):
+		return true
+	case len(line) > 0 && line[0] >= '0' && line[0] <= '9':
+		return bytes.Count(line, []byte(",")) >= 11
+	}
+	return bytes.Contains(head, []byte("Result")) && bytes.Contains(head, []byte("Latency"))
+}
+
+// readVegeta reads `vegeta attack` and `vegeta encode`.
+func readVegeta(in *input) (*Results, error) {
+	l := &log{}
+	err := recorded.Each(in, func(h recorded.Hit) error {
+		r := record{start: h.Sent, lasted: h.Latency, name: endpoint(h.Method, h.URL), bytesIn: h.BytesIn}
+		if h.Error != "" || h.Code == 0 || h.Code >= 400 {
+			r.class = classOf(strconv.Itoa(int(h.Code)), h.Error)
+		}
+		return l.add(r)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	return l.results(in, vegetaLacks)
+}
+
+// endpoint names a request by its method and path.
+func endpoint(method, target string) string {
+	u, err := url.Parse(target)
+	if err != nil || method == "" && u.Path == "" {
+		return "all"
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return method + " " + u.Path
+}

@@ -1,0 +1,148 @@
+package table
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+)
+
+// examine looks for figures that contradict each other: most often a unit was
+// mixed up.
+func examine(rows []row, p *Problems, t *Table) {
+	for i := range rows {
+		x := &rows[i]
+		x.served(p)
+		x.ordered(p)
+		x.little(p)
+		x.limits(p)
+	}
+	mixed(rows, p)
+	if len(p.List) > 0 {
+		return
+	}
+	fast := len(rows) > 0
+	for _, x := range rows {
+		fast = fast && x.Response.P99 < 1
+	}
+	if fast {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: every p99_ms is below 1 ms (the first is %g); if these are seconds, multiply them by 1000", p.Name, rows[0].Response.P99))
+	}
+	if !rows[0].has["seconds"] {
+		t.Warnings = append(t.Warnings, p.Name+": without a column seconds the sampling error of a row is not known: intervals are as for steps of one second")
+	}
+}
+
+// served compares what was served with what was offered. Poisson arrivals vary
+// by sqrt(n); beyond five deviations and a fifth it is another unit.
+func (x *row) served(p *Problems) {
+	slack := 5 * math.Sqrt(x.Offered/max(x.Seconds, 1))
+	if x.Throughput <= 1.2*x.Offered+slack {
+		return
+	}
+	hint := "offered_rps is what was sent, throughput_rps what was answered OK, both per second"
+	switch ratio := x.Throughput / x.Offered; {
+	case near(ratio, 60):
+		hint = "throughput_rps looks like requests per minute: divide it by 60"
+	case near(ratio, 1000):
+		hint = "offered_rps looks like thousands of requests per second: multiply it by 1000"
+	}
+	p.Add(x.line, 0, hint, "more is served (%g/s) than offered (%g/s)", x.Throughput, x.Offered)
+}
+
+func near(ratio, factor float64) bool { return ratio > factor/1.3 && ratio < factor*1.3 }
+
+// ordered compares the quantiles with each other.
+func (x *row) ordered(p *Problems) {
+	q := x.Response
+	last, name := 0.0, ""
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{{"p50_ms", q.P50}, {"p90_ms", q.P90}, {"p95_ms", q.P95}, {"p99_ms", q.P99}, {"p999_ms", q.P999}, {"max_ms", q.Max}} {
+		if !x.has[f.name] {
+			continue
+		}
+		if f.value < last {
+			hint := "a higher quantile is never below a lower one"
+			if f.value > 0 && last/f.value >= 20 {
+				hint = fmt.Sprintf("%s looks like seconds: multiply it by 1000", f.name)
+			}
+			p.Add(x.line, 0, hint, "%s (%g) is below %s (%g)", f.name, f.value, name, last)
+			return
+		}
+		last, name = f.value, f.name
+	}
+	if x.has["mean_ms"] && x.has["max_ms"] && q.Mean > q.Max {
+		p.Add(x.line, 0, "", "mean_ms (%g) is above max_ms (%g)", q.Mean, q.Max)
+	}
+}
+
+// little holds the mean response time against Little's law, N = X R: a factor of
+// a thousand is a unit. Other disagreements are left alone, since in_flight may
+// have been sampled.
+func (x *row) little(p *Problems) {
+	if !x.has["in_flight"] || x.InFlight <= 0 || x.Throughput <= 0 {
+		return
+	}
+	column, ms := "mean_ms", x.Response.Mean
+	if !x.has[column] {
+		column, ms = "p50_ms", x.Response.P50
+	}
+	if !x.has[column] || ms <= 0 {
+		return
+	}
+	expected := 1000 * x.InFlight / x.Throughput // ms
+	hint := ""
+	switch ratio := expected / ms; {
+	case ratio > 1000/4.0 && ratio < 1000*4:
+		hint = fmt.Sprintf("%s looks like seconds: multiply it by 1000", column)
+	case ratio > 1/4000.0 && ratio < 4/1000.0:
+		hint = fmt.Sprintf("%s looks like microseconds: divide it by 1000", column)
+	default:
+		return
+	}
+	p.Add(x.line, 0, hint, "%g in flight at %g/s take about %.3g ms each (Little's law), but %s is %g", x.InFlight, x.Throughput, expected, column, ms)
+}
+
+// beyond is how far above its limit a use may have been measured.
+const beyond = 1.05
+
+func (x *row) limits(p *Problems) {
+	for _, name := range slices.Sorted(maps.Keys(x.Resources)) {
+		u := x.Resources[name]
+		if u.Limit <= 0 {
+			continue
+		}
+		if u.Used > beyond*u.Limit {
+			hint := "both are in the same unit: cores for cpu, bytes for memory"
+			if name == "cpu" && u.Used/u.Limit > 20 {
+				hint = "cpu_used looks like per cent of a core: divide it by 100"
+			}
+			p.Add(x.line, 0, hint, "%s_used (%g) is above %s_limit (%g)", name, u.Used, name, u.Limit)
+		}
+		if name == "memory" && u.Limit < 1e5 {
+			p.Add(x.line, 0, fmt.Sprintf("memory is in bytes: if this is in GiB, write %.0f", u.Limit*(1<<30)), "memory_limit is %g bytes", u.Limit)
+		}
+	}
+}
+
+// mixed finds rows in seconds among rows in milliseconds: a p99 that falls by
+// about a thousand while the load rises.
+func mixed(rows []row, p *Problems) {
+	for i := 1; i < len(rows); i++ {
+		a, b := &rows[i-1], &rows[i]
+		x, y := a.Response.P99, b.Response.P99
+		if x <= 0 || y <= 0 {
+			continue
+		}
+		switch {
+		case x/y > 300 && x/y < 3000 && b.Offered > 1.05*a.Offered:
+			p.Add(b.line, 0, "p99_ms looks like seconds in this row: multiply it by 1000",
+				"p99_ms falls from %g to %g although the load rises", x, y)
+		case y/x > 300 && y/x < 3000 && b.Offered < 0.95*a.Offered:
+			p.Add(a.line, 0, "p99_ms looks like seconds in this row: multiply it by 1000",
+				"p99_ms rises from %g to %g although the load falls", x, y)
+		}
+	}
+}

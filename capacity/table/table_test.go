@@ -1,0 +1,136 @@
+package table
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"pgregory.net/rapid"
+)
+
+// What is wrong is told all at once, each with its place and what to write.
+func TestProblems(t *testing.T) {
+	const head = "offered_rps,throughput_rps,p99_ms"
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"empty":             {"", []string{"p.csv:1: the table is empty"}},
+		"header alone":      {head + "\n", []string{"no row"}},
+		"missing":           {"offered_rps,p99_ms\n1,1\n", []string{"column throughput_rps is missing"}},
+		"unknown":           {head + ",error_rate\n1,1,1,0\n", []string{"p.csv:1:4: unknown column \"error_rate\"", "did you mean error_ratio?"}},
+		"seconds by name":   {"offered_rps,throughput_rps,p99_s\n1,1,1\n", []string{"multiply by 1000"}},
+		"twice":             {head + ",p99_ms\n1,1,1,1\n", []string{"p.csv:1:4: column p99_ms is there twice"}},
+		"limit alone":       {head + ",cpu_limit\n1,1,1,1\n", []string{"no column cpu_used"}},
+		"semicolons":        {"offered_rps;throughput_rps;p99_ms\n1;1;1\n", []string{"separate fields by commas"}},
+		"NaN":               {head + "\nNaN,1,1\n", []string{"p.csv:2:1: offered_rps: NaN is not a finite number"}},
+		"negative, twice":   {head + "\n1,-1,1\n1,1,-0.5\n", []string{"p.csv:2:2: throughput_rps: -1 is negative", "p.csv:3:3: p99_ms: -0.5 is negative"}},
+		"no load":           {head + "\n0,0,1\n", []string{"0 is not above 0"}},
+		"units in cells":    {head + "\n100,100,12ms\n", []string{"p.csv:2:3", "plain number"}},
+		"decimal comma":     {head + "\n\"1,5\",1,1\n", []string{"write decimals with a point: 1.5"}},
+		"per cent":          {head + ",error_ratio\n1,1,1,5\n", []string{"write 0.05"}},
+		"short row":         {head + "\n1,1\n", []string{"p.csv:2: 2 fields, and the header has 3"}},
+		"more than offered": {head + "\n100,6000,1\n", []string{"divide it by 60"}},
+		"quantiles":         {head + ",p50_ms\n100,100,0.05,20\n", []string{"p99_ms looks like seconds"}},
+		"Little's law":      {head + ",mean_ms,in_flight\n100,100,0.03,0.01,1\n", []string{"Little's law", "mean_ms looks like seconds"}},
+		"microseconds":      {head + ",mean_ms,in_flight\n100,100,30000,10000,1\n", []string{"divide it by 1000"}},
+		"a row in seconds":  {head + "\n100,100,50\n200,200,0.06\n", []string{"p.csv:3", "looks like seconds in this row"}},
+		"above its limit":   {head + ",pool_used,pool_limit\n1,1,1,12,8\n", []string{"pool_used (12) is above pool_limit (8)"}},
+		"cpu in per cent":   {head + ",cpu_used,cpu_limit\n1,1,1,150,2\n", []string{"divide it by 100"}},
+		"memory in GB":      {head + ",memory_used,memory_limit\n1,1,1,1,4\n", []string{"4294967296"}},
+		"no fraction":       {head + ",step\n1,1,1,1.5\n", []string{"no whole number"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Read("p.csv", strings.NewReader(c.text))
+			var p *Problems
+			if !errors.As(err, &p) {
+				t.Fatalf("error %v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not in: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestReadTable(t *testing.T) {
+	got, err := Read("p.csv", strings.NewReader("\ufeff# from a bench\r\noffered_rps,throughput_rps,p99_ms,seconds,mean_ms,error_ratio,cpu_used,cpu_limit,pool.shop_used,pool.shop_limit\r\n100, 90,12.5,10,5,0.1,0.5,2,3,\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := got.Points[0]
+	if p.Offered != 100 || p.Throughput != 90 || p.Response.P99 != 12.5 || p.OK != 900 || p.Failed != 100 || p.InFlight != 0.45 || !p.Valid {
+		t.Errorf("%+v", p)
+	}
+	if u := p.Resources["cpu"]; u.Used != 0.5 || u.Limit != 2 || u.Unit != "cores" {
+		t.Errorf("cpu %+v", u)
+	}
+	if u := p.Resources["pool.shop"]; u.Used != 3 || u.Limit != 0 {
+		t.Errorf("pool %+v", u)
+	}
+	if _, ok := got.Has("p999"); ok {
+		t.Error("p999 is there")
+	}
+	fast, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms\n100,100,0.012\n200,200,0.3\n"))
+	if err != nil || len(fast.Warnings) < 1 || !strings.Contains(fast.Warnings[0], "if these are seconds") {
+		t.Errorf("%v, warnings %q", err, fast.Warnings)
+	}
+}
+
+// A table that was written reads back as it was, to eight digits.
+func TestWriteReadsBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var points []observation.Point
+		load := 10.0
+		for i := range rapid.IntRange(1, 8).Draw(t, "points") {
+			load *= rapid.Float64Range(1.1, 2).Draw(t, "growth")
+			p50 := rapid.Float64Range(1, 5).Draw(t, "p50")
+			points = append(points, observation.Point{
+				Step: i, Offered: load, Seconds: rapid.Float64Range(1, 60).Draw(t, "seconds"), Valid: true,
+				Figures:   observation.Figures{Throughput: load * rapid.Float64Range(0.5, 1).Draw(t, "served"), Response: observation.Quantiles{P50: p50, P99: 3 * p50}},
+				Resources: map[string]observation.Use{"cpu": {Used: rapid.Float64Range(0, 2).Draw(t, "cpu"), Limit: 2}},
+			})
+		}
+		var b bytes.Buffer
+		if err := Write(&b, points); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Read("p.csv", &b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range got.Points {
+			want := points[i]
+			for _, pair := range [][2]float64{{p.Offered, want.Offered}, {p.Throughput, want.Throughput}, {p.Response.P99, want.Response.P99}, {p.Resources["cpu"].Used, want.Resources["cpu"].Used}} {
+				if math.Abs(pair[0]-pair[1]) > 1e-6*pair[1]+1e-9 {
+					t.Fatalf("%g was written, %g read", pair[1], pair[0])
+				}
+			}
+		}
+	})
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("offered_rps,throughput_rps,p99_ms,seconds,p50_ms,cpu_used,cpu_limit\n50,50,6,10,3,0.2,2\n100,99,7,10,3,0.4,2\n")
+	f.Add("offered_rps;p99\n\"1,5\";NaN\n")
+	f.Add("\ufeffstep,offered_rps,throughput_rps,p99_ms,in_flight,mean_ms\n1,1e300,-0,0x1p3,9,\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := Read("p.csv", strings.NewReader(text))
+		if err != nil {
+			if err.Error() == "" {
+				t.Fatal("an error without words")
+			}
+			return
+		}
+		for _, p := range got.Points {
+			if !(p.Offered > 0) || math.IsInf(p.Offered, 0) || !(p.Throughput >= 0) || p.ErrorRatio < 0 || p.ErrorRatio > 1 {
+				t.Fatalf("%+v", p)
+			}
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/headroom-project/headroom/capacity/importer"
+	"github.com/headroom-project/headroom/capacity/table"
+	"github.com/headroom-project/headroom/reports"
+)
+
+func fitCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:      "fit",
+		Usage:     "find the capacity in a bundle, a table of points, or the results of another tool",
+		ArgsUsage: "BUNDLE | points.csv | RESULTS ...",
+		Description: `Asks the model about a measurement: a bundle, a table (offered_rps,throughput_rps,
+p99_ms and more), or files of k6, vegeta, Gatling, Locust or JMeter. Several files
+are points of one measurement. What a tool's results lack is said as warnings.
+
+   headroom fit points.csv --slo 'p99<50ms'
+   headroom fit k6.csv.gz --slo 'p99<250ms' --slo 'errors<0.1%' --json
+   headroom fit runs/20260102T150405Z-shop --slo 'p99<100ms' --demand 300
+   headroom fit results.jtl --format points > points.csv
+
+The exit code is 0 if a capacity was found (and covers --demand), 1 if no load meets
+the objectives or the demand is not covered, 3 if the data do not identify it.`,
+		OnUsageError: usageError,
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "slo", Usage: "an `OBJECTIVE` such as 'p99<50ms'; may be repeated; a bundle has its own"},
+			&cli.StringFlag{Name: "from", Usage: "whose results the files are, if that cannot be seen: " + strings.Join(importer.Tools(), ", ")},
+			&cli.Float64Flag{Name: "demand", Usage: "the peak load of production in `RPS`: gives headroom"},
+			&cli.StringFlag{Name: "growth", Usage: "how the demand grows, such as 5%/month: gives the day it is used up"},
+			&cli.StringFlag{Name: "prices", Usage: "a price list: a YAML `FILE` with vcpu_hour, gb_hour, egress_gb, or vcpu_hour=0.04,gb_hour=0.005"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the bootstrap, for files; a bundle has its own"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "text, json, html, markdown, or points for a table"},
+			&cli.BoolFlag{Name: "json", Usage: "the same as --format json"},
+		},
+		Action: func(c *cli.Context) error { return fit(c, s) },
+	}
+}
+
+func fit(c *cli.Context, s streams) error {
+	format := c.String("format")
+	if c.Bool("json") {
+		format = "json"
+	}
+	render, ok := formats(s)[format]
+	if !ok && format != "points" {
+		return badInput("choose text, json, html, markdown or points", "fit: unknown format %q", format)
+	}
+	q, err := question(c)
+	if err != nil {
+		return err
+	}
+	if tool := c.String("from"); tool != "" && !knownTool(tool) {
+		return badInput("choose "+strings.Join(importer.Tools(), ", "), "fit: --from %q", tool)
+	}
+	src, err := openSource("fit", c.Args().Slice(), c.String("from"))
+	if err != nil {
+		return err
+	}
+	if format == "points" {
+		points, err := src.points(q)
+		if err != nil {
+			return err
+		}
+		return table.Write(s.out, points)
+	}
+	r, err := src.compute(q, c.Uint64("seed"))
+	if err != nil {
+		return err
+	}
+	if err := render(s.out, r); err != nil {
+		return cannotRun(fmt.Errorf("print report: %w", err), "")
+	}
+	return verdictError(r)
+}
+
+// question reads what the flags ask.
+func question(c *cli.Context) (reports.Question, error) {
+	q := reports.Question{}
+	var err error
+	if q.Objectives, err = objectives(c.StringSlice("slo")); err != nil {
+		return q, err
+	}
+	if c.IsSet("demand") || c.IsSet("growth") {
+		if q.Demand, err = demanded(c.Float64("demand"), c.String("growth")); err != nil {
+			return q, err
+		}
+	}
+	if name := c.String("prices"); name != "" {
+		p, err := readPrices(name)
+		if err != nil {
+			return q, err
+		}
+		q.Prices = &p.Prices
+	}
+	// Asked nothing new, a bundle gives run.json as it is.
+	q.Fit = len(q.Objectives) > 0 || q.Demand != nil || q.Prices != nil
+	return q, nil
+}
+
+func knownTool(name string) bool {
+	for _, t := range importer.Tools() {
+		if t == name {
+			return true
+		}
+	}
+	return false
+}
