@@ -19,8 +19,7 @@ type row struct {
 type column struct {
 	name     string
 	required bool
-	low      float64 // inclusive, unless open
-	open     bool
+	open     bool // 0 is not allowed either
 	high     float64
 	set      func(*row, float64)
 	get      func(*observation.Point) float64
