@@ -13,6 +13,15 @@ import (
 // that they span. It fails if one is malformed, too large, or of another type.
 // The result is gzip-compressed.
 func Merge(pprofs ...[]byte) ([]byte, error) {
+	p, err := decodeAll(pprofs)
+	if err != nil {
+		return nil, err
+	}
+	return encode(p)
+}
+
+// decodeAll is the sum of several profiles.
+func decodeAll(pprofs [][]byte) (*profile.Profile, error) {
 	list := make([]*profile.Profile, len(pprofs))
 	for i, data := range pprofs {
 		p, err := decode(data)
@@ -21,11 +30,7 @@ func Merge(pprofs ...[]byte) ([]byte, error) {
 		}
 		list[i] = p
 	}
-	p, err := merge(list)
-	if err != nil {
-		return nil, err
-	}
-	return encode(p)
+	return merge(list)
 }
 
 func merge(list []*profile.Profile) (*profile.Profile, error) {

@@ -31,10 +31,11 @@ func clean(name string) string {
 type names struct {
 	functions map[*profile.Function]string
 	locations map[*profile.Location][]string
+	kinds     map[string]int
 }
 
 func newNames() *names {
-	return &names{functions: map[*profile.Function]string{}, locations: map[*profile.Location][]string{}}
+	return &names{functions: map[*profile.Function]string{}, locations: map[*profile.Location][]string{}, kinds: map[string]int{}}
 }
 
 // of returns the names of the functions at a location, the innermost inlined

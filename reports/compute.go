@@ -42,6 +42,8 @@ func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	c.profiles()
 	c.doubts()
 	c.analyse()
+	c.demand()
+	c.profiling()
 	c.objectives()
 	c.verdict()
 	c.missing()
@@ -63,6 +65,7 @@ type computation struct {
 	waits  map[int][]capacity.LockWait
 	// fit asks for the capacity of a fixed load too.
 	fit bool
+	split  *halvesOf
 }
 
 func (c *computation) journal() error {
@@ -131,9 +134,13 @@ func (c *computation) steps() {
 			Resources: p.Resources, Requests: p.Requests, Captures: []CaptureRef{},
 		}
 		for _, x := range captures {
-			step.Captures = append(step.Captures, CaptureRef{Type: x.Type, File: x.File, Samples: x.Samples, Error: x.Error})
+			if x.Type == observation.CountersType {
+				continue
+			}
+			step.Captures = append(step.Captures, CaptureRef{Type: x.Type, File: x.File, Samples: x.Samples, Error: x.Error, Note: x.Note})
 		}
-		slices.SortFunc(step.Captures, func(a, b CaptureRef) int { return cmp.Compare(a.Type, b.Type) })
+		step.ProfiledS = profiledSeconds(p)
+		slices.SortStableFunc(step.Captures, func(a, b CaptureRef) int { return cmp.Compare(a.Type, b.Type) })
 		if p.Kind != scenarios.KindWarmup && p.OK+p.Failed > 0 && len(c.scenario.Objectives) > 0 {
 			_, met := c.broken(p)
 			step.Met = &met
@@ -178,7 +185,7 @@ func (c *computation) timeline() {
 			tick := Tick{
 				T: s.At, Step: p.Step, Offered: float64(s.Planned) / float64(s.Width), P50: q.P50, P99: q.P99,
 				InFlight:  int(q.Mean / 1000 * float64(s.Tally.Ended()) / float64(s.Width)),
-				Discarded: time.Duration(s.Second)*time.Second < rec.Discard,
+				Discarded: time.Duration(s.Second)*time.Second < rec.Discard, Profiled: s.Profiled,
 			}
 			for k := range min(s.Width, maxWidth) {
 				tick.Throughput += float64(served[s.Second+k]) / float64(s.Width)

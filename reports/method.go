@@ -60,8 +60,11 @@ func (c *computation) method() {
 			add("Capacity: %s.", c.run.Capacity.Method)
 		}
 	}
-	if len(c.run.Flames) > 0 {
-		add("Profiles were captured during the steps, so that latencies include the cost of profiling.")
+	if c.run.Profiling != nil {
+		add("%s", profilingSentence(c.run.Profiling))
+	}
+	if c.run.Demand != nil {
+		add("Demand per function: profiles of a step over the requests served meanwhile. A function stands for what it uses of Go's runtime and standard library too, and each sample counts for one function; the error is 1/sqrt(samples).")
 	}
 	add("Throughput counts hits that ended OK while their step was offered.")
 }

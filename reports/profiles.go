@@ -13,68 +13,103 @@ import (
 // maxProfile bounds a profile read from a bundle, in bytes.
 const maxProfile = 64 << 20
 
-// flameTypes are the captures of which the report shows a flame graph, in order.
-var flameTypes = []string{"cpu", "allocs", "mutex", "block"}
+// flameTypes are the captures of which the report shows a flame graph, in order;
+// those of stepTypes are shown for each step.
+var (
+	flameTypes = []string{"cpu", "allocs", "mutex", "block"}
+	stepTypes  = flameTypes[:3]
+)
 
-// profiles makes flame graphs of the highest valid step, and takes the lock
-// waits of every step for the model.
+// mostSteps bounds the steps whose flame graphs the page holds.
+const mostSteps = 12
+
+// profiles makes flame graphs of the highest valid step, and for the page of the
+// others too, and takes the lock waits of every step for the model.
 func (c *computation) profiles() {
 	c.waits = map[int][]capacity.LockWait{}
 	for i := range c.points {
 		c.lockWaits(&c.points[i])
 	}
 	for _, typ := range flameTypes {
-		p, x := c.highest(typ)
-		if p == nil {
+		highest := c.highest(typ)
+		if highest == nil {
 			continue
 		}
-		flame, err := c.flame(p, x)
-		if err != nil {
-			c.warn(fmt.Sprintf("%s: %v", x.File, err))
-			continue
-		}
-		if flame != nil {
-			c.run.Flames = append(c.run.Flames, *flame)
+		c.run.Flames = c.addFlame(c.run.Flames, highest, profiler.FlameOptions{})
+		if slices.Contains(stepTypes, typ) {
+			c.flamesOfSteps(typ, highest.point)
 		}
 	}
 }
 
-// highest returns the capture of a type that was taken at the highest throughput,
-// preferring steps that are valid and ran their time.
-func (c *computation) highest(typ string) (*observation.Point, observation.Capture) {
-	var best *observation.Point
-	var capture observation.Capture
+func (c *computation) addFlame(to []Flame, t *taken, opt profiler.FlameOptions) []Flame {
+	flame, err := c.flame(t, opt)
+	if err != nil {
+		c.warn(fmt.Sprintf("%s: %v", t.files[0], err))
+	}
+	if flame != nil {
+		to = append(to, *flame)
+	}
+	return to
+}
+
+// flamesOfSteps makes smaller flame graphs of the other steps.
+func (c *computation) flamesOfSteps(typ string, but *observation.Point) {
+	steps := 1
 	for i := range c.points {
 		p := &c.points[i]
-		_, _, captures := c.reducer.Record(p.Step)
-		k := slices.IndexFunc(captures, func(x observation.Capture) bool { return x.Type == typ && x.Usable() })
-		if k < 0 || p.Kind == scenarios.KindWarmup {
+		t := c.taken(p, typ)
+		if p == but || p.Kind == scenarios.KindWarmup || t == nil {
 			continue
 		}
-		if best == nil || p.Valid && !best.Valid || p.Valid == best.Valid && p.Throughput > best.Throughput {
-			best, capture = p, captures[k]
+		if steps++; steps > mostSteps {
+			return
 		}
+		c.run.StepFlames = c.addFlame(c.run.StepFlames, t, profiler.FlameOptions{Prune: 0.002, MaxFrames: 800, MaxFunctions: 40})
 	}
-	return best, capture
 }
 
-func (c *computation) flame(p *observation.Point, x observation.Capture) (*Flame, error) {
-	data, err := c.evidence.Profile(x.File, maxProfile)
-	if err != nil {
-		return nil, err
+// highest returns the captures of a type that were taken at the highest throughput,
+// preferring steps that are valid and ran their time.
+func (c *computation) highest(typ string) *taken {
+	var best *taken
+	for i := range c.points {
+		p := &c.points[i]
+		t := c.taken(p, typ)
+		if t == nil || p.Kind == scenarios.KindWarmup {
+			continue
+		}
+		if best == nil || p.Valid && !best.point.Valid || p.Valid == best.point.Valid && p.Throughput > best.point.Throughput {
+			best = t
+		}
 	}
-	root, functions, err := profiler.Flame(data, x.Type, profiler.FlameOptions{})
+	return best
+}
+
+func (c *computation) flame(t *taken, opt profiler.FlameOptions) (*Flame, error) {
+	parts := c.profile(t)
+	if len(parts) == 0 {
+		return nil, nil
+	}
+	data := parts[0]
+	if len(parts) > 1 {
+		var err error
+		if data, err = profiler.Merge(parts...); err != nil {
+			return nil, err
+		}
+	}
+	root, functions, err := profiler.Flame(data, t.typ, opt)
 	if err != nil {
 		return nil, err
 	}
 	if root == nil || root.Value <= 0 {
 		return nil, nil
 	}
+	served := c.requests(t)
 	f := &Flame{
-		Step: p.Step, Type: x.Type, Unit: flameUnit(x.Type), RPS: p.Throughput,
-		Seconds: (x.To - x.From).Seconds(), Samples: x.Samples, File: x.File, Root: frame(root), Functions: []Function{},
+		Step: t.point.Step, Type: t.typ, Unit: flameUnit(t.typ), RPS: t.point.Throughput, Requests: served,
+		Seconds: t.seconds(), Samples: t.samples, File: t.files[0], Root: frame(root), Functions: []Function{},
 	}
-	served := p.Throughput * f.Seconds
 	for _, fn := range functions {
 		out := Function{Name: fn.Name, Self: fn.Self, Cum: fn.Cum,
 			SelfShare: float64(fn.Self) / float64(root.Value), CumShare: float64(fn.Cum) / float64(root.Value)}
@@ -101,26 +136,28 @@ func frame(f *profiler.Frame) *Frame {
 	return out
 }
 
-// lockWaits reads what the mutex profile of a step says.
+// lockWaits reads what the mutex profiles of a step say.
 func (c *computation) lockWaits(p *observation.Point) {
-	_, _, captures := c.reducer.Record(p.Step)
-	for _, x := range captures {
-		over := (x.To - x.From).Seconds()
-		if x.Type != "mutex" || !x.Usable() || over <= 0 {
-			continue
-		}
-		data, err := c.evidence.Profile(x.File, maxProfile)
-		if err != nil {
-			c.warn(fmt.Sprintf("%s: %v", x.File, err))
-			continue
-		}
-		sites, err := profiler.LockWait(data)
-		if err != nil {
-			c.warn(fmt.Sprintf("%s: %v", x.File, err))
-			continue
-		}
-		for _, s := range sites {
-			c.waits[p.Step] = append(c.waits[p.Step], capacity.LockWait{Function: s.Function, Seconds: s.Delay.Seconds() / over})
-		}
+	t := c.taken(p, "mutex")
+	if t == nil || t.seconds() <= 0 {
+		return
+	}
+	parts := c.profile(t)
+	if len(parts) == 0 {
+		return
+	}
+	data, err := profiler.Merge(parts...)
+	if err != nil {
+		c.warn(fmt.Sprintf("%s: %v", t.files[0], err))
+		return
+	}
+	sites, err := profiler.LockWait(data)
+	if err != nil {
+		c.warn(fmt.Sprintf("%s: %v", t.files[0], err))
+		return
+	}
+	over := t.seconds() * t.missing
+	for _, s := range sites {
+		c.waits[p.Step] = append(c.waits[p.Step], capacity.LockWait{Function: s.Function, Seconds: s.Delay.Seconds() / over})
 	}
 }

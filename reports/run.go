@@ -46,10 +46,18 @@ type Run struct {
 	Headroom   *Headroom   `json:"headroom,omitempty"`
 	Cost       *Cost       `json:"cost,omitempty"`
 
+	// Demand is what a request takes, function by function; nil without profiles.
+	Demand *Demand `json:"demand,omitempty"`
+	// Profiling says what taking profiles cost; nil if none were taken.
+	Profiling *Profiling `json:"profiling,omitempty"`
+
 	// Timeline holds one entry a second over the whole drill.
 	Timeline []Tick `json:"timeline"`
 	// Flames holds flame graphs, made from the captures.
 	Flames []Flame `json:"flames,omitempty"`
+	// StepFlames are smaller ones of other steps, for the page. They are not part
+	// of run.json, which they would make many times as large.
+	StepFlames []Flame `json:"-"`
 	// Missing says what the report would show if the target offered it, and how
 	// to make it do so.
 	Missing []string `json:"missing,omitempty"`
@@ -82,27 +90,29 @@ type Totals struct {
 
 // Step is one step as measured, warm-up seconds left out.
 type Step struct {
-	Index         int                   `json:"index"`
-	Kind          string                `json:"kind"`
-	Reason        string                `json:"reason,omitempty"`
-	OfferedRPS    float64               `json:"offered_rps"`
-	ThroughputRPS float64               `json:"throughput_rps"`
-	Users         int                   `json:"users,omitempty"`
-	Seconds       float64               `json:"seconds"`
-	DiscardedS    float64               `json:"discarded_s"`
-	Sent          uint64                `json:"sent"`
-	OK            uint64                `json:"ok"`
-	Failed        uint64                `json:"failed"`
-	Dropped       uint64                `json:"dropped"`
-	Response      observation.Quantiles `json:"response"`
-	Service       observation.Quantiles `json:"service"`
-	SendLag       observation.Quantiles `json:"send_lag"`
-	ErrorRatio    float64               `json:"error_ratio"`
-	Errors        map[string]uint64     `json:"errors,omitempty"`
-	InFlight      float64               `json:"in_flight"`
-	Valid         bool                  `json:"valid"`
-	WhyInvalid    []string              `json:"why_invalid,omitempty"`
-	Cut           string                `json:"cut,omitempty"`
+	Index         int     `json:"index"`
+	Kind          string  `json:"kind"`
+	Reason        string  `json:"reason,omitempty"`
+	OfferedRPS    float64 `json:"offered_rps"`
+	ThroughputRPS float64 `json:"throughput_rps"`
+	Users         int     `json:"users,omitempty"`
+	Seconds       float64 `json:"seconds"`
+	DiscardedS    float64 `json:"discarded_s"`
+	// ProfiledS is in how many of Seconds profiles of the target were taken.
+	ProfiledS  float64               `json:"profiled_s,omitempty"`
+	Sent       uint64                `json:"sent"`
+	OK         uint64                `json:"ok"`
+	Failed     uint64                `json:"failed"`
+	Dropped    uint64                `json:"dropped"`
+	Response   observation.Quantiles `json:"response"`
+	Service    observation.Quantiles `json:"service"`
+	SendLag    observation.Quantiles `json:"send_lag"`
+	ErrorRatio float64               `json:"error_ratio"`
+	Errors     map[string]uint64     `json:"errors,omitempty"`
+	InFlight   float64               `json:"in_flight"`
+	Valid      bool                  `json:"valid"`
+	WhyInvalid []string              `json:"why_invalid,omitempty"`
+	Cut        string                `json:"cut,omitempty"`
 	// Met says whether every objective held; nil for a warm-up.
 	Met       *bool                          `json:"met,omitempty"`
 	Resources map[string]observation.Use     `json:"resources"`
@@ -116,6 +126,8 @@ type CaptureRef struct {
 	File    string `json:"file"`
 	Samples int64  `json:"samples"`
 	Error   string `json:"error,omitempty"`
+	// Note says what is missing from the file.
+	Note string `json:"note,omitempty"`
 }
 
 // Estimate is a value with its interval.
@@ -196,18 +208,22 @@ type Tick struct {
 	InFlight   int     `json:"in_flight"`
 	// Discarded marks warm-up.
 	Discarded bool `json:"discarded,omitempty"`
+	// Profiled marks seconds in which profiles of the target were taken.
+	Profiled bool `json:"profiled,omitempty"`
 }
 
 // Flame is the flame graph of one capture.
 type Flame struct {
 	Step    int     `json:"step"`
-	Type    string  `json:"type"` // cpu, allocs, mutex, block
-	Unit    string  `json:"unit"` // nanoseconds, bytes, count
-	RPS     float64 `json:"rps"`  // throughput of the step
-	Seconds float64 `json:"seconds"`
+	Type    string  `json:"type"`    // cpu, allocs, mutex, block
+	Unit    string  `json:"unit"`    // nanoseconds, bytes, count
+	RPS     float64 `json:"rps"`     // throughput of the step
+	Seconds float64 `json:"seconds"` // that the captures span
 	Samples int64   `json:"samples"`
-	File    string  `json:"file"`
-	Root    *Frame  `json:"root"`
+	// Requests is how many were served meanwhile.
+	Requests float64 `json:"requests,omitempty"`
+	File     string  `json:"file"`
+	Root     *Frame  `json:"root"`
 	// Functions lists the functions with the largest self values.
 	Functions []Function `json:"functions"`
 }

@@ -1,0 +1,147 @@
+package reports
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/profiler"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// span is a time of the drill.
+type span struct{ from, to time.Duration }
+
+// taken are the captures of one type in one step, as one.
+type taken struct {
+	point *observation.Point
+	typ   string
+	files []string
+	spans []span // when it was captured, in order, apart from one another
+	// missing is the factor by which what was captured falls short, because some
+	// instances are not in it: 1 if all are.
+	missing float64
+	samples int64
+}
+
+// seconds is how long the capture lasted in all.
+func (t *taken) seconds() float64 {
+	sum := time.Duration(0)
+	for _, s := range t.spans {
+		sum += s.to - s.from
+	}
+	return sum.Seconds()
+}
+
+// taken gathers the captures of a type in a step; nil if there is none that can
+// be used.
+func (c *computation) taken(p *observation.Point, typ string) *taken {
+	_, _, captures := c.reducer.Record(p.Step)
+	t := &taken{point: p, typ: typ, missing: 1}
+	have, of := 0, 0
+	for _, x := range captures {
+		if x.Type != typ || !x.Usable() {
+			continue
+		}
+		t.files = append(t.files, x.File)
+		t.samples += x.Samples
+		t.spans = append(t.spans, span{x.From, x.To})
+		if x.Of > 0 && x.Instances > 0 && x.Instances <= x.Of {
+			have, of = have+x.Instances, of+x.Of
+		}
+	}
+	if len(t.files) == 0 {
+		return nil
+	}
+	if of > 0 {
+		t.missing = float64(have) / float64(of)
+	}
+	t.spans = union(t.spans, 0)
+	return t
+}
+
+// union joins spans that overlap, or are less than a gap apart.
+func union(spans []span, gap time.Duration) []span {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	var out []span
+	for _, s := range spans {
+		if n := len(out); n > 0 && s.from <= out[n-1].to+gap {
+			out[n-1].to = max(out[n-1].to, s.to)
+		} else if s.to > s.from {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// served is how many hits ended OK within a span of drill time while a step was
+// offered. Within one window they are taken to be evenly spread.
+func (c *computation) served(p *observation.Point, s span) float64 {
+	rec, _, _ := c.reducer.Record(p.Step)
+	from, to := (s.from - rec.Start).Seconds(), (s.to - rec.Start).Seconds()
+	sum := 0.0
+	for _, f := range p.Flow {
+		if both := min(f.To, to) - max(f.From, from); both > 0 && f.To > f.From {
+			sum += float64(f.OK) * both / (f.To - f.From)
+		}
+	}
+	return sum
+}
+
+// requests is how many requests what was captured is the cost of.
+func (c *computation) requests(t *taken) float64 {
+	sum := 0.0
+	for _, s := range t.spans {
+		sum += c.served(t.point, s)
+	}
+	return sum * t.missing
+}
+
+// profile reads the captures of a type in a step, merged. What cannot be read is
+// left out, with a warning; nil if nothing is left.
+func (c *computation) profile(t *taken) [][]byte {
+	var out [][]byte
+	for _, file := range t.files {
+		data, err := c.evidence.Profile(file, maxProfile)
+		if err == nil {
+			_, err = profiler.Summarise(data)
+		}
+		if err != nil {
+			c.warn(file + ": " + err.Error())
+			continue
+		}
+		out = append(out, data)
+	}
+	if len(out) < len(t.files) {
+		// The others are of other times: without their times, what is left is less.
+		t.missing *= float64(len(out)) / float64(len(t.files))
+	}
+	return out
+}
+
+// loads are what was captured of a type at each load that counts: steps that are
+// valid and ran their time, or if there are fewer than two of these, all.
+func (c *computation) loads(typ string) []profiler.Load {
+	var sound, all []profiler.Load
+	for i := range c.points {
+		p := &c.points[i]
+		t := c.taken(p, typ)
+		if t == nil || p.Kind == scenarios.KindWarmup {
+			continue
+		}
+		l := profiler.Load{Step: p.Step, RPS: p.Throughput, Seconds: t.seconds(), Pprofs: c.profile(t)}
+		l.Requests = c.requests(t)
+		if len(l.Pprofs) == 0 || !(l.Requests > 0) {
+			continue
+		}
+		all = append(all, l)
+		if p.Valid && p.Cut == "" {
+			sound = append(sound, l)
+		}
+	}
+	if len(sound) >= 2 {
+		return sound
+	}
+	return all
+}
