@@ -64,8 +64,8 @@ type computation struct {
 	seen   *capacity.Analysis
 	waits  map[int][]capacity.LockWait
 	// fit asks for the capacity of a fixed load too.
-	fit bool
-	split  *halvesOf
+	fit   bool
+	split *halvesOf
 }
 
 func (c *computation) journal() error {
