@@ -27,14 +27,18 @@ type arrivals struct {
 	rng   splitmix
 	last  time.Duration
 
-	trace *Recording
-	speed float64
+	trace  *Recording
+	speed  float64
+	stride uint64 // every so many of the recording's arrivals are taken
 }
 
 // newArrivals returns the arrivals of an open step. A closed step has none.
 func (p *Plan) newArrivals(s Step) arrivals {
 	if s.Shape != nil && s.Shape.Trace != nil {
 		return p.newTrace(s.Shape.Trace)
+	}
+	if p.Flow > 1 {
+		s = s.scaled(1 / float64(p.Flow))
 	}
 	a := arrivals{curve: newCurve(s), even: p.Arrivals == Constant, rest: 1}
 	if s.Users > 0 || !(a.curve.mass > 0) {
@@ -61,7 +65,8 @@ func (p *Plan) newTrace(t *TraceShape) arrivals {
 		return arrivals{}
 	}
 	trace := &p.Traces[t.Trace]
-	return arrivals{n: uint64(trace.Len()), trace: trace, speed: t.Speed}
+	stride := uint64(max(p.Flow, 1))
+	return arrivals{n: (uint64(trace.Len()) + stride - 1) / stride, trace: trace, speed: t.Speed, stride: stride}
 }
 
 // key is what makes the draws of two shapes differ.
@@ -83,7 +88,7 @@ func (s *Shape) key() []uint64 {
 func (a *arrivals) next() time.Duration {
 	if a.trace != nil {
 		a.k++
-		return a.trace.scaled(a.k-1, a.speed)
+		return a.trace.scaled((a.k-1)*a.stride, a.speed)
 	}
 	var share float64
 	if a.even {

@@ -28,7 +28,7 @@ func CompileWith(s *Scenario, in Inputs) (*Plan, error) {
 	if len(requests) == 0 {
 		c.quote("target.requests", "", "target.requests is empty", "load the scenario with Load or Validate it, which fill in the defaults")
 	}
-	p := &Plan{Name: s.Name, Seed: s.Load.Seed, Arrivals: s.Load.Arrivals}
+	p := &Plan{Name: s.Name, Seed: s.Load.Seed, Arrivals: s.Load.Arrivals, Flow: len(s.Target.Flow)}
 	for i, r := range requests {
 		if len(s.Target.Flow) > 0 {
 			r.Weight = 1 // all of a flow are sent as often as each other

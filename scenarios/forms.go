@@ -21,19 +21,26 @@ func isFormed(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[formed]())
 }
 
-// UnmarshalText reads no, or follow N.
+// sameHost is what follows the number of hops that must stay on the host.
+const sameHost = " same host"
+
+// UnmarshalText reads no, follow N or follow N same host.
 func (r *Redirects) UnmarshalText(text []byte) error {
-	const hint = "write no, or follow 5"
+	const hint = "write no, follow 5 or follow 5 same host"
 	if string(text) == "no" {
 		*r = "no"
 		return nil
 	}
 	n, found := strings.CutPrefix(string(text), "follow ")
+	n, stay := strings.CutSuffix(n, sameHost)
 	hops, err := strconv.Atoi(strings.TrimSpace(n))
 	if !found || err != nil || hops < 1 || hops > maxRedirects {
 		return hinted(hint, "must be no, or follow and a number from 1 to %d", maxRedirects)
 	}
 	*r = Redirects("follow " + strconv.Itoa(hops))
+	if stay {
+		*r += sameHost
+	}
 	return nil
 }
 
@@ -41,9 +48,12 @@ const maxRedirects = 20
 
 // Hops is how many redirects are followed; 0 is none.
 func (r Redirects) Hops() int {
-	n, _ := strconv.Atoi(strings.TrimPrefix(string(r), "follow "))
+	n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(string(r), "follow "), sameHost))
 	return n
 }
+
+// SameHost says that redirects to another host are not followed.
+func (r Redirects) SameHost() bool { return strings.HasSuffix(string(r), sameHost) }
 
 // UnmarshalText reads the name of a protocol.
 func (p *Protocol) UnmarshalText(text []byte) error {

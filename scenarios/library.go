@@ -3,7 +3,6 @@ package scenarios
 import (
 	"embed"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -69,21 +68,10 @@ func (s *Scenario) Warnings() []string {
 	}
 	ignored(s.Profiles.Pyroscope != nil, "profiles.pyroscope", "profiles are taken from profiles.pprof only")
 	ignored(s.Resources.Prometheus != "", "resources.prometheus", "resources are read from the process, its cgroup and its own metrics page")
-	t := &s.Target
-	ignored(t.Proxy != "", "target.proxy", "requests go to the target directly")
-	ignored(t.Protocol != "" && t.Protocol != HTTP1, "target.protocol", "HTTP/1.1 is spoken")
-	ignored(len(t.Flow) > 0, "target.flow", "requests are sent without captured values, and those that use one fail")
-	ignored(s.follows(), "redirects", "a redirect is the answer")
 	if d := s.Capacity.Demand; d != nil {
 		ignored(d.Growth != "", "capacity.demand.growth", "headroom is against today's peak")
 		ignored(d.History != "", "capacity.demand.history", "headroom is against capacity.demand.peak")
 	}
 	ignored(s.Capacity.Redundancy != nil, "capacity.redundancy", "capacity is of the target as it is, with no zone lost")
 	return out
-}
-
-// follows says whether any request follows redirects.
-func (s *Scenario) follows() bool {
-	list, _ := s.Target.mix()
-	return s.Target.Redirects.Hops() > 0 || slices.ContainsFunc(list, func(r Request) bool { return r.Redirects.Hops() > 0 })
 }

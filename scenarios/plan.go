@@ -34,9 +34,10 @@ type Step struct {
 	Shape *Shape `json:"shape,omitempty"`
 }
 
-// Hit is one planned request.
+// Hit is one planned request, or what begins a flow.
 type Hit struct {
-	// N numbers the hits of the whole drill, over all slices, from 0.
+	// N numbers the hits of the whole drill, over all slices, from 0. The requests
+	// of a flow share the number of the hit that began it.
 	N    uint64
 	Step int
 	// At is its planned instant, from the begin of the step.
@@ -55,6 +56,10 @@ type Plan struct {
 	Weights []float64
 	// Names are the requests' names, in order.
 	Names []string
+	// Flow is how many requests a flow has; 0 if the requests are a mix. The hits
+	// of a plan then are what begins a flow, and come at 1/Flow of the offered
+	// rate, which counts requests.
+	Flow int
 	// Steps is what a fixed load offers; a search has its warm-up only, and the
 	// controller adds steps as it learns.
 	Steps []Step
@@ -131,7 +136,10 @@ type chooser struct {
 
 func newChooser(p *Plan, step Step) chooser {
 	c := chooser{key: hash(p.Seed, uint64(step.Index), 'r'), weights: p.Weights}
-	for _, w := range p.Weights {
+	if p.Flow > 0 {
+		c.weights = nil // a flow begins with its first request
+	}
+	for _, w := range c.weights {
 		c.total += w
 	}
 	return c

@@ -356,3 +356,57 @@ func BenchmarkHits(b *testing.B) {
 		}
 	}
 }
+
+// A flow begins at a share of the offered rate, which counts requests, at exactly
+// the same instants on all slices; every hit begins it with its first request.
+func TestFlowsArriveAtTheirShareOfTheRate(t *testing.T) {
+	s := mustLoad(t, `version: 1
+target: {url: "http://127.0.0.1:1", flow: [{name: a, get: /a}, {name: b, get: /b}, {name: c, get: /c}]}
+load: {arrivals: constant, warmup: 0s, sequence: [
+  {constant: {rate: 300, duration: 2s}},
+  {spike: {base: 30, peak: 300, at: 1s, lasts: 1s, duration: 3s}},
+  {sine: {mean: 300, amplitude: 150, period: 2s, duration: 2s}}]}
+`)
+	p, err := Compile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint64{200, 120, 200} {
+		step := p.Steps[i]
+		if n := p.Count(step); n != want {
+			t.Errorf("step %d begins %d flows, want %d", i, n, want)
+		}
+		seen := map[uint64]bool{}
+		for slice := range 3 {
+			for h := range p.Slice(slice, 3).Hits(step) {
+				if h.Request != 0 || seen[h.N] {
+					t.Fatalf("hit %+v", h)
+				}
+				seen[h.N] = true
+			}
+		}
+		if uint64(len(seen)) != want {
+			t.Errorf("step %d: the slices have %d flows, want %d", i, len(seen), want)
+		}
+	}
+	if p.Steps[0].From != 300 {
+		t.Errorf("the offered load is %g, want 300 requests/s", p.Steps[0].From)
+	}
+	closed := Step{Users: 3}
+	if h := p.Slice(1, 2).Draw(closed, 4); h.Request != 0 || h.N != 9 {
+		t.Errorf("closed hit %+v", h)
+	}
+}
+
+// Every third arrival of a recording begins a flow of three.
+func TestFlowsReplayTheirShareOfARecording(t *testing.T) {
+	p := &Plan{Flow: 3, Traces: []Recording{{offsets: []time.Duration{0, 1, 2, 3, 4, 5, 6}}}}
+	step := Step{Lasts: 10, Shape: &Shape{Trace: &TraceShape{Speed: 1}}}
+	var at []time.Duration
+	for h := range p.Slice(0, 1).Hits(step) {
+		at = append(at, h.At)
+	}
+	if fmt.Sprint(at) != "[0s 3ns 6ns]" {
+		t.Errorf("flows begin at %v", at)
+	}
+}

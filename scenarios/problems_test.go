@@ -55,7 +55,7 @@ func TestRequestProblems(t *testing.T) {
 		{"empty form", request(`{name: a, post: /, multipart: []}`), `target.requests[0].multipart is empty`},
 		{"template of nothing", request(`{name: a, post: /, template: true}`), `template is set, but there is no body_file`},
 		{"request's timeout", request(`{name: a, get: /, timeout: 0s}`), `target.requests[0].timeout must be above 0s`},
-		{"redirects", request(`{name: a, get: /, redirects: follow 100}`), `5:36: target.requests[0].redirects: must be no, or follow and a number from 1 to 20: "follow 100" (hint: write no, or follow 5)`},
+		{"redirects", request(`{name: a, get: /, redirects: follow 100}`), `5:36: target.requests[0].redirects: must be no, or follow and a number from 1 to 20: "follow 100" (hint: write no, follow 5 or follow 5 same host)`},
 	})
 }
 

@@ -40,6 +40,10 @@ func (r *Requests) Render(h Hit, m *Message) { r.RenderWith(h, nil, m) }
 func (r *Requests) RenderWith(h Hit, v *Variables, m *Message) {
 	c := &r.list[h.Request]
 	d := drawing{requests: r, key: hash(r.seed, h.N, 'v'), hit: h, variables: v}
+	if r.flow {
+		// The requests of a flow share a number, but not what they draw.
+		d.key = hash(d.key, uint64(h.Request))
+	}
 	if c.feed != nil {
 		d.row = c.row(h.N)
 		if d.row == nil {

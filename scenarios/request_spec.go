@@ -102,8 +102,9 @@ type Check struct {
 }
 
 // Redirects is what is done about redirects: no (the default; the redirect is
-// the answer), or follow N for up to N of them. What is figured is the time to
-// the last answer. Each hop must be allowed by safety.allow.
+// the answer), follow N for up to N of them, or follow N same host for those that
+// stay on the host, where one that leads elsewhere is the answer. What is figured
+// is the time to the last answer. Each hop must be allowed by safety.allow.
 type Redirects string
 
 // Protocol is what is spoken: http1 (the default), http2 (over TLS), or h2c

@@ -53,7 +53,8 @@ type compiled struct {
 	checks       checks
 	captures     []capture
 	timeout      time.Duration
-	hops         int // redirects to follow
+	hops         int  // redirects to follow
+	stay         bool // on the host
 }
 
 type compiledHeader struct {
@@ -136,34 +137,6 @@ func (b *builder) enoughRows(s *Scenario, r *Requests, at string) {
 // Len is the number of requests.
 func (r *Requests) Len() int { return len(r.list) }
 
-// Hosts lists the host:port pairs that requests may go to, the proxy's included, sorted, with the
-// default ports written out: what must be allowed before the drill.
-func (r *Requests) Hosts() []string {
-	var hosts []string
-	if p := r.transport.Proxy; p != nil {
-		hosts = append(hosts, hostPort(p.Scheme, p.Host))
-	}
-	for i := range r.list {
-		text := r.list[i].url.fixed
-		if len(r.list[i].url.dynamic) > 0 {
-			text = r.list[i].url.dynamic[0].text
-		}
-		scheme, rest, _ := strings.Cut(text, "://")
-		host, _, _ := strings.Cut(strings.ReplaceAll(rest, "?", "/"), "/")
-		hosts = append(hosts, hostPort(scheme, host))
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
-}
-
-func hostPort(scheme, host string) string {
-	u := url.URL{Host: host}
-	if u.Port() == "" {
-		host += map[string]string{"http": ":80", "https": ":443"}[scheme]
-	}
-	return host
-}
-
 // builder compiles requests and collects what is wrong with them.
 type builder struct {
 	*complaints
@@ -206,12 +179,12 @@ func basic(u *url.URL) string {
 }
 
 func (b *builder) request(r *Request, path string, base origin, t *Target) compiled {
-	out := compiled{name: r.Name, timeout: time.Duration(r.Timeout), hops: r.Redirects.Hops()}
+	out := compiled{name: r.Name, timeout: time.Duration(r.Timeout), hops: r.Redirects.Hops(), stay: r.Redirects.SameHost()}
 	if r.Timeout == 0 {
 		out.timeout = time.Duration(t.Timeout)
 	}
 	if r.Redirects == "" {
-		out.hops = t.Redirects.Hops()
+		out.hops, out.stay = t.Redirects.Hops(), t.Redirects.SameHost()
 	}
 	methods := r.methods()
 	if len(methods) != 1 {

@@ -30,10 +30,12 @@ type Target struct {
 	URL string `yaml:"url" json:"url"`
 	// Requests is the mix (default: one GET of the target's URL, named by its path).
 	Requests []Request `yaml:"requests,omitempty" json:"requests,omitempty"`
-	// Flow is what each virtual user does instead, one request after the other,
-	// then again from the first: later requests use what earlier ones captured.
-	// In a closed load each user runs it; in an open one each planned hit is the
-	// next request of the user who has waited longest, or the first of a new one.
+	// Flow is what each virtual user does instead, one request after the other:
+	// later requests use what earlier ones captured, and a request that fails ends
+	// the flow. All requests of one pass use the same row of a feed, and cookies
+	// are kept along it, as a browser does. In a closed load each user runs it
+	// again and again; in an open one each arrival is a new user who runs it once,
+	// and loads count requests: 300/s of a flow of 3 is 100 arrivals/s.
 	Flow []Request `yaml:"flow,omitempty" json:"flow,omitempty"`
 	// Timeout bounds one request from sending to the last byte (default 10s).
 	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`

@@ -173,7 +173,7 @@ func (g *generator) text(t reflect.Type) map[string]any {
 	case reflect.TypeFor[Protocol]():
 		out["enum"] = []Protocol{HTTP1, HTTP2, H2C}
 	case reflect.TypeFor[Redirects]():
-		out["pattern"] = `^(no|follow +[0-9]+ *)$`
+		out["pattern"] = `^(no|follow +[0-9]+( same host)? *)$`
 	case reflect.TypeFor[Duration]():
 		out["pattern"] = `^\s*\+?(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+\s*$`
 	case reflect.TypeFor[Size]():

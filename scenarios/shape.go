@@ -57,6 +57,23 @@ func (s Step) Rate(at time.Duration) float64 {
 	return s.From
 }
 
+// scaled is the step with its load multiplied. A recording is left as it is.
+func (s Step) scaled(by float64) Step {
+	s.From, s.To = s.From*by, s.To*by
+	if s.Shape == nil {
+		return s
+	}
+	shape := Shape{Trace: s.Shape.Trace}
+	for _, p := range s.Shape.Pieces {
+		shape.Pieces = append(shape.Pieces, Piece{p.From * by, p.To * by, p.Lasts})
+	}
+	if w := s.Shape.Sine; w != nil {
+		shape.Sine = &SineShape{Mean: w.Mean * by, Amplitude: w.Amplitude * by, Period: w.Period}
+	}
+	s.Shape = &shape
+	return s
+}
+
 // inverse finds the instant, in seconds from the begin of a step, by which the
 // integrated rate has come to mass. It is asked in the order of masses, and may
 // begin where it was before.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,9 +26,15 @@ func (r *Requests) Transport() *Transport { return &r.transport }
 // Timeout bounds request i, from sending to the last byte; redirects included.
 func (r *Requests) Timeout(i int) time.Duration { return r.list[i].timeout }
 
-// Redirects is how many redirects of request i are followed; 0 makes a
-// redirect the answer. Each hop must pass the allow-list.
-func (r *Requests) Redirects(i int) int { return r.list[i].hops }
+// Redirects is how many redirects of request i are followed, and whether only
+// those that stay on the host; 0 makes a redirect the answer. Each hop must pass
+// the allow-list.
+func (r *Requests) Redirects(i int) (hops int, sameHost bool) { return r.list[i].hops, r.list[i].stay }
+
+// FollowsRedirects says whether any request does.
+func (r *Requests) FollowsRedirects() bool {
+	return slices.ContainsFunc(r.list, func(c compiled) bool { return c.hops > 0 })
+}
 
 const maxPEM = 1 << 20 // bytes of a file of certificates
 

@@ -17,9 +17,14 @@ func compileTarget(t *testing.T, target string, files map[string]string) (*Reque
 	return CompileRequests(mustLoad(t, "version: 1\ntarget: {"+target+"}\nload: {search: {}}"), world(files, nil))
 }
 
+func hops(r *Requests, i int) string {
+	n, stay := r.Redirects(i)
+	return fmt.Sprint(n, stay)
+}
+
 func TestTransport(t *testing.T) {
 	r, err := compileTarget(t, `url: "https://127.0.0.1:1", timeout: 7s, redirects: follow 3, protocol: http2, proxy: "http://u:p@127.0.0.1:3128",
-	  requests: [{name: a, get: /}, {name: b, get: /, timeout: 2s, redirects: "no"}], tls: {insecure: true}`, nil)
+	  requests: [{name: a, get: /}, {name: b, get: /, timeout: 2s, redirects: "no"}, {name: c, get: /, redirects: follow 2 same host}], tls: {insecure: true}`, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +32,13 @@ func TestTransport(t *testing.T) {
 	if x.Protocol != HTTP2 || x.Proxy.Host != "127.0.0.1:3128" || !x.TLS.InsecureSkipVerify || x.TLS.RootCAs != nil {
 		t.Errorf("got %+v", x)
 	}
-	if r.Timeout(0) != 7*time.Second || r.Timeout(1) != 2*time.Second || r.Redirects(0) != 3 || r.Redirects(1) != 0 {
-		t.Errorf("timeouts %v %v, redirects %d %d", r.Timeout(0), r.Timeout(1), r.Redirects(0), r.Redirects(1))
+	if r.Timeout(0) != 7*time.Second || r.Timeout(1) != 2*time.Second || hops(r, 0) != "3 false" || hops(r, 1) != "0 false" || hops(r, 2) != "2 true" {
+		t.Errorf("timeouts %v %v, redirects %s, %s, %s", r.Timeout(0), r.Timeout(1), hops(r, 0), hops(r, 1), hops(r, 2))
 	}
 	if got := fmt.Sprint(r.Hosts()); got != "[127.0.0.1:1 127.0.0.1:3128]" {
 		t.Errorf("hosts %s", got)
 	}
-	if r, err = compileTarget(t, `url: "http://127.0.0.1:1"`, nil); err != nil || r.Transport().Protocol != HTTP1 || r.Transport().Proxy != nil || r.Transport().TLS.InsecureSkipVerify || r.Redirects(0) != 0 || r.Timeout(0) != 10*time.Second {
+	if r, err = compileTarget(t, `url: "http://127.0.0.1:1"`, nil); err != nil || r.Transport().Protocol != HTTP1 || r.Transport().Proxy != nil || r.Transport().TLS.InsecureSkipVerify || hops(r, 0) != "0 false" || r.Timeout(0) != 10*time.Second {
 		t.Errorf("defaults: %+v, %v", r.Transport(), err)
 	}
 }

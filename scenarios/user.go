@@ -3,7 +3,6 @@ package scenarios
 import (
 	"errors"
 	"fmt"
-	"sync"
 )
 
 // Variables are the values that a virtual user has captured. The zero value
@@ -70,12 +69,13 @@ func (r *Requests) Extract(i int, answer Response, v *Variables) (class, detail 
 // User is a virtual user on its way through a flow: which request comes next,
 // and the values captured so far. It is for one goroutine at a time.
 //
-//	u := users.Take()
-//	if err := u.Render(hit, &message); err == nil {
-//		send the message, read the answer
-//		class, detail = u.Answer(answer)    // or u.Failed() if none came
+//	for u := requests.NewUser(); ; {
+//		if err := u.Render(hit, &message); err == nil {
+//			send the message, read the answer
+//			class, detail = u.Answer(answer)    // or u.Failed() if none came
+//		}
+//		if u.Next() == 0 { break }    // through, or failed
 //	}
-//	users.Put(u)
 type User struct {
 	requests  *Requests
 	next      int
@@ -88,8 +88,8 @@ func (r *Requests) NewUser() *User { return &User{requests: r} }
 // Next is the index of the user's next request.
 func (u *User) Next() int { return u.next }
 
-// Render fills m with the user's next request; h numbers the values that are
-// drawn for it, and its Request does not matter. On an error the message must
+// Render fills m with the user's next request; h is the hit that began the flow,
+// whose number chooses the feed's row and the values that are drawn. On an error the message must
 // not be sent, the hit has failed, and the user begins anew.
 func (u *User) Render(h Hit, m *Message) error {
 	h.Request = u.next
@@ -118,49 +118,4 @@ func (u *User) Answer(answer Response) (class, detail string) {
 func (u *User) Failed() {
 	u.next = 0
 	u.variables.Clear()
-}
-
-// Users are the virtual users of one worker in an open load, where it is the
-// plan that says when a request is sent: each hit goes to the user who has
-// waited longest for its turn, or to a new one if all are waiting for an
-// answer. There are thus as many users as hits were in flight at once. It is
-// safe for concurrent use.
-type Users struct {
-	requests *Requests
-	mu       sync.Mutex
-	waiting  []*User // a ring: count users from first on
-	first    int
-	count    int
-}
-
-// Users returns a worker's users, none of which has begun.
-func (r *Requests) Users() *Users { return &Users{requests: r} }
-
-// Take is the user for the next hit; it must be Put back.
-func (p *Users) Take() *User {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.count == 0 {
-		return p.requests.NewUser()
-	}
-	u := p.waiting[p.first]
-	p.waiting[p.first] = nil
-	p.first = (p.first + 1) % len(p.waiting)
-	p.count--
-	return u
-}
-
-// Put gives a user back whose hit has ended.
-func (p *Users) Put(u *User) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.count == len(p.waiting) {
-		wide := make([]*User, max(2*p.count, 16))
-		for i := range p.count {
-			wide[i] = p.waiting[(p.first+i)%p.count]
-		}
-		p.waiting, p.first = wide, 0
-	}
-	p.waiting[(p.first+p.count)%len(p.waiting)] = u
-	p.count++
 }

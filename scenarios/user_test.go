@@ -131,32 +131,6 @@ func TestCapturedValuesCannotSplitHeaders(t *testing.T) {
 	}
 }
 
-// In an open load the users are as many as hits in flight at once, and those who
-// have waited longest go first.
-func TestUsers(t *testing.T) {
-	p := mustFlow(t).Users()
-	var flying []*User
-	seen := map[*User]bool{}
-	for range 40 {
-		u := p.Take()
-		if seen[u] {
-			t.Fatal("a user was taken twice")
-		}
-		seen[u] = true
-		flying = append(flying, u)
-	}
-	for _, u := range flying {
-		p.Put(u)
-	}
-	for i := range 100 {
-		u := p.Take()
-		if u != flying[i%40] {
-			t.Fatalf("take %d is not the one who waited longest", i)
-		}
-		p.Put(u)
-	}
-}
-
 // The whole way, over a server that knows which token it gave to whom, with
 // several users at once.
 func TestFlowAgainstAServer(t *testing.T) {
@@ -234,4 +208,33 @@ func runStep(u *User, n uint64, m *Message) error {
 		return fmt.Errorf("%s: %s", class, detail)
 	}
 	return nil
+}
+
+// The requests of one pass share a row and a number, and draw different values.
+func TestARowBelongsToAPass(t *testing.T) {
+	s := mustLoad(t, `version: 1
+target:
+  url: http://127.0.0.1:1
+  flow:
+    - {name: a, post: /a, body: "{{ .row.user }} {{ seq }} {{ uuid }}", feed: u.csv}
+    - {name: b, post: /b, body: "{{ .row.user }} {{ seq }} {{ uuid }}", feed: u.csv}
+load: {closed: {users: 1, duration: 1s}}
+`)
+	r, err := CompileRequests(s, world(map[string]string{"u.csv": "user\nann\nbob\n"}, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := r.NewUser()
+	var m Message
+	var words [2][]string
+	for k := range 2 {
+		if err := u.Render(Hit{N: 5}, &m); err != nil {
+			t.Fatal(err)
+		}
+		words[k] = strings.Fields(string(m.Body))
+		u.Answer(Response{Status: 200})
+	}
+	if words[0][0] != "bob" || words[1][0] != "bob" || words[0][1] != "5" || words[1][1] != "5" || words[0][2] == words[1][2] {
+		t.Errorf("bodies %v", words)
+	}
 }
