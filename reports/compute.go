@@ -162,6 +162,7 @@ func (c *computation) broken(p *observation.Point) (scenarios.Objective, bool) {
 func (c *computation) totals() {
 	t := &c.run.Totals
 	t.Planned, t.Sent, t.OK, t.Failed, t.Dropped, t.Errors = c.reducer.Totals()
+	t.Followed = c.reducer.Followed()
 	if lost := int64(t.Planned) - int64(t.OK+t.Failed+t.Dropped); lost != 0 {
 		c.warn(fmt.Sprintf("%d planned hits have no outcome in the evidence: it was cut off before they ended", lost))
 	}

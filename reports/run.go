@@ -80,10 +80,13 @@ type Objective struct {
 type Totals struct {
 	Planned uint64 `json:"planned"`
 	// Sent counts requests written to a connection.
-	Sent    uint64 `json:"sent"`
-	OK      uint64 `json:"ok"`
-	Failed  uint64 `json:"failed"`
-	Dropped uint64 `json:"dropped"`
+	Sent uint64 `json:"sent"`
+	// Followed counts the requests that were sent besides because answers were
+	// redirects: the target has counted Sent + Followed.
+	Followed uint64 `json:"followed,omitempty"`
+	OK       uint64 `json:"ok"`
+	Failed   uint64 `json:"failed"`
+	Dropped  uint64 `json:"dropped"`
 	// Errors counts failed hits by class.
 	Errors map[string]uint64 `json:"errors,omitempty"`
 }

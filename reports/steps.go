@@ -138,6 +138,9 @@ func errorList(errors map[string]uint64) []string {
 func totalsLine(t Totals) string {
 	s := fmt.Sprintf("%s hits planned, %s sent: %s OK, %s failed, %s not sent in time",
 		count(t.Planned), count(t.Sent), count(t.OK), count(t.Failed), count(t.Dropped))
+	if t.Followed > 0 {
+		s += ", and " + count(t.Followed) + " redirects followed"
+	}
 	if e := errorList(t.Errors); len(e) > 0 {
 		s += " (errors: " + joined(e) + ")"
 	}

@@ -55,8 +55,8 @@ func (a *AllowList) Check(host string, ip netip.Addr) error {
 	return fmt.Errorf("%s (%s) is %w", host, ip, ErrBlocked)
 }
 
-// Dial connects to addr if the allow-list has it, within a time if that is not 0. The check is made on the
-// address that is really connected to, after resolution, so that a name that
+// Dial connects to addr if the allow-list has it, within a time if that is not 0.
+// The check is made on the address that is really connected to, after resolution, so that a name that
 // resolves to something else the next time is caught too.
 func (a *AllowList) Dial(ctx context.Context, network, addr string, timeout time.Duration) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
@@ -75,6 +75,28 @@ func (a *AllowList) Dial(ctx context.Context, network, addr string, timeout time
 		},
 	}
 	return d.DialContext(ctx, network, addr)
+}
+
+// CheckName tells whether host may be reached by somebody else, such as a proxy:
+// every address that it has must be allowed, since it is not known which will be
+// used. A name that is on the list itself is not resolved.
+func (a *AllowList) CheckName(ctx context.Context, host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return a.Check(host, ip)
+	}
+	if a.names[strings.ToLower(host)] {
+		return nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return err
+	}
+	for _, ip := range ips {
+		if err := a.Check(host, ip); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Resolve returns an address of host:port that may be reached, the first that

@@ -40,9 +40,14 @@ func EngineFor(r *scenarios.Requests) string {
 	return EngineVegeta
 }
 
-// loopable says that the loop can send the requests: over plain HTTP/1.1, and
-// with one timeout, since it keeps connections in the order in which they time out.
+// loopable says that the loop can send the requests: over plain HTTP/1.1 to the
+// target itself, one answer for each, and with one timeout, since it keeps
+// connections in the order in which they time out.
 func loopable(r *scenarios.Requests) bool {
+	t := r.Transport()
+	if t.Protocol != scenarios.HTTP1 || t.Proxy != nil || r.IsFlow() || r.FollowsRedirects() {
+		return false
+	}
 	for i := range r.Len() {
 		if r.Timeout(i) != r.Timeout(0) {
 			return false
@@ -57,7 +62,8 @@ type Config struct {
 	Requests *scenarios.Requests
 	// Worker names the windows' origin.
 	Worker string
-	// Connections bounds the connections; 0 leaves them to MaxConnections.
+	// Connections bounds the connections; 0 leaves them to MaxConnections. Over
+	// HTTP/2, whose connections carry many hits at a time, it is how many there are.
 	Connections int
 	// Users is the number of virtual users if the plan is closed, else 0.
 	Users int
@@ -89,7 +95,6 @@ type Attack struct {
 	rec       *recorder
 	timeline  *timeline
 	transport *transport
-	stopped   chan struct{}
 	engine    string
 }
 
@@ -101,16 +106,17 @@ func New(cfg Config) (*Attack, error) {
 	if cfg.MaxBody <= 0 {
 		return nil, fmt.Errorf("attack: body limit %d must be positive", cfg.MaxBody)
 	}
-	a := &Attack{cfg: cfg, hits: newInflight(), stopped: make(chan struct{}), engine: cfg.Engine}
+	a := &Attack{cfg: cfg, hits: newInflight(), engine: cfg.Engine}
 	switch {
 	case a.engine == "":
 		a.engine = EngineFor(cfg.Requests)
 	case a.engine == EngineLoop && !(loops && loopable(cfg.Requests)):
-		return nil, errors.New("attack: the loop engine is for HTTP/1.1 without TLS on Linux; hint: leave the engine out")
+		return nil, errors.New("attack: the loop engine is for HTTP/1.1 without TLS, proxy, redirects and flows, on Linux; hint: leave the engine out")
 	}
 	a.rec = newRecorder(cfg.Worker, cfg.Slice.Plan.Names, cfg.Now, cfg.Emit)
-	a.transport = newTransport(cfg, a.hits, a.stopped)
+	a.transport = newTransport(cfg, a.hits, a.rec)
 	a.timeline = newTimeline(cfg.Slice, cfg.Now, a.hits, a.rec, a.connections())
+	a.transport.state = a.timeline.state
 	return a, nil
 }
 
@@ -118,7 +124,7 @@ func (a *Attack) connections() int {
 	switch {
 	case a.cfg.Users > 0:
 		return a.cfg.Users
-	case a.cfg.Connections > 0:
+	case a.cfg.Connections > 0 && a.transport.h2 == nil:
 		return a.cfg.Connections
 	}
 	return MaxConnections
@@ -129,7 +135,10 @@ func (a *Attack) Offer(step scenarios.Step, at time.Duration) { a.timeline.offer
 
 // Cut ends a step now. Hits in flight go on; hits that came due and were not
 // sent are dropped.
-func (a *Attack) Cut(step int) { a.timeline.cutStep(step) }
+func (a *Attack) Cut(step int) {
+	a.timeline.cutStep(step)
+	a.transport.wake()
+}
 
 // Finish says that no more steps come: Run returns when the last hit has ended.
 func (a *Attack) Finish() { a.timeline.finish() }
@@ -177,7 +186,6 @@ func (a *Attack) vegeta(ctx context.Context) error {
 		vegeta.Client(&http.Client{Transport: a.transport, CheckRedirect: noRedirect}),
 	)
 	stop := a.aside(ctx, a.state, func() {
-		close(a.stopped)
 		a.timeline.kill()
 		a.transport.kill()
 		attacker.Stop()

@@ -14,13 +14,15 @@ type hit struct {
 	seq    uint64
 	second int
 	due    time.Duration // planned instant, in drill time
-	until  time.Duration // closed loop: not sent any more after this instant
+	until  time.Duration // the end of its step: a virtual user does not ask after it
 	think  time.Duration // closed loop: wait before sending
+	pause  time.Duration // closed loop: wait between the requests of a flow
 	closed bool          // closed loop: due is set when it is sent
 	void   bool          // closed loop: it came too late, and was never planned
 
 	sent, done time.Duration // drill time
 	wrote      bool          // the request was written to a connection
+	followed   uint64        // requests written because of redirects
 	class      string        // error class, empty if OK
 	in, out    uint64        // body bytes
 }

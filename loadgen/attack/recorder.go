@@ -13,8 +13,8 @@ type cellKey struct{ step, second int }
 
 // cell is a window that is being filled.
 type cell struct {
-	planned, sent, dropped, waited uint64
-	requests                       []*observation.Tally // by request, nil if none ended
+	planned, sent, followed, dropped, waited uint64
+	requests                                 []*observation.Tally // by request, nil if none ended
 }
 
 // recorder sums up hits into windows and emits them at each second of the step,
@@ -91,6 +91,7 @@ func (r *recorder) ended(h *hit) {
 	if h.wrote {
 		c.sent++
 	}
+	c.followed += h.followed
 	t := c.requests[h.Request]
 	if t == nil {
 		t = observation.NewTally()
@@ -133,7 +134,7 @@ func (r *recorder) close(at time.Duration, inFlight int, idle bool) {
 		r.seq++
 		w := &observation.Window{
 			Worker: r.worker, Seq: r.seq, Step: k.step, Second: k.second, At: at, Over: max(at-r.last, 0),
-			Planned: c.planned, Sent: c.sent, Dropped: c.dropped, Waited: c.waited, InFlight: inFlight,
+			Planned: c.planned, Sent: c.sent, Followed: c.followed, Dropped: c.dropped, Waited: c.waited, InFlight: inFlight,
 		}
 		for i, t := range c.requests {
 			if t != nil {

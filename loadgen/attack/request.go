@@ -24,11 +24,12 @@ func splitURL(u string) (host, path string) {
 	return host, path
 }
 
-// appendRequest writes m as an HTTP/1.1 request.
-func appendRequest(b []byte, m *scenarios.Message, host, path string) []byte {
+// appendRequest writes m as an HTTP/1.1 request for target, which is a path or,
+// for a proxy, more.
+func appendRequest(b []byte, m *scenarios.Message, host, target string) []byte {
 	b = append(b, m.Method...)
 	b = append(b, ' ')
-	b = append(b, path...)
+	b = append(b, target...)
 	b = append(b, " HTTP/1.1\r\n"...)
 	named, agent := false, false
 	for _, f := range m.Header {

@@ -238,7 +238,7 @@ func (t *timeline) close() {
 
 // openHit makes the hit that is due.
 func (t *timeline) openHit() *hit {
-	h := &hit{Hit: *t.peek, due: t.cur.at + t.peek.At, second: int(t.peek.At / time.Second)}
+	h := &hit{Hit: *t.peek, due: t.cur.at + t.peek.At, second: int(t.peek.At / time.Second), until: t.cur.at + t.cur.step.Lasts}
 	t.rec.planned(h)
 	t.look()
 	return h
@@ -247,7 +247,7 @@ func (t *timeline) openHit() *hit {
 // closedHit makes a hit for the virtual user that is free next. Whether it is
 // sent, and when, shows when it is taken.
 func (t *timeline) closedHit(end time.Duration) *hit {
-	h := &hit{Hit: t.slice.Draw(t.cur.step, t.count), closed: true, until: end}
+	h := &hit{Hit: t.slice.Draw(t.cur.step, t.count), closed: true, until: end, pause: t.cur.step.Think}
 	if t.count >= uint64(t.slice.Users(t.cur.step)) {
 		h.think = t.cur.step.Think
 	}

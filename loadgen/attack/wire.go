@@ -2,12 +2,10 @@ package attack
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -15,58 +13,108 @@ import (
 	"github.com/headroom-project/headroom/scenarios"
 )
 
+// sender sends one request and reads its answer. wire and h2 are senders.
+type sender interface {
+	// do sends m, whose URL is absolute, and reads the answer, both by the
+	// deadline. It never sends twice what the target may have counted. The reply
+	// says whether the request was written also when there is an error. It may
+	// keep m's body, but not the rest of it, after it has returned.
+	do(m *scenarios.Message, a ask) (reply, error)
+	// close closes the connections that are kept.
+	close()
+}
+
+// ask is what is asked of a sender besides the message.
+type ask struct {
+	deadline     time.Time
+	body, header bool // of the answer, to be kept
+}
+
+// reply is an answer as far as it is kept; its bytes hold until it is released.
+type reply struct {
+	scenarios.Response
+	// wrote says that the request was written, so that the target may have
+	// counted it.
+	wrote bool
+	// sent is when the request was sent, if it had to wait for the sender before
+	// that; else 0.
+	sent time.Duration
+	size int64 // bytes of the body
+	from *wire
+	link *link
+}
+
+// release gives back what the answer's bytes belong to.
+func (r *reply) release() {
+	if r.link != nil {
+		r.from.release(r.link)
+		r.link = nil
+	}
+}
+
 // wire sends requests over connections that it keeps: HTTP/1.1, one request at a
 // time on each, never a retry, because a retried hit would count twice at the
 // target. It has no goroutine of its own.
 type wire struct {
-	dial    func(ctx context.Context, addr string) (net.Conn, error)
+	dialer  *dialer
 	now     func() time.Duration
 	maxBody int64
-	tls     *tls.Config
-	conns   *conns
 
 	mu   sync.Mutex
-	idle map[string][]*link // by origin, the last used at the end
+	idle map[string][]*link // by where they lead, the last used at the end
 }
 
 // link is one connection with its buffers.
 type link struct {
-	conn   net.Conn
-	raw    net.Conn // below TLS
-	origin string
-	in     []byte
-	out    []byte
-	resp   response
-	used   time.Duration // when it was last used, in drill time
+	conn net.Conn
+	raw  net.Conn // below TLS
+	key  string
+	in   []byte
+	out  []byte
+	resp response
+	used time.Duration // when it was last used, in drill time
 }
 
 // maxIdle is how long a connection may be idle. Servers commonly close idle ones
 // after 5 s, and a request that meets such a close would count as failed.
 const maxIdle = 3 * time.Second
 
-// do sends request i, rendered as m, and reads the answer, which l holds until it
-// is given back by release. wrote says whether the request was written whole.
-func (w *wire) do(m *scenarios.Message, r *scenarios.Requests, i int) (l *link, wrote bool, err error) {
-	deadline := time.Now().Add(r.Timeout(i))
-	l, host, path, err := w.acquire(m.URL, deadline)
+func (w *wire) do(m *scenarios.Message, a ask) (reply, error) {
+	host, path := splitURL(m.URL)
+	secure := strings.HasPrefix(m.URL, "https:")
+	l, err := w.acquire(host, secure, a.deadline)
 	if err != nil {
-		return nil, false, &dialError{err}
+		return reply{}, &dialError{err}
 	}
-	if err := l.conn.SetDeadline(deadline); err != nil {
+	if err := l.conn.SetDeadline(a.deadline); err != nil {
 		w.discard(l)
-		return nil, false, err
+		return reply{}, err
 	}
-	l.out = appendRequest(l.out[:0], m, host, path)
-	if _, err := l.conn.Write(l.out); err != nil {
-		w.discard(l)
-		return nil, false, err
-	}
-	l.resp.reset(r.NeedsBody(i), r.NeedsHeader(i), m.Method == http.MethodHead, w.maxBody)
+	l.out = w.appendTo(l.out[:0], m, host, path, secure)
+	n, werr := l.conn.Write(l.out)
+	// A target counts what it has the header of.
+	wrote := n >= len(l.out)-len(m.Body)
+	l.resp.reset(a.body, a.header, m.Method == http.MethodHead, w.maxBody)
+	// It may also have answered before it hung up on the rest of the body.
 	if err := l.read(); err != nil {
 		w.discard(l)
-		return nil, true, err
+		if werr != nil {
+			err = werr
+		}
+		return reply{wrote: wrote}, err
 	}
-	return l, true, nil
+	l.resp.closing = l.resp.closing || werr != nil
+	return reply{Response: l.resp.answer(), wrote: wrote, size: l.resp.size, from: w, link: l}, nil
+}
+
+// appendTo writes m as it is sent to where the connection leads.
+func (w *wire) appendTo(b []byte, m *scenarios.Message, host, path string, secure bool) []byte {
+	if w.dialer.proxy == nil || secure {
+		return appendRequest(b, m, host, path)
+	}
+	via := *m
+	via.Header = append(w.dialer.credentials(), m.Header...)
+	return appendRequest(b, &via, host, "http://"+host+path)
 }
 
 // read reads one answer.
@@ -89,76 +137,57 @@ func (l *link) read() error {
 	}
 }
 
-// acquire takes the connection that was used last, or makes one.
-func (w *wire) acquire(u string, deadline time.Time) (l *link, host, path string, err error) {
-	host, path = splitURL(u)
-	secure := strings.HasPrefix(u, "https:")
-	name := host
-	if secure {
-		name = "s:" + host
+// acquire takes the connection that was used last, or makes one. Those to a proxy
+// that forwards lead everywhere, so that the target is looked at each time.
+func (w *wire) acquire(host string, secure bool, deadline time.Time) (*link, error) {
+	key := host
+	switch {
+	case secure:
+		key = "s:" + host
+	case w.dialer.proxy != nil:
+		key = "p:"
 	}
-	for {
-		l := w.pop(name)
-		if l == nil {
-			break
-		}
+	for l := w.pop(key); l != nil; l = w.pop(key) {
 		if w.now()-l.used < maxIdle && alive(l.raw) {
-			return l, host, path, nil
+			return l, w.forwardable(l, host, deadline)
 		}
 		w.discard(l)
 	}
-	ctx, cancel := w.conns.withDeadline(deadline)
+	ctx, cancel := w.dialer.conns.withDeadline(deadline)
 	defer cancel()
-	l, err = w.open(ctx, host, secure)
-	if err != nil {
-		return nil, "", "", err
-	}
-	l.origin = name
-	return l, host, path, nil
-}
-
-// open makes a connection to host, which may have a port.
-func (w *wire) open(ctx context.Context, host string, secure bool) (*link, error) {
-	parsed := url.URL{Host: host}
-	port := parsed.Port()
-	switch {
-	case port == "" && secure:
-		port = "443"
-	case port == "":
-		port = "80"
-	}
-	raw, err := w.dial(ctx, net.JoinHostPort(parsed.Hostname(), port))
+	conn, raw, err := w.dialer.open(ctx, host, secure)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := w.conns.add(raw)
-	if err != nil {
-		return nil, err
-	}
-	l := &link{conn: conn, raw: raw, in: make([]byte, 16<<10)}
-	if secure {
-		cfg := w.tls.Clone()
-		cfg.ServerName = parsed.Hostname()
-		t := tls.Client(conn, cfg)
-		if err := t.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, &tlsError{err}
-		}
-		l.conn = t
-	}
-	return l, nil
+	return &link{conn: conn, raw: raw, key: key, in: make([]byte, 16<<10)}, nil
 }
 
-func (w *wire) pop(name string) *link {
+// forwardable checks that the target of a request to a proxy is allowed.
+func (w *wire) forwardable(l *link, host string, deadline time.Time) error {
+	if l.key != "p:" {
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	_, name := dialAddress(host, false)
+	err := w.dialer.check(ctx, name)
+	if err != nil {
+		l.resp.closing = true
+		w.release(l)
+	}
+	return err
+}
+
+func (w *wire) pop(key string) *link {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	stack := w.idle[name]
+	stack := w.idle[key]
 	if len(stack) == 0 {
 		return nil
 	}
 	l := stack[len(stack)-1]
 	stack[len(stack)-1] = nil
-	w.idle[name] = stack[:len(stack)-1]
+	w.idle[key] = stack[:len(stack)-1]
 	return l
 }
 
@@ -172,12 +201,12 @@ func (w *wire) release(l *link) {
 	l.used = w.now()
 	var old *link
 	w.mu.Lock()
-	stack := append(w.idle[l.origin], l)
+	stack := append(w.idle[l.key], l)
 	if l.used-stack[0].used > maxIdle {
 		old = stack[0]
 		stack = append(stack[:0], stack[1:]...)
 	}
-	w.idle[l.origin] = stack
+	w.idle[l.key] = stack
 	w.mu.Unlock()
 	if old != nil {
 		w.discard(old)
@@ -198,12 +227,3 @@ func (w *wire) close() {
 		}
 	}
 }
-
-// tlsError marks a failed handshake.
-type tlsError struct{ err error }
-
-func (e *tlsError) Error() string { return "tls handshake: " + e.err.Error() }
-func (e *tlsError) Unwrap() error { return e.err }
-
-// errKilled is what hits end with that a kill cancelled.
-var errKilled = errors.New("drill was stopped")

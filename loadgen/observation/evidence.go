@@ -345,7 +345,7 @@ func (w *Window) check() error {
 	if time.Duration(w.Second) > maxLasts/time.Second {
 		return fmt.Errorf("window %s/%d is of second %d", w.Worker, w.Seq, w.Second)
 	}
-	if max(w.Planned, w.Sent, w.Dropped, w.Waited) > maxPlanned {
+	if max(w.Planned, w.Sent, w.Followed, w.Dropped, w.Waited) > maxPlanned {
 		return fmt.Errorf("window %s/%d counts more hits than there can be", w.Worker, w.Seq)
 	}
 	for name, t := range w.Requests {

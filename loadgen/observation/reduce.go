@@ -44,11 +44,12 @@ type cell struct {
 }
 
 // counts are hit counts.
-type counts struct{ planned, sent, ok, failed, dropped, waited uint64 }
+type counts struct{ planned, sent, followed, ok, failed, dropped, waited uint64 }
 
 func (c *counts) add(w *Window) {
 	c.planned += w.Planned
 	c.sent += w.Sent
+	c.followed += w.Followed
 	c.dropped += w.Dropped
 	c.waited += w.Waited
 	for _, t := range w.Requests {
@@ -328,6 +329,16 @@ func (r *Reducer) Totals() (planned, sent, ok, failed, dropped uint64, errors ma
 		}
 	}
 	return
+}
+
+// Followed is the number of requests that were sent because of redirects, besides
+// those that Totals counts as sent.
+func (r *Reducer) Followed() uint64 {
+	var n uint64
+	for _, s := range r.steps {
+		n += s.counts.followed
+	}
+	return n
 }
 
 // lasted is how long the step offered load, as far as is known.

@@ -34,8 +34,11 @@ type Window struct {
 	// Planned counts hits that came due; each ends as OK, Failed or Dropped.
 	Planned uint64 `json:"planned"`
 	// Sent counts hits whose request was written to a connection.
-	Sent    uint64 `json:"sent"`
-	Dropped uint64 `json:"dropped,omitempty"`
+	Sent uint64 `json:"sent"`
+	// Followed counts the requests that were written besides because an answer was
+	// a redirect: the target has counted Sent + Followed.
+	Followed uint64 `json:"followed,omitempty"`
+	Dropped  uint64 `json:"dropped,omitempty"`
 	// InFlight is the number of hits of this worker in flight when the window
 	// was closed, whatever their step.
 	InFlight int `json:"in_flight"`
