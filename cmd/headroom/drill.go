@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -399,43 +397,17 @@ func fileName(name string) string {
 	return name
 }
 
-// preflight connects once, TLS included, so that a target that is down is an
-// error and not a drill of failures. It sends no request: the target's count
-// stays the load's.
+// preflight connects once, as the load will, so that a target that is down is an
+// error and not a drill of failures.
 func (j *job) preflight(ctx context.Context) error {
-	secure := !j.requests.Plain()
-	for _, addr := range j.requests.Hosts() {
-		conn, err := j.allow.Dial(ctx, "tcp", addr, 5*time.Second)
-		if err == nil && secure && !strings.HasSuffix(addr, ":80") {
-			err = handshake(ctx, conn, addr, j.requests.Transport().TLS)
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return errVerdict(exitInterrupted)
-			}
-			return unreachable(addr, err)
-		}
-		_ = conn.Close()
+	addr, err := attack.Preflight(ctx, j.requests, j.allow)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return errVerdict(exitInterrupted)
 	}
-	return nil
-}
-
-// handshake checks that TLS comes about, as the load would want it.
-func handshake(ctx context.Context, conn net.Conn, addr string, as *tls.Config) error {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	cfg := as.Clone()
-	cfg.ServerName = host
-	err = tls.Client(conn, cfg).HandshakeContext(ctx)
-	if err != nil {
-		_ = conn.Close()
-		return fmt.Errorf("tls: %w", err)
-	}
-	return nil
+	return unreachable(addr, err)
 }
 
 func hintFor(err error, dir string) string {

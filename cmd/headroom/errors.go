@@ -96,6 +96,10 @@ func unreachable(addr string, err error) error {
 	case errors.Is(err, attack.ErrBlocked):
 		return &codedError{exitBadInput, fmt.Errorf("connect to %s: %w", addr, err),
 			"only loopback is allowed by default; if you may load this target, list its address under safety.allow (or --allow)"}
+	case errors.Is(err, attack.ErrNotHTTP2):
+		hint = "target.protocol http1 speaks HTTP/1.1, http2 is for TLS, and h2c for HTTP/2 without it"
+	case errors.Is(err, attack.ErrProxy):
+		hint = "check target.proxy, and that the proxy is up and lets this machine connect to the target"
 	case errors.As(err, &dns):
 		hint = "the name does not resolve; check its spelling and your DNS"
 	case errors.As(err, &cert):

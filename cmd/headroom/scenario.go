@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/scenarios"
 	"github.com/headroom-project/headroom/scenarios/importer"
 )
@@ -94,7 +95,7 @@ func checkScenarios(c *cli.Context, s streams) error {
 		for _, w := range sc.Warnings() {
 			fmt.Fprintf(s.err, "%s: warning: %s\n", name, w)
 		}
-		fmt.Fprintf(s.out, "%s: ok\n", name)
+		fmt.Fprintf(s.out, "%s: ok, sent by %s\n", name, attack.Describe(j.requests))
 	}
 	return nil
 }

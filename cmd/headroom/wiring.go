@@ -25,10 +25,15 @@ func (j *job) environment() map[string]any {
 	if loadgen.Precise(j.scenario.Objectives) {
 		pacing = "precise"
 	}
-	return map[string]any{
+	out := map[string]any{
 		"headroom": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 		"cpus": runtime.NumCPU(), "engine": attack.EngineFor(j.requests), "pacing": pacing,
+		"protocol": string(j.requests.Transport().Protocol),
 	}
+	if p := j.requests.Transport().Proxy; p != nil {
+		out["proxy"] = p.Host
+	}
+	return out
 }
 
 func (j *job) progress(s streams) loadgen.Progress {
@@ -86,7 +91,17 @@ func (j *job) httpClient() *http.Client {
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		return j.allow.Dial(ctx, network, addr, 5*time.Second)
 	}
-	return &http.Client{Transport: &http.Transport{DialContext: dial, TLSClientConfig: j.requests.Transport().TLS.Clone(), MaxIdleConns: 8, IdleConnTimeout: 10 * time.Second, Proxy: nil}}
+	return &http.Client{Transport: &http.Transport{DialContext: dial, TLSClientConfig: j.requests.Transport().TLS.Clone(), MaxIdleConns: 8, IdleConnTimeout: 10 * time.Second, Proxy: j.proxyFor}}
+}
+
+// proxyFor sends what is asked of the target itself through the scenario's proxy,
+// as the load is; other pages are asked for directly.
+func (j *job) proxyFor(r *http.Request) (*url.URL, error) {
+	proxy := j.requests.Transport().Proxy
+	if u, err := url.Parse(j.scenario.Target.URL); proxy == nil || err != nil || r.URL.Host != u.Host {
+		return nil, nil
+	}
+	return proxy, j.allow.CheckName(r.Context(), r.URL.Hostname())
 }
 
 // onTarget is a path on the target's host.

@@ -40,6 +40,20 @@ func EngineFor(r *scenarios.Requests) string {
 	return EngineVegeta
 }
 
+// Describe says in words how requests are sent: `the engine loop, HTTP/1.1`.
+func Describe(r *scenarios.Requests) string {
+	t := r.Transport()
+	speaks := map[scenarios.Protocol]string{scenarios.HTTP2: "HTTP/2", scenarios.H2C: "HTTP/2 without TLS"}[t.Protocol]
+	if speaks == "" {
+		speaks = "HTTP/1.1"
+	}
+	text := "the engine " + EngineFor(r) + ", " + speaks
+	if t.Proxy != nil {
+		text += ", through the proxy " + t.Proxy.Host
+	}
+	return text
+}
+
 // loopable says that the loop can send the requests: over plain HTTP/1.1 to the
 // target itself, one answer for each, and with one timeout, since it keeps
 // connections in the order in which they time out.

@@ -44,6 +44,9 @@ func (d *dialer) open(ctx context.Context, host string, secure bool, alpn ...str
 		}
 	}
 	if raw, err = d.allow.Dial(ctx, "tcp", via, 0); err != nil {
+		if d.proxy != nil {
+			err = fmt.Errorf("%w: %w", ErrProxy, err)
+		}
 		return nil, nil, err
 	}
 	if conn, err = d.conns.add(raw); err != nil {
@@ -106,8 +109,9 @@ func dialAddress(host string, secure bool) (addr, name string) {
 	return net.JoinHostPort(parsed.Hostname(), port), parsed.Hostname()
 }
 
-// errProxy is what a proxy answers that does not connect.
-var errProxy = errors.New("the proxy did not connect to the target")
+// ErrProxy is wrapped by errors of a proxy that cannot be reached, or does not
+// connect to the target.
+var ErrProxy = errors.New("proxy")
 
 // tunnel asks the proxy at the other end of conn for a connection to addr (RFC
 // 9110, 9.3.6).
@@ -119,15 +123,15 @@ func (d *dialer) tunnel(ctx context.Context, conn net.Conn, addr string) error {
 	}
 	m := scenarios.Message{Method: "CONNECT", Header: d.credentials()}
 	if _, err := conn.Write(appendRequest(nil, &m, addr, addr)); err != nil {
-		return fmt.Errorf("ask the proxy: %w", err)
+		return fmt.Errorf("%w: ask it to connect: %w", ErrProxy, err)
 	}
 	l := &link{conn: conn, in: make([]byte, 4<<10)}
 	l.resp.reset(false, false, true, 0)
 	if err := l.read(); err != nil {
-		return fmt.Errorf("read the proxy's answer: %w", err)
+		return fmt.Errorf("%w: read its answer: %w", ErrProxy, err)
 	}
 	if l.resp.status < 200 || l.resp.status > 299 {
-		return fmt.Errorf("%w: status %d", errProxy, l.resp.status)
+		return fmt.Errorf("%w refused to connect to the target: status %d", ErrProxy, l.resp.status)
 	}
 	return conn.SetDeadline(time.Time{}) // it was the tunnel's, not the connection's
 }

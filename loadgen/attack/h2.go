@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -53,8 +52,8 @@ func newH2(d *dialer, p scenarios.Protocol, limit int, maxBody int64, now func()
 	return h
 }
 
-// errNotH2 is what a target answers that does not speak HTTP/2.
-var errNotH2 = errors.New("the target does not speak HTTP/2")
+// ErrNotHTTP2 is wrapped by errors about a target that does not speak HTTP/2.
+var ErrNotHTTP2 = errors.New("the target does not speak HTTP/2")
 
 // open makes a connection on which HTTP/2 is to be spoken.
 func (h *h2) open(ctx context.Context, addr string) (net.Conn, error) {
@@ -62,9 +61,11 @@ func (h *h2) open(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t, ok := conn.(*tls.Conn); ok && t.ConnectionState().NegotiatedProtocol != "h2" {
-		_ = conn.Close()
-		return nil, &tlsError{fmt.Errorf("%w: it chose %q", errNotH2, t.ConnectionState().NegotiatedProtocol)}
+	if t, ok := conn.(*tls.Conn); ok {
+		if err := choseHTTP2(t); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
 	}
 	return conn, nil
 }
