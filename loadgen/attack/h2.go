@@ -122,8 +122,9 @@ func (h *h2) once(ctx context.Context, m *scenarios.Message, a ask, host, path s
 	if err == nil {
 		r.Response, r.size, err = h.read(resp, a)
 	}
-	// What the target says it has not looked at it has not counted.
-	r.wrote = wrote.Load() && !wasIgnored(err) && !isCode(err, codeRefused)
+	// An answer may come before the trace is told of the writing. What the target
+	// says it has not looked at it has not counted.
+	r.wrote = (resp != nil || wrote.Load()) && !wasIgnored(err) && !isCode(err, codeRefused)
 	return r, err
 }
 
