@@ -33,6 +33,7 @@ at which load, and how many requests of the load it has received. It has
 			&cli.StringFlag{Name: "listen", Value: "127.0.0.1:8080", Usage: "`ADDRESS` to listen on; port 0 takes a free one"},
 			&cli.StringFlag{Name: "limit", Value: demo.LimitShop, Usage: "what gives out: " + strings.Join(demo.Limits(), ", ")},
 			&cli.Float64Flag{Name: "capacity", Usage: "the load in `RPS` at which it gives out (default 400)"},
+			selfProfileFlag(),
 			&cli.BoolFlag{Name: "until-stdin-closes", Hidden: true, Usage: "end when standard input ends, and not on an interrupt"},
 		},
 		Action: func(c *cli.Context) error { return serveDemo(c.Context, s, c) },
@@ -49,6 +50,11 @@ func serveDemo(ctx context.Context, s streams, c *cli.Context) error {
 		return badInput("", "%w", err)
 	}
 	defer target.Close()
+	stop, err := profileSelf(c, s)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	ln, err := net.Listen("tcp", c.String("listen"))
 	if err != nil {
 		return cannotRun(fmt.Errorf("demo: %w", err), "choose another address with --listen; port 0 takes a free one")

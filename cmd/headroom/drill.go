@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,12 +53,19 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.DurationFlag{Name: "duration", Value: 20 * time.Second, Usage: "how long a fixed load lasts"},
 			&cli.StringFlag{Name: "arrivals", Usage: "poisson or constant"},
 			&cli.IntFlag{Name: "connections", Usage: "use at most `N` connections"},
+			&cli.StringFlag{Name: "receive", Usage: "take the profiles that the target's pyroscope-go, or another agent, sends to `ADDR`"},
+			selfProfileFlag(),
 			&cli.BoolFlag{Name: "json", Usage: "print run.json"},
 		},
 		Action: func(c *cli.Context) error {
 			ctx, restore := drains(c.Context, s, quit)
 			defer restore()
 			c.Context = ctx
+			stop, err := profileSelf(c, s)
+			if err != nil {
+				return err
+			}
+			defer stop()
 			return drill(c, s)
 		},
 	}
@@ -72,6 +80,8 @@ type job struct {
 	// demoPID is the process of the demo target, 0 if there is none.
 	demoPID int
 	maxUse  float64
+	// receiver is where the target's profiler sends to; nil if it does not.
+	receiver net.Listener
 }
 
 func drill(c *cli.Context, s streams) error {
@@ -291,6 +301,14 @@ func (j *job) run(c *cli.Context, s streams) error {
 	ctx := c.Context
 	if err := j.preflight(ctx); err != nil {
 		return err
+	}
+	if addr := c.String("receive"); addr != "" {
+		var err error
+		if j.receiver, err = listen(ctx, addr); err != nil {
+			return err
+		}
+		defer j.receiver.Close()
+		fmt.Fprintf(s.err, "receiving profiles: http://%s\n", j.receiver.Addr())
 	}
 	watch, err := j.observe(ctx, func(text string) { fmt.Fprintln(s.err, "note: "+text) })
 	if ctx.Err() != nil {

@@ -26,6 +26,7 @@ var stages = map[string][]string{
 	"loadgen":             {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
 	"profiler":            {"loadgen/observation"},
 	"profiler/pprofhttp":  {},
+	"profiler/pyroscope":  {"loadgen/observation", "profiler"},
 	"profiler/resources":  {"loadgen/observation"},
 	"capacity":            {"scenarios", "loadgen/observation", "loadgen/search"},
 	"capacity/table":      {"scenarios", "loadgen/observation"},

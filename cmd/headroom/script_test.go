@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs what users type. Each script may use targets that misbehave:
 // $OK answers, $BROKEN answers 500, $CLOSES hangs up, $HANGS never answers,
 // $ENDLESS never ends its body, $AUTH asks for credentials, $SELFSIGNED has a
-// certificate that nobody trusts, $DOWN is not there.
+// certificate that nobody trusts, $DOWN is not there; $TAKEN is an address in use.
 func TestScripts(t *testing.T) {
 	targets := map[string]string{}
 	for name, h := range map[string]http.HandlerFunc{
@@ -68,6 +68,7 @@ func TestScripts(t *testing.T) {
 	}
 	targets["DOWN"] = fmt.Sprintf("http://%s/", ln.Addr())
 	_ = ln.Close()
+	targets["TAKEN"] = auth.Listener.Addr().String()
 
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",

@@ -82,7 +82,11 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 			// Only a missing clock or twice the same source makes it fail.
 			panic(fmt.Sprintf("profiler session: %v", err))
 		}
-		return session
+		all := watchers{session}
+		if j.receiver != nil {
+			all = append(all, j.receive(w, ctx.Done()))
+		}
+		return all
 	}, nil
 }
 

@@ -28,7 +28,8 @@ type captureSource struct {
 // is bad input; any other error says why there are no profiles.
 func (j *job) profiles(ctx context.Context, client *http.Client) (captureSource, error) {
 	spec := j.scenario.Profiles
-	if spec.Pprof.None() {
+	// A target that sends its CPU profiles cannot have another taken.
+	if spec.Pprof.None() || len(spec.Pprof) == 0 && j.receiver != nil {
 		return captureSource{}, nil
 	}
 	auth, err := scenarios.Authorization(spec.Auth, os.LookupEnv)

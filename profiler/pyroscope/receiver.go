@@ -1,0 +1,264 @@
+package pyroscope
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+// ReceiverConfig says what a Receiver takes and where it hands that on. The
+// callbacks are called one at a time, and only while Run runs.
+type ReceiverConfig struct {
+	// Clock must be given.
+	Clock Clock
+	// Limits are those of Pyroscope servers by default.
+	Limits Limits
+	// Token is asked of senders, as a bearer token or as the password of basic
+	// authentication; empty if none is.
+	Token string
+	// Linger bounds how long Run waits, after its context has ended, for the
+	// profiles of the last step: default 20 s. It waits no longer than the sender
+	// has taken between two profiles so far.
+	Linger time.Duration
+	// Hurry, if it is closed, ends the wait.
+	Hurry <-chan struct{}
+	// OnCapture is handed each profile with the bytes that were sent. It returns
+	// when they are kept: then the sender is told so.
+	OnCapture func(observation.Capture, []byte)
+	// OnWarning is handed what the report must say, each once.
+	OnWarning func(string)
+}
+
+// Receiver is a server for profiles that belongs to one drill: mount it, run it,
+// tell it the steps. Its methods may be called from any goroutine.
+type Receiver struct {
+	cfg ReceiverConfig
+	// slots bounds how many requests are in memory, queue how many wait for that.
+	slots, queue chan struct{}
+	// arrived is signalled when a profile is kept.
+	arrived chan struct{}
+
+	mu      sync.Mutex
+	phase   phase
+	steps   steps
+	flood   bucket
+	bytes   int64
+	count   int
+	got     map[int]*tally
+	warned  map[string]bool
+	senders map[string]*sender
+	working sync.WaitGroup // handlers past the gate
+	keep    sync.Mutex     // one callback at a time
+}
+
+type phase int
+
+const (
+	phaseIdle phase = iota
+	phaseRunning
+	phaseOver
+)
+
+// sender is one series of profiles: of one instance and kind.
+type sender struct {
+	until  time.Duration // end of the last one, in drill time
+	every  time.Duration // how long they span
+	behind time.Duration // the least time from a profile's end to its arrival
+}
+
+// NewReceiver returns a Receiver. It fails if the configuration makes no sense.
+func NewReceiver(cfg ReceiverConfig) (*Receiver, error) {
+	if cfg.Clock.Now == nil || cfg.Clock.Wall == nil {
+		return nil, errors.New("profile receiver: no clock given")
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Linger <= 0 {
+		cfg.Linger = 20 * time.Second
+	}
+	if cfg.OnCapture == nil {
+		cfg.OnCapture = func(observation.Capture, []byte) {}
+	}
+	if cfg.OnWarning == nil {
+		cfg.OnWarning = func(string) {}
+	}
+	return &Receiver{
+		cfg: cfg, slots: make(chan struct{}, cfg.Limits.Concurrent), queue: make(chan struct{}, maxQueue), arrived: make(chan struct{}, 1),
+		flood: bucket{rate: cfg.Limits.Rate, burst: cfg.Limits.Burst},
+		got:   map[int]*tally{}, warned: map[string]bool{}, senders: map[string]*sender{},
+	}, nil
+}
+
+// BeginStep says that a step begins now.
+func (r *Receiver) BeginStep(_ context.Context, step int, _ time.Duration) {
+	at := r.cfg.Clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps.begin(step, at)
+}
+
+// EndStep says that a step ends now.
+func (r *Receiver) EndStep(step int) {
+	at := r.cfg.Clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps.end(step, at)
+}
+
+// Run takes profiles until ctx ends, and then those of the last step that are
+// still on their way. After that the Receiver refuses what comes; Run returns
+// when no callback is under way. It fails only if it was called before.
+func (r *Receiver) Run(ctx context.Context) error {
+	r.mu.Lock()
+	if r.phase != phaseIdle {
+		r.mu.Unlock()
+		return errors.New("profile receiver: it has run before; hint: make a new one for each drill")
+	}
+	r.phase = phaseRunning
+	r.mu.Unlock()
+
+	<-ctx.Done()
+	r.linger()
+	r.mu.Lock()
+	r.phase = phaseOver
+	r.mu.Unlock()
+	r.working.Wait()
+	r.conclude()
+	return nil
+}
+
+// linger waits for what the senders have not sent yet of the last step.
+func (r *Receiver) linger() {
+	limit := time.NewTimer(r.cfg.Linger)
+	defer limit.Stop()
+	for {
+		wait := r.missing()
+		if wait <= 0 {
+			return
+		}
+		next := time.NewTimer(wait)
+		select {
+		case <-r.arrived:
+		case <-next.C:
+		case <-limit.C:
+			next.Stop()
+			return
+		case <-r.cfg.Hurry:
+			next.Stop()
+			return
+		}
+		next.Stop()
+	}
+}
+
+// slackTime is how much later than usual a profile may come.
+const slackTime = 2 * time.Second
+
+// missing is how long a profile that reaches to the end of the last step may
+// still take to arrive; 0 if none is due any more.
+func (r *Receiver) missing() time.Duration {
+	now := r.cfg.Clock.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	end, _ := r.steps.last()
+	var wait time.Duration
+	for _, s := range r.senders {
+		if s.until >= end {
+			continue
+		}
+		// The next one ends a period after the last and takes as long to arrive.
+		due := s.until + s.every + max(s.behind, 0) + slackTime
+		wait = max(wait, due-now)
+	}
+	return wait
+}
+
+// tally is what came of one step.
+type tally struct {
+	whole, part int
+	every       time.Duration // how long the profiles span that lie in it in part
+}
+
+// note counts a profile. The caller holds the lock.
+func (r *Receiver) note(step int, x received, share float64) {
+	t := r.got[step]
+	if t == nil {
+		t = &tally{}
+		r.got[step] = t
+	}
+	if (observation.Capture{File: "-", Samples: 1, Inside: share}).Usable() {
+		t.whole++
+		return
+	}
+	t.part++
+	t.every = max(t.every, x.until-x.from)
+}
+
+// worthy is how long a step lasts of which a profile is missed: no warm-up.
+const worthy = 5 * time.Second
+
+// conclude says what the report should know about all that came.
+func (r *Receiver) conclude() {
+	if r.count == 0 {
+		r.warn("no profile was received; hint: point the target's profiler at the address of --receive, such as with PYROSCOPE_ADHOC_SERVER_ADDRESS")
+		return
+	}
+	var none []int
+	every := time.Duration(0)
+	for _, x := range r.steps.list {
+		if t := r.got[x.step]; t != nil && t.whole == 0 && x.to-x.from >= worthy {
+			none = append(none, x.step)
+			every = max(every, t.every)
+		}
+	}
+	if len(none) > 0 {
+		r.warn(fmt.Sprintf("profiles of step %s were received, but each reaches into another step: they span %v; hint: have the target upload more often (UploadRate of pyroscope-go), or offer longer steps",
+			numbers(none), every.Round(100*time.Millisecond)))
+	}
+}
+
+// numbers lists steps, the first ones if they are many.
+func numbers(list []int) string {
+	const most = 8
+	var b strings.Builder
+	for i, n := range list {
+		switch {
+		case i == most:
+			return fmt.Sprintf("%s and %d more", b.String(), len(list)-most)
+		case i > 0:
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, n)
+	}
+	return b.String()
+}
+
+// ServeHTTP answers /ingest and push.v1.PusherService/Push, below whatever path
+// http.StripPrefix mounts it at.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	switch req.URL.Path {
+	case "/ingest":
+		err := r.handle(w, req, func() ([]upload, error) {
+			u, err := r.cfg.Limits.readIngest(w, req)
+			return []upload{u}, err
+		})
+		if err != nil {
+			http.Error(w, err.Error(), statusOf(err))
+		}
+	case pushPath:
+		if err := r.handle(w, req, func() ([]upload, error) { return r.cfg.Limits.readPush(w, req) }); err != nil {
+			connectError(w, err)
+			return
+		}
+		connectEmpty(w, req)
+	case "/healthz", "/ready":
+		_, _ = fmt.Fprintln(w, "ready")
+	default:
+		http.Error(w, "this is Headroom's receiver of profiles: it takes POST /ingest and POST "+pushPath, http.StatusNotFound)
+	}
+}
