@@ -166,6 +166,18 @@ func (c *computation) totals() {
 	if lost := int64(t.Planned) - int64(t.OK+t.Failed+t.Dropped); lost != 0 {
 		c.warn(fmt.Sprintf("%d planned hits have no outcome in the evidence: it was cut off before they ended", lost))
 	}
+	c.answers()
+}
+
+// answers takes the mean size of an answer.
+func (c *computation) answers() {
+	var bytes, hits float64
+	for i := range c.points {
+		for _, w := range c.points[i].Windows {
+			bytes, hits = bytes+float64(w.Tally.BytesIn), hits+float64(w.Tally.Ended())
+		}
+	}
+	c.run.BytesPerRequest = bytes / max(hits, 1)
 }
 
 // maxWidth bounds the seconds of one cell, in steps of up to a month.

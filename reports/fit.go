@@ -90,6 +90,7 @@ func (c *computation) sum() {
 		c.run.DurationS += p.Seconds
 	}
 	t.Planned = t.OK + t.Failed + t.Dropped
+	c.answers()
 }
 
 // unidentified turns a capacity that is bounded on one side only into an invalid

@@ -37,7 +37,9 @@ type Run struct {
 	Environment map[string]any `json:"environment"`
 	Objectives  []Objective    `json:"objectives"`
 	Totals      Totals         `json:"totals"`
-	Steps       []Step         `json:"steps"`
+	// BytesPerRequest is the mean size of an answer, 0 if it is not known.
+	BytesPerRequest float64 `json:"bytes_per_request,omitempty"`
+	Steps           []Step  `json:"steps"`
 
 	// The four below are nil when the data does not support them; Missing and
 	// Warnings say why.

@@ -32,7 +32,8 @@ var stages = map[string][]string{
 	"capacity/table":      {"scenarios", "loadgen/observation"},
 	"capacity/importer":   {"scenarios", "loadgen/observation", "loadgen/attack/recorded", "loadgen/attack/recorded/recordedtest", "capacity/table"},
 	"capacity/planning":   {"scenarios"},
-	"reports":             {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity"},
+	"capacity/scaleout":   {},
+	"reports":             {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout"},
 	"cmd/headroom":        {"*"},
 }
 

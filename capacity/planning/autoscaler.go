@@ -1,0 +1,100 @@
+package planning
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Autoscaler says at which load of a replica another should be started:
+//
+//	target = U(X_low) * (1 - growth per second * scale-out lag) * zones left / zones
+//
+// so that what arrives until the new replica serves, and what a lost zone leaves
+// to the others, still fits.
+type Autoscaler struct {
+	// RPS is the load of a replica to scale at, Utilisation the share of its cores
+	// that it takes there; 0 if the demand on cores is not known.
+	RPS         float64 `json:"target_rps"`
+	Utilisation float64 `json:"target_cpu_utilisation,omitempty"`
+	Min         int     `json:"min_replicas"`
+	Max         int     `json:"max_replicas"`
+	// HPA and KEDA are manifests; HPA is empty if Utilisation is 0.
+	HPA  string `json:"hpa,omitempty"`
+	KEDA string `json:"keda"`
+	// Warnings say what speaks against scaling by CPU.
+	Warnings []string `json:"warnings"`
+}
+
+// sure is the probability from which on the cores are what gives out.
+const sure = 0.9
+
+func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
+	factor := 1 - c.Ramp*c.Lag.Seconds()
+	if c.Zones > 0 {
+		factor *= float64(c.Zones-c.Survive) / float64(c.Zones)
+	}
+	a := &Autoscaler{Warnings: []string{}, Max: p.Replicas, Min: min(max(c.Zones, c.Spare+1), p.Replicas)}
+	if factor < 0.1 {
+		a.Warnings = append(a.Warnings, "the load rises faster than replicas start: an autoscaler comes too late; keep the replicas of the peak running")
+		factor = 0.1
+	}
+	a.RPS = s.Capacity.Low * factor
+	for _, l := range s.Limits {
+		if l.Resource == cpu && l.Demand > 0 && l.Limit > 0 {
+			a.Utilisation = min(max((l.base()+l.Demand*s.Capacity.Low)/l.Limit, 0), 1) * factor
+		}
+	}
+	switch {
+	case a.Utilisation == 0:
+		a.Warnings = append(a.Warnings, "the demand on cores is not known: scale by requests per second (KEDA), not by CPU")
+	case s.Limits[0].Resource != cpu || s.Limits[0].Probability < sure:
+		a.Warnings = append(a.Warnings, fmt.Sprintf("%s gives out before the cores do: CPU rises little near the limit, so that scaling by requests per second (KEDA) is safer", s.Limits[0].Resource))
+	}
+	if a.Utilisation >= 0.01 {
+		a.HPA = a.hpa()
+	}
+	a.KEDA = a.keda()
+	return a
+}
+
+// hpa is a HorizontalPodAutoscaler (autoscaling/v2). Its utilisation is of the
+// requested cores, which are taken to be what a replica has.
+func (a *Autoscaler) hpa() string {
+	return strings.TrimLeft(fmt.Sprintf(`
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: SERVICE}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: SERVICE}
+  minReplicas: %d
+  maxReplicas: %d
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        # of resources.requests.cpu, which must be what the drilled replica had
+        target: {type: Utilization, averageUtilization: %d}
+`, a.Min, a.Max, int(math.Floor(100*a.Utilisation))), "\n")
+}
+
+// keda is a ScaledObject on the rate of requests.
+func (a *Autoscaler) keda() string {
+	return strings.TrimLeft(fmt.Sprintf(`
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: SERVICE}
+spec:
+  scaleTargetRef: {name: SERVICE}
+  minReplicaCount: %d
+  maxReplicaCount: %d
+  triggers:
+    - type: prometheus
+      metricType: AverageValue
+      metadata:
+        serverAddress: http://prometheus:9090
+        query: sum(rate(http_requests_total{service="SERVICE"}[1m]))
+        # requests per second of one replica
+        threshold: "%.4g"
+`, a.Min, a.Max, a.RPS), "\n")
+}

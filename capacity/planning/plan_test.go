@@ -1,0 +1,216 @@
+package planning
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+var march = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+// shop carries 400/s (360 for sure) on two cores, of which a request takes 4 ms
+// and rest 0.2 cores: they give out at 450/s.
+func shop() Service {
+	return Service{
+		Capacity: Figure{400, 360, 420}, VCPU: 2, MemoryBytes: 4e9, BytesPerRequest: 10000,
+		Limits: []Limit{{Resource: cpu, Probability: 0.98, RPS: 450, Demand: 0.004, Limit: 2}, {Resource: "pool.db", Probability: 0.02, RPS: 900, Demand: 0.01, Limit: 9}},
+		Requests: []RequestDemand{
+			{Name: "browse", Share: 0.9, Demand: map[string]Figure{cpu: {Value: 0.003}}},
+			{Name: "buy", Share: 0.1, Demand: map[string]Figure{cpu: {Value: 0.013}}},
+		},
+	}
+}
+
+func TestReplicas(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		cfg                Config
+		carrying, replicas int
+	}{
+		{"ceil", Config{Peak: 3000}, 9, 9},
+		{"exactly", Config{Peak: 3600}, 10, 10},
+		{"one", Config{Peak: 1}, 1, 1},
+		{"two spare", Config{Peak: 3000, Spare: 2}, 9, 11},
+		// Of 14 in three zones the fullest has 5: 9 are left. Of 13 it has 5 too.
+		{"a zone of three", Config{Peak: 3000, Zones: 3, Survive: 1}, 9, 14},
+		{"two zones of three", Config{Peak: 3000, Zones: 3, Survive: 2}, 9, 27},
+		{"one replica, a zone of two", Config{Peak: 10, Zones: 2, Survive: 1}, 1, 2},
+	} {
+		p, err := Make(shop(), c.cfg)
+		if err != nil || p.Carrying != c.carrying || p.Replicas != c.replicas {
+			t.Errorf("%s: %+v %v, want %d and %d", c.name, p, err, c.carrying, c.replicas)
+		}
+	}
+	for name, c := range map[string]Config{"no peak": {}, "NaN": {Peak: math.NaN()}, "endless": {Peak: 1e11}, "all zones": {Peak: 1, Zones: 2, Survive: 2}} {
+		if p, err := Make(shop(), c); err == nil {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+	if _, err := Make(Service{}, Config{Peak: 1}); err == nil {
+		t.Error("planned without a capacity")
+	}
+}
+
+// Whichever replicas fail, as many as were said: what is left carries the peak,
+// and one replica less would not.
+func TestReplicasAreEnoughAndNotTooMany(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Config{Peak: rapid.Float64Range(1, 1e5).Draw(t, "peak"), Spare: rapid.IntRange(0, 5).Draw(t, "spare"), Zones: rapid.IntRange(0, 6).Draw(t, "zones")}
+		if c.Zones > 1 {
+			c.Survive = rapid.IntRange(0, c.Zones-1).Draw(t, "survive")
+		}
+		each := rapid.Float64Range(1, 1000).Draw(t, "each")
+		carrying, all, ok := c.replicas(c.Peak, each)
+		if !ok {
+			t.Skip()
+		}
+		if float64(carrying)*each < c.Peak*(1-1e-9) || float64(carrying-1)*each >= c.Peak {
+			t.Fatalf("%d of %g carry %g", carrying, each, c.Peak)
+		}
+		if c.left(all) < carrying || all > carrying && c.left(all-1) >= carrying {
+			t.Fatalf("%d replicas leave %d, %d leave %d, want %d", all, c.left(all), all-1, c.left(all-1), carrying)
+		}
+	})
+}
+
+func TestCostAndTime(t *testing.T) {
+	growth, err := scenarios.ParseGrowth("5%/month")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &Prices{Prices: scenarios.Prices{Currency: "EUR", VCPUHour: 0.04, GBHour: 0.005, EgressGB: 0.09}}
+	p, err := Make(shop(), Config{Peak: 3000, Growth: &growth, Zones: 3, Survive: 1, Prices: list, Now: march})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 14 replicas of 2*0.04 + 4*0.005 = 0.10 an hour; at the high end of the
+	// capacity, 8 carry the peak, and 12 do through the loss.
+	if c := p.Cost; math.Abs(c.ReplicaHour-0.10) > 1e-9 || math.Abs(c.PerMonth.Value-14*0.10*730.5) > 1e-6 || math.Abs(c.PerMonth.Low-12*0.10*730.5) > 1e-6 {
+		t.Errorf("cost %+v", c)
+	}
+	// 1.40 an hour over 3000*3600 requests, and 10 kB an answer.
+	if want := 1.40/10.8 + 0.9; math.Abs(p.Cost.PerMillion.Value-want) > 1e-9 {
+		t.Errorf("per million %g, want %g", p.Cost.PerMillion.Value, want)
+	}
+	// Nine replicas carry 3240/s: 1.08 at 5% a month is 1.577 months of 730.5 h.
+	if p.ExhaustedOn != "2026-04-19" {
+		t.Errorf("used up on %s", p.ExhaustedOn)
+	}
+	if len(p.Months) != 13 || math.Abs(p.Months[12].PeakRPS-3000*math.Pow(1.05, 365*24/730.5)) > 1 || p.Months[12].Replicas <= p.Months[0].Replicas {
+		t.Errorf("months %+v", p.Months)
+	}
+	shrinking, _ := scenarios.ParseGrowth("-5%/month")
+	if p, err := Make(shop(), Config{Peak: 3000, Growth: &shrinking, Now: march}); err != nil || p.ExhaustedOn != "" || p.Months != nil {
+		t.Errorf("a shrinking demand is used up on %q, %v", p.ExhaustedOn, err)
+	}
+}
+
+func TestAutoscaler(t *testing.T) {
+	p, err := Make(shop(), Config{Peak: 3000, Zones: 3, Survive: 1, Ramp: 0.05 / 60, Lag: 2 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// U(360) = (0.2 + 0.004*360) / 2 = 0.82; 10% may come meanwhile; a third is lost.
+	want := 0.82 * 0.9 * 2 / 3
+	if a := p.Autoscaler; math.Abs(a.Utilisation-want) > 1e-9 || math.Abs(a.RPS-360*0.6) > 1e-9 || !strings.Contains(a.HPA, "averageUtilization: 49}") || !strings.Contains(a.KEDA, `threshold: "216"`) || len(a.Warnings) > 0 {
+		t.Errorf("%+v, want %g", a, want)
+	}
+	s := shop()
+	s.Limits = []Limit{{Resource: "unmeasured", Probability: 1, RPS: 410}}
+	p, err = Make(s, Config{Peak: 3000})
+	if err != nil || p.Autoscaler.HPA != "" || len(p.Autoscaler.Warnings) == 0 {
+		t.Errorf("%+v %v", p.Autoscaler, err)
+	}
+	if p, err := Make(shop(), Config{Peak: 3000, Ramp: 0.05, Lag: 2 * time.Minute}); err != nil || len(p.Autoscaler.Warnings) == 0 {
+		t.Errorf("a load that doubles while a replica starts: %+v %v", p.Autoscaler, err)
+	}
+}
+
+func TestOtherInstances(t *testing.T) {
+	s := shop()
+	double, _ := s.On(Instance{VCPU: 4, Speed: 1})
+	// (4 - 0.2) / 0.004 = 950, but the pool gives out at 900: twice.
+	if r := double.Capacity.Value / s.Capacity.Value; math.Abs(r-2) > 1e-9 || double.Limits[0].Resource != "pool.db" {
+		t.Errorf("twice the cores carry %g times: %+v", r, double)
+	}
+	if r := double.Capacity.Low / s.Capacity.Low; math.Abs(r-2) > 1e-9 {
+		t.Errorf("low end %g times", r)
+	}
+	fast, _ := s.On(Instance{Speed: 1.5})
+	if r := fast.Capacity.Value / s.Capacity.Value; math.Abs(r-(2-0.2/1.5)/(0.004/1.5)/450) > 1e-9 {
+		t.Errorf("cores 1.5 times as fast carry %g times", r)
+	}
+	half, notes := s.On(Instance{VCPU: 1, Speed: 1})
+	// Half the cores carry less than half: they queue more.
+	if r := half.Capacity.Value / s.Capacity.Value; r > 0.5*0.8/0.9 || r < 0.3 || len(notes) < 2 {
+		t.Errorf("half the cores carry %g times, %q", r, notes)
+	}
+	s.Limits = append(s.Limits, Limit{Resource: "unmeasured", Probability: 0.3, RPS: 450})
+	if x, _ := s.On(Instance{VCPU: 4, Speed: 1}); x.Capacity.Low > s.Capacity.Low {
+		t.Errorf("something unmeasured may be the limit, and the low end rises to %g", x.Capacity.Low)
+	}
+	if x, notes := (Service{Capacity: Figure{1, 1, 1}}).On(Instance{VCPU: 4, Speed: 1}); x.Capacity.Value != 1 || len(notes) < 2 {
+		t.Errorf("%+v %q", x, notes)
+	}
+}
+
+func TestOtherMix(t *testing.T) {
+	s := shop()
+	x, _, err := s.WithMix(map[string]float64{"buy": 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A request takes 8 ms instead of 4 (by the attribution): half the load.
+	if r := x.Capacity.Value / s.Capacity.Value; math.Abs(r-0.5) > 1e-9 {
+		t.Errorf("%g times the load, want 0.5", r)
+	}
+	if _, _, err := s.WithMix(map[string]float64{"sell": 0.5}); err == nil {
+		t.Error("an unknown request")
+	}
+	if _, _, err := s.WithMix(map[string]float64{"buy": 0.9, "browse": 0.9}); err == nil {
+		t.Error("180%")
+	}
+	s.Requests = nil
+	if _, _, err := s.WithMix(map[string]float64{"buy": 0.5}); err == nil {
+		t.Error("a mix without attribution")
+	}
+}
+
+func TestPrices(t *testing.T) {
+	p, err := ParsePrices("p.yaml", []byte("currency: EUR\nvcpu_hour: 0.04\ninstances:\n  m5.large: {vcpu: 2, memory_gb: 8, hour: 0.096}\n"))
+	if err != nil || p.Currency != "EUR" || p.VCPUHour != 0.04 || p.Instances["m5.large"].Speed != 1 {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if name, i, err := ParseInstance("m5.large", p); err != nil || name != "m5.large" || i.Hour != 0.096 {
+		t.Errorf("%+v %v", i, err)
+	}
+	if _, i, err := ParseInstance("vcpu=4, hour=0.2,speed=1.2", nil); err != nil || i.VCPU != 4 || i.Speed != 1.2 {
+		t.Errorf("%+v %v", i, err)
+	}
+	for _, text := range []string{"", "{}", "vcpu_hour: -1", "vcpu_hour: .nan", "vcpu: 1", "currency: euro\nvcpu_hour: 1", "instances: {a: {}}", "instances: {a: {speed: 1000}}", "- 1", "vcpu_hour: [1]"} {
+		if p, err := ParsePrices("p.yaml", []byte(text)); err == nil {
+			t.Errorf("%q is a price list: %+v", text, p)
+		}
+	}
+	for _, text := range []string{"m5.large", "cores=4", "vcpu=x", "vcpu=NaN", "vcpu=-1", "="} {
+		if _, i, err := ParseInstance(text, nil); err == nil {
+			t.Errorf("%q is an instance type: %+v", text, i)
+		}
+	}
+}
+
+func FuzzPrices(f *testing.F) {
+	f.Add("currency: EUR\nvcpu_hour: 0.04\ninstances: {a: {vcpu: 2, hour: 0.1}}")
+	f.Add("{vcpu_hour: .inf, gb_hour: 1e400}")
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ParsePrices("p.yaml", []byte(text))
+		if err == nil && !(p.VCPUHour >= 0 && p.VCPUHour <= 1e6) {
+			t.Fatalf("%+v", p)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package planning
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Figure is a value with its interval.
+type Figure struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+func (f Figure) times(k float64) Figure { return Figure{f.Value * k, f.Low * k, f.High * k} }
+
+// Names of the resources that an instance type changes.
+const (
+	cpu    = "cpu"
+	memory = "memory"
+)
+
+// Service is what is known of one replica.
+type Service struct {
+	// Capacity is the highest load that meets the objectives, in requests/s.
+	Capacity Figure
+	// AtLeast says that the capacity is bounded below only.
+	AtLeast bool
+	// Limits are what can give out, the first to do so first.
+	Limits []Limit
+	// VCPU and MemoryBytes are what one replica has; 0 if it is not known.
+	VCPU, MemoryBytes float64
+	// BytesPerRequest is what one answer weighs, 0 if it is not known.
+	BytesPerRequest float64
+	// Requests is the demand by request name; nil if it was not attributed.
+	Requests []RequestDemand
+}
+
+// Limit is a resource that can give out: use = Base + Demand * load, up to Limit.
+type Limit struct {
+	Resource string
+	// Probability that it is the first to give out.
+	Probability float64
+	// RPS is the load at which it does.
+	RPS float64
+	// Demand is resource-seconds for one request, 0 if it is not known (an
+	// unmeasured limit, a lock); Limit is in the resource's unit.
+	Demand, Limit float64
+}
+
+func (l Limit) base() float64 { return l.Limit - l.Demand*l.RPS }
+
+// RequestDemand is what one request of a name takes.
+type RequestDemand struct {
+	Name string
+	// Share of the mix that was measured, 0..1.
+	Share float64
+	// Demand by resource, in resource-seconds for one request.
+	Demand map[string]Figure
+}
+
+// likely is the probability from which on a limit that does not change with a
+// what-if keeps the low end of the capacity where it is.
+const likely = 0.05
+
+// On returns the service on another instance type, and what that assumes. What
+// is no core and no memory (locks, pools, whatever was not measured) stays.
+func (s Service) On(i Instance) (Service, []string) {
+	notes := []string{"predicted for another instance type, by how its cores and memory move the limits; confirm it by a drill"}
+	out := s
+	out.Limits = slices.Clone(s.Limits)
+	cores := s.VCPU
+	if i.VCPU > 0 {
+		out.VCPU = i.VCPU
+	}
+	if i.MemoryGB > 0 {
+		out.MemoryBytes = i.MemoryGB * 1e9
+	}
+	moved := false
+	for k, l := range s.Limits {
+		switch {
+		case l.Resource == cpu && l.Demand > 0:
+			// Cores that are faster take less of themselves for the same work.
+			limit := l.Limit
+			if cores > 0 && i.VCPU > 0 {
+				limit *= i.VCPU / cores
+			}
+			moved = true
+			out.Limits[k] = at(l, limit, l.base()/i.Speed, l.Demand/i.Speed)
+		case l.Resource == memory && l.Demand > 0 && i.MemoryGB > 0:
+			moved = true
+			out.Limits[k] = at(l, i.MemoryGB*1e9, l.base(), l.Demand)
+		}
+	}
+	if !moved {
+		notes = append(notes, "no limit of cores or memory is known: the capacity is taken as it was measured")
+		return out, notes
+	}
+	staffing := 1.0
+	if i.VCPU > 0 && i.VCPU < cores {
+		staffing = s.staffing(i.VCPU)
+		notes = append(notes, "fewer cores queue more at the same utilisation (square-root staffing, Halfin and Whitt 1981)")
+	}
+	out.rescale(s, staffing)
+	if i.VCPU > 0 && s.MemoryBytes > 0 && i.MemoryGB == 0 {
+		notes = append(notes, "the instance type's memory is not known: it is taken as it was measured")
+	}
+	return out, notes
+}
+
+// at is a limit with other coefficients.
+func at(l Limit, limit, base, demand float64) Limit {
+	l.Limit, l.Demand = limit, demand
+	l.RPS = max((limit-base)/demand, 0)
+	return l
+}
+
+// staffing is by how much less of its cores a replica may use with fewer of them
+// for the same waiting: rho = 1 - beta/sqrt(c), with beta as it was measured.
+func (s Service) staffing(cores float64) float64 {
+	for _, l := range s.Limits {
+		if l.Resource != cpu || l.Limit <= 0 || s.VCPU <= 0 {
+			continue
+		}
+		rho := min((l.base()+l.Demand*s.Capacity.Value)/l.Limit, 1)
+		if rho <= 0 {
+			return 1
+		}
+		beta := (1 - rho) * math.Sqrt(s.VCPU)
+		return max(1-beta/math.Sqrt(cores), 0.05) / rho
+	}
+	return 1
+}
+
+// rescale moves the capacity by as much as the first limit moved. The objectives
+// are taken to break at the same share of it as before. Where a limit that did
+// not move may well be the one that counts, the low end does not rise.
+func (s *Service) rescale(was Service, factor float64) {
+	ratio := s.first() / was.first() * factor
+	if math.IsNaN(ratio) || math.IsInf(ratio, 0) {
+		return
+	}
+	low := ratio
+	for k, l := range was.Limits {
+		if l.RPS == s.Limits[k].RPS && l.Probability >= likely {
+			low = min(low, 1)
+		}
+	}
+	s.Capacity = Figure{was.Capacity.Value * ratio, was.Capacity.Low * low, was.Capacity.High * ratio}
+	slices.SortStableFunc(s.Limits, func(a, b Limit) int {
+		switch {
+		case a.RPS < b.RPS:
+			return -1
+		case a.RPS > b.RPS:
+			return 1
+		}
+		return 0
+	})
+}
+
+// first is the lowest limit in requests/s.
+func (s Service) first() float64 {
+	low := math.Inf(1)
+	for _, l := range s.Limits {
+		if l.RPS > 0 {
+			low = min(low, l.RPS)
+		}
+	}
+	return low
+}
+
+// WithMix returns the service under another mix, in which the named requests have
+// the given shares and the others keep their proportions. It fails where the
+// demand of the requests was not attributed.
+func (s Service) WithMix(shares map[string]float64) (Service, []string, error) {
+	if len(s.Requests) == 0 {
+		return s, nil, fmt.Errorf("the demand of each request is not known: the mix did not vary enough in this drill")
+	}
+	now, err := s.mixed(shares)
+	if err != nil {
+		return s, nil, err
+	}
+	out := s
+	out.Limits = slices.Clone(s.Limits)
+	out.Requests = slices.Clone(s.Requests)
+	for i := range out.Requests {
+		out.Requests[i].Share = now[i]
+	}
+	moved := false
+	for k, l := range s.Limits {
+		old, changed := s.demand(l.Resource), out.demand(l.Resource)
+		if l.Demand > 0 && old > 0 && changed > 0 {
+			moved = true
+			out.Limits[k] = at(l, l.Limit, l.base(), l.Demand*changed/old)
+		}
+	}
+	if !moved {
+		return s, nil, fmt.Errorf("no limit whose demand is known by request")
+	}
+	out.rescale(s, 1)
+	return out, []string{"predicted for another mix, from the demand of each request; confirm it by a drill with these weights"}, nil
+}
+
+// mixed returns the share of each request.
+func (s Service) mixed(shares map[string]float64) ([]float64, error) {
+	sum, rest := 0.0, 0.0
+	for name, share := range shares {
+		if !slices.ContainsFunc(s.Requests, func(r RequestDemand) bool { return r.Name == name }) {
+			return nil, fmt.Errorf("no request is named %q", name)
+		}
+		sum += share
+	}
+	for _, r := range s.Requests {
+		if _, ok := shares[r.Name]; !ok {
+			rest += r.Share
+		}
+	}
+	if sum > 1+1e-9 || sum < 1-1e-9 && rest <= 0 {
+		return nil, fmt.Errorf("the shares add up to %g%%", 100*sum)
+	}
+	out := make([]float64, len(s.Requests))
+	for i, r := range s.Requests {
+		share, ok := shares[r.Name]
+		if !ok && rest > 0 {
+			share = r.Share / rest * (1 - sum)
+		}
+		out[i] = share
+	}
+	return out, nil
+}
+
+// demand is that of a request of the mix on a resource; 0 if it is not known.
+func (s Service) demand(resource string) float64 {
+	sum := 0.0
+	for _, r := range s.Requests {
+		sum += r.Share * r.Demand[resource].Value
+	}
+	return sum
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/headroom-project/headroom/capacity/importer"
+	"github.com/headroom-project/headroom/capacity/planning"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/reports"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+func planCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:      "plan",
+		Usage:     "plan replicas, cost and time for a peak, from a bundle or other results",
+		ArgsUsage: "BUNDLE | points.csv | RESULTS ...",
+		Description: `Takes what a measurement of one replica found, and says how many replicas a peak
+needs, what they cost, at which load an autoscaler should act, and when demand will
+have outgrown them. What a scenario says under capacity is the default.
+
+   headroom plan runs/20260102T150405Z-shop --peak 3000 --growth 5%/month --lose-zones 1/3
+   headroom plan points.csv --slo 'p99<50ms' --peak 3000 --prices prices.yaml --json
+   headroom plan BUNDLE --peak 3000 --prices prices.yaml --instance c7g.xlarge --mix buy=30%
+   headroom plan --scale-out BUNDLE1@1 BUNDLE2@2 BUNDLE4@4`,
+		OnUsageError: usageError,
+		Flags: []cli.Flag{
+			&cli.Float64Flag{Name: "peak", Usage: "the highest load of production in `RPS`"},
+			&cli.StringFlag{Name: "growth", Usage: "how the peak grows, such as 5%/month"},
+			&cli.StringFlag{Name: "lose-zones", Usage: "survive the loss of so many of so many zones: 1/3"},
+			&cli.IntFlag{Name: "spare", Usage: "`N` replicas may fail besides"},
+			&cli.IntFlag{Name: "replicas", Usage: "`N` replicas run today: the day is when these are used up"},
+			&cli.StringSliceFlag{Name: "prices", Usage: "a price list: a YAML `FILE`, or vcpu_hour=0.04,gb_hour=0.005; another one is a what-if"},
+			&cli.StringSliceFlag{Name: "instance", Usage: "what if a replica ran on this `TYPE`: a name in the price list, or vcpu=4,memory_gb=8,hour=0.17; may be repeated"},
+			&cli.StringSliceFlag{Name: "mix", Usage: "what if the mix shifted: `NAME=SHARE`, such as buy=30%; may be repeated"},
+			&cli.StringFlag{Name: "ramp", Value: "5%/minute", Usage: "how fast the load rises at most, for the autoscaler"},
+			&cli.DurationFlag{Name: "lag", Value: 90 * time.Second, Usage: "how long a new replica takes until it serves"},
+			&cli.BoolFlag{Name: "scale-out", Usage: "the arguments are measurements at several replica counts: BUNDLE@N"},
+			&cli.StringFlag{Name: "worth", Value: "50%", Usage: "with --scale-out: a further replica pays if it adds this share of what the first one carries"},
+			&cli.StringSliceFlag{Name: "slo", Usage: "an `OBJECTIVE` such as 'p99<50ms'; may be repeated; a bundle has its own"},
+			&cli.StringFlag{Name: "from", Usage: "whose results the files are, if that cannot be seen: " + strings.Join(importer.Tools(), ", ")},
+			&cli.StringFlag{Name: "now", Usage: "the `DAY` to plan from, YYYY-MM-DD (default today)"},
+			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.Bool("scale-out") {
+				return scaleOut(c, s)
+			}
+			return plan(c, s)
+		},
+	}
+}
+
+// planner holds what the plan and its what-ifs share.
+type planner struct {
+	c       *cli.Context
+	src     *source
+	slo     []scenarios.Objective
+	run     *reports.Run
+	service planning.Service
+	cfg     planning.Config
+	lists   []*planning.Prices
+}
+
+func plan(c *cli.Context, s streams) error {
+	p := &planner{c: c}
+	if err := p.prepare(); err != nil {
+		return err
+	}
+	out, err := p.plan()
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return reports.PlanJSON(s.out, out)
+	}
+	return reports.PlanText(s.out, out, textOptions(s))
+}
+
+// prepare reads the flags, then the measurement.
+func (p *planner) prepare() error {
+	var err error
+	if p.slo, err = objectives(p.c.StringSlice("slo")); err != nil {
+		return err
+	}
+	if p.cfg.Now, err = today(p.c.String("now")); err != nil {
+		return err
+	}
+	for _, name := range p.c.StringSlice("prices") {
+		list, err := readPrices(name)
+		if err != nil {
+			return err
+		}
+		p.lists = append(p.lists, list)
+	}
+	if p.src, err = openSource("plan", p.c.Args().Slice(), p.c.String("from")); err != nil {
+		return err
+	}
+	if err := p.demand(); err != nil {
+		return err
+	}
+	if p.run, err = p.compute(nil); err != nil {
+		return err
+	}
+	var ok bool
+	if p.service, ok = reports.ServiceOf(p.run); !ok {
+		return &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity that a plan could rest on: %s", p.src.name, strings.Join(p.run.Reasons, "; ")),
+			"headroom fit " + p.src.name + " says what would identify it"}
+	}
+	return nil
+}
+
+// demand takes what the flags say of peak and loss, else what the scenario says.
+func (p *planner) demand() error {
+	scenario := scenarios.Capacity{}
+	if p.src.evidence != nil {
+		s, err := scenarios.Load(observation.ScenarioFile, p.src.evidence.Scenario, scenarios.LoadOptions{})
+		if err != nil {
+			return badInput("", "plan: %w", err)
+		}
+		scenario = s.Capacity
+	}
+	growth := p.c.String("growth")
+	if d := scenario.Demand; d != nil {
+		p.cfg.Peak = d.Peak
+		if growth == "" && !p.c.IsSet("peak") {
+			growth = d.Growth
+		}
+	}
+	if p.c.IsSet("peak") {
+		p.cfg.Peak = p.c.Float64("peak")
+	}
+	if !(p.cfg.Peak > 0 && p.cfg.Peak <= 1e9) {
+		return badInput("headroom plan "+p.src.name+" --peak 3000", "plan: no peak above 0 to plan for")
+	}
+	if growth != "" {
+		g, err := scenarios.ParseGrowth(growth)
+		if err != nil {
+			return badInput("write it like 5%/month", "--growth: %w", err)
+		}
+		p.cfg.Growth = &g
+	}
+	if r := scenario.Redundancy; r != nil {
+		p.cfg.Zones, p.cfg.Survive = r.Zones, r.Survive
+	}
+	if x := scenario.Prices; x != nil && len(p.lists) == 0 {
+		p.lists = append(p.lists, &planning.Prices{Name: "the scenario's prices", Prices: *x})
+	}
+	return p.losses()
+}
+
+func (p *planner) losses() error {
+	if text := p.c.String("lose-zones"); text != "" {
+		lost, of, ok := strings.Cut(text, "/")
+		survive, err1 := strconv.Atoi(lost)
+		zones, err2 := strconv.Atoi(of)
+		if !ok || err1 != nil || err2 != nil || survive < 1 || survive >= zones || zones > 1000 {
+			return badInput("write it like 1/3: one of three zones", "--lose-zones %q", text)
+		}
+		p.cfg.Zones, p.cfg.Survive = zones, survive
+	}
+	p.cfg.Spare, p.cfg.Replicas = p.c.Int("spare"), p.c.Int("replicas")
+	if p.cfg.Spare < 0 || p.cfg.Replicas < 0 || p.cfg.Spare > 1e6 || p.cfg.Replicas > 1e6 {
+		return badInput("give a count of replicas", "plan: --spare and --replicas are not below 0")
+	}
+	ramp, err := ramp(p.c.String("ramp"))
+	if err != nil {
+		return err
+	}
+	p.cfg.Ramp, p.cfg.Lag = ramp, p.c.Duration("lag")
+	if p.cfg.Lag < 0 || p.cfg.Lag > 24*time.Hour {
+		return badInput("write it like 90s", "--lag %s is not between 0s and 24h", p.cfg.Lag)
+	}
+	return nil
+}
+
+var rampForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)%/(second|minute|hour)$`)
+
+// ramp reads 5%/minute as a ratio per second.
+func ramp(text string) (float64, error) {
+	m := rampForm.FindStringSubmatch(text)
+	if m == nil {
+		return 0, badInput("write it like 5%/minute; second and hour are known too", "--ramp %q", text)
+	}
+	v, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return 0, badInput("write it like 5%/minute", "--ramp %q", text)
+	}
+	return v / 100 / map[string]float64{"second": 1, "minute": 60, "hour": 3600}[m[2]], nil
+}
+
+// today is the day given, or the present one.
+func today(text string) (time.Time, error) {
+	if text == "" {
+		return time.Now(), nil
+	}
+	for _, form := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, badInput("write it like 2026-03-02", "--now %q is no day", text)
+}
+
+// compute asks the model with a price list.
+func (p *planner) compute(list *planning.Prices) (*reports.Run, error) {
+	q := reports.Question{Objectives: p.slo, Fit: true}
+	if list != nil {
+		q.Prices = &list.Prices
+	}
+	return p.src.compute(q, 1)
+}
+
+// plan makes the plan and the what-ifs.
+func (p *planner) plan() (*reports.Planned, error) {
+	out := &reports.Planned{Schema: reports.PlanSchema, Source: p.src.name, Objective: p.run.Capacity.Objective, Now: p.cfg.Now.UTC().Format(time.DateOnly), WhatIf: []reports.WhatIf{}}
+	var list *planning.Prices
+	if len(p.lists) > 0 {
+		list = p.lists[0]
+	}
+	var err error
+	if out.Plan, err = p.priced(p.service, list, nil, nil); err != nil {
+		return nil, badInput("", "plan: %w", err)
+	}
+	for _, text := range p.c.StringSlice("instance") {
+		name, instance, err := planning.ParseInstance(text, list)
+		if err != nil {
+			return nil, badInput("list it in the price list under instances, or write vcpu=4,memory_gb=8,hour=0.17", "--instance: %w", err)
+		}
+		service, notes := p.service.On(instance)
+		x, err := p.priced(service, list, &instance, notes)
+		out.WhatIf = append(out.WhatIf, whatIf("instance "+name, x, err))
+	}
+	for _, other := range p.lists[min(1, len(p.lists)):] {
+		x, err := p.priced(p.service, other, nil, nil)
+		out.WhatIf = append(out.WhatIf, whatIf("prices "+other.Name, x, err))
+	}
+	for _, text := range p.c.StringSlice("mix") {
+		shares, err := mix(text)
+		if err != nil {
+			return nil, err
+		}
+		service, notes, err := p.service.WithMix(shares)
+		if err != nil {
+			return nil, &codedError{exitInvalid, fmt.Errorf("plan: --mix %s: %w", text, err), "headroom drill SCENARIO.yaml --attribute varies the mix on purpose"}
+		}
+		x, err := p.priced(service, list, nil, notes)
+		out.WhatIf = append(out.WhatIf, whatIf("mix "+text, x, err))
+	}
+	return out, nil
+}
+
+func whatIf(name string, x *planning.Plan, err error) reports.WhatIf {
+	if err != nil {
+		return reports.WhatIf{Name: name, Error: err.Error()}
+	}
+	return reports.WhatIf{Name: name, Plan: x}
+}
+
+// priced plans with a price list, whose marginal cost comes from the model.
+func (p *planner) priced(s planning.Service, list *planning.Prices, instance *planning.Instance, notes []string) (*planning.Plan, error) {
+	cfg := p.cfg
+	cfg.Prices, cfg.Instance = list, instance
+	if list != nil && instance == nil {
+		r, err := p.compute(list)
+		if err != nil {
+			return nil, err
+		}
+		if c := r.Cost; c != nil && c.PerMillion.Marginal.Value > 0 {
+			m := c.PerMillion.Marginal
+			cfg.Marginal = &planning.Figure{Value: m.Value, Low: m.Low, High: m.High}
+		}
+	}
+	x, err := planning.Make(s, cfg)
+	if err != nil {
+		return nil, err
+	}
+	x.Warnings = append(x.Warnings, notes...)
+	return x, nil
+}
+
+// mix reads buy=30% or buy=30%,browse=70%.
+func mix(text string) (map[string]float64, error) {
+	shares := map[string]float64{}
+	for part := range strings.SplitSeq(text, ",") {
+		at := strings.LastIndex(part, "=")
+		if at <= 0 {
+			return nil, badInput("write it like buy=30%", "--mix %q", text)
+		}
+		v, err := share(part[at+1:])
+		if err != nil {
+			return nil, badInput("write it like buy=30%", "--mix %q: %w", text, err)
+		}
+		shares[strings.TrimSpace(part[:at])] = v
+	}
+	return shares, nil
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/headroom-project/headroom/capacity/scaleout"
+	"github.com/headroom-project/headroom/reports"
+)
+
+// scaleOut fits measurements at several replica counts: BUNDLE@N, points.csv@N.
+func scaleOut(c *cli.Context, s streams) error {
+	slo, err := objectives(c.StringSlice("slo"))
+	if err != nil {
+		return err
+	}
+	worth, err := share(c.String("worth"))
+	if err != nil {
+		return badInput("write it as 50% or 0.5", "--worth: %w", err)
+	}
+	peak := c.Float64("peak")
+	if c.IsSet("peak") && !(peak > 0 && peak <= 1e9) {
+		return badInput("give it in requests per second", "plan: no peak above 0 to plan for")
+	}
+	var counts []scaleout.Count
+	out := &reports.ScaledOut{Schema: reports.ScaleOutSchema, Sources: []string{}}
+	for _, arg := range c.Args().Slice() {
+		x, err := countOf(c, arg, reports.Question{Objectives: slo, Fit: true})
+		if err != nil {
+			return err
+		}
+		counts = append(counts, x)
+		out.Sources = append(out.Sources, arg)
+	}
+	fit, err := scaleout.Analyse(counts, scaleout.Config{Worth: worth, Peak: peak, Seed: 1})
+	switch {
+	case errors.Is(err, scaleout.ErrFew):
+		return badInput("headroom plan --scale-out BUNDLE1@1 BUNDLE2@2 BUNDLE4@4", "plan: %w", err)
+	case err != nil:
+		return badInput("", "plan: %w", err)
+	}
+	out.Fit = fit
+	if c.Bool("json") {
+		return reports.ScaleOutJSON(s.out, out)
+	}
+	return reports.ScaleOutText(s.out, out, textOptions(s))
+}
+
+// countOf reads SOURCE@N and asks the model for the capacity of the N replicas.
+func countOf(c *cli.Context, arg string, q reports.Question) (scaleout.Count, error) {
+	none := scaleout.Count{}
+	at := strings.LastIndex(arg, "@")
+	if at <= 0 {
+		return none, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q names no replica count", arg)
+	}
+	n, err := strconv.Atoi(arg[at+1:])
+	if err != nil || n < 1 || n > 1000 {
+		return none, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q is no replica count from 1 to 1000", arg[at+1:])
+	}
+	src, err := openSource("plan", []string{arg[:at]}, c.String("from"))
+	if err != nil {
+		return none, err
+	}
+	r, err := src.compute(q, 1)
+	if err != nil {
+		return none, err
+	}
+	if r.Capacity == nil || r.Capacity.Bound != "" {
+		return none, &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity: %s", arg, strings.Join(r.Reasons, "; ")), "headroom fit " + arg[:at] + " says what would identify it"}
+	}
+	e := r.Capacity.RPS
+	return scaleout.Count{Replicas: n, RPS: e.Value, Low: e.Low, High: e.High}, nil
+}
