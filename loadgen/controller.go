@@ -59,6 +59,10 @@ type Config struct {
 	Started     time.Time
 	Progress    Progress
 	Environment map[string]any
+	// Lead is how far ahead a step is ordered, so that its first hits are not
+	// late; 0 is what one machine needs. Over a network it is more than a round
+	// trip.
+	Lead time.Duration
 }
 
 // WatchConfig is what a controller hands to its watcher.
@@ -86,7 +90,10 @@ type Outcome struct {
 func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	c := &controller{
 		cfg: cfg, reducer: observation.NewReducer(), guards: newGuardWatch(cfg.Scenario.Guards),
-		observed: make(chan func(), 256), targetCPU: -1, step: -1,
+		observed: make(chan func(), 256), over: make(chan struct{}), targetCPU: -1, step: -1, share: 1,
+	}
+	if c.cfg.Lead <= 0 {
+		c.cfg.Lead = lead
 	}
 	return c.run(ctx)
 }
@@ -98,8 +105,10 @@ type controller struct {
 	guards  *guardWatch
 	// observed brings what the watcher sees into the controller's goroutine.
 	observed chan func()
-	watch    Watcher
-	workers  []string
+	// over is closed when nothing is observed any more.
+	over    chan struct{}
+	watch   Watcher
+	workers []string
 
 	points    []observation.Point
 	predicted float64
@@ -111,6 +120,8 @@ type controller struct {
 	inFlight  map[string]int
 	lastShown time.Duration
 	ended     *observation.EndRecord // set as soon as the drill is to end
+	share     float64                // of the plan that the workers left offer
+	aborted   bool                   // a worker was lost that must not be
 }
 
 // errFleetLost says that the workers ended before the drill did.
@@ -119,12 +130,12 @@ var errFleetLost = errors.New("the workers ended before the drill did")
 func (c *controller) run(ctx context.Context) (Outcome, error) {
 	c.idle, c.last = map[string]time.Duration{}, map[string]time.Duration{}
 	c.inFlight, c.shown = map[string]int{}, observation.NewTally()
-	workers, err := c.cfg.Fleet.Begin(ctx, Assignment{Plan: c.cfg.Plan, Scenario: c.cfg.Scenario})
+	workers, err := c.cfg.Fleet.Begin(ctx, Assignment{Plan: c.cfg.Plan, Scenario: c.cfg.Scenario, Notify: c.notify})
 	if err != nil {
 		return Outcome{How: observation.EndFailed}, err
 	}
 	c.workers = workers
-	defer c.cfg.Fleet.Close()
+	defer c.close()
 	err = c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
 		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
 		Seed: c.cfg.Plan.Seed, Workers: len(workers), Environment: c.cfg.Environment,
@@ -202,13 +213,23 @@ func (c *controller) drill(ctx context.Context) error {
 		if err := c.runStep(ctx, step, reason); err != nil {
 			c.cfg.Fleet.Kill()
 			c.rest()
-			return err
+			return cmp.Or(c.recordErr(), err)
 		}
 	}
 	if err := c.cfg.Fleet.Steer(ctx, Order{Finish: true}); err != nil {
 		return fmt.Errorf("finish drill: %w", err)
 	}
 	c.rest()
+	return c.close()
+}
+
+// close closes the fleet. What it still has to tell is not waited for.
+func (c *controller) close() error {
+	select {
+	case <-c.over:
+	default:
+		close(c.over)
+	}
 	return c.cfg.Fleet.Close()
 }
 
@@ -221,6 +242,9 @@ func (c *controller) rest() {
 		select {
 		case w, ok := <-c.cfg.Fleet.Windows():
 			if !ok {
+				for len(c.observed) > 0 {
+					(<-c.observed)()
+				}
 				return
 			}
 			c.window(w)
@@ -285,8 +309,8 @@ const lead = 20 * time.Millisecond
 // runStep offers one step and returns when its hits have ended.
 func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason string) error {
 	rec := observation.StepRecord{
-		Index: step.Index, Kind: step.Kind, From: step.From, To: step.To, Users: step.Users,
-		Start: c.cfg.Now() + lead, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason,
+		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5),
+		Start: c.cfg.Now() + c.cfg.Lead, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason,
 	}
 	c.reducer.Begin(rec)
 	if err := c.note(observation.Entry{Kind: observation.EntryStep, Step: &rec}); err != nil {
@@ -355,6 +379,9 @@ func (c *controller) offered(ctx context.Context, step scenarios.Step, rec obser
 		}
 		if err := c.recordErr(); err != nil {
 			cut = "the evidence could not be written"
+		}
+		if c.aborted {
+			cut = "a worker was lost"
 		}
 		if cut != "" {
 			end := observation.StepEnd{Index: step.Index, Lasted: min(c.since(rec.Start), step.Lasts), Cut: cut}

@@ -31,6 +31,9 @@ type Fleet interface {
 type Assignment struct {
 	Plan     *scenarios.Plan
 	Scenario *scenarios.Scenario
+	// Notify, if it is not nil, is told what happens to the workers. The fleet
+	// calls it from any goroutine, but not after Close has returned.
+	Notify func(observation.FleetRecord)
 }
 
 // Order is one change of what is offered. Exactly one field is set.

@@ -32,21 +32,6 @@ type Local struct {
 	err    error // of the worker; read after wg
 }
 
-// preciseBelow is the latency objective in ms below which the generator's own
-// lateness of up to a millisecond would matter.
-const preciseBelow = 10.0
-
-// Precise says whether objectives need hits to be sent within microseconds of
-// their instants. It costs CPU, so that it is chosen only then.
-func Precise(objectives []scenarios.Objective) bool {
-	for _, o := range objectives {
-		if o.Unit() == scenarios.UnitMillis && o.Value < preciseBelow {
-			return true
-		}
-	}
-	return false
-}
-
 // NewLocal returns a fleet that has not begun.
 func NewLocal(cfg LocalConfig) *Local {
 	return &Local{cfg: cfg, windows: make(chan *observation.Window, 256)}
@@ -57,17 +42,10 @@ func (l *Local) Begin(ctx context.Context, a Assignment) ([]string, error) {
 	if l.attack != nil {
 		return nil, errors.New("begin drill: this fleet has begun one already")
 	}
-	users := 0
-	for _, s := range a.Plan.Steps {
-		users = max(users, s.Users)
-	}
-	att, err := attack.New(attack.Config{
-		Slice: a.Plan.Slice(0, 1), Requests: l.cfg.Requests, Worker: l.cfg.Name,
-		Connections: a.Scenario.Target.Connections, Users: users,
-		MaxBody: int64(a.Scenario.Target.MaxBody),
-		Allow:   l.cfg.Allow, Now: l.cfg.Now, Precise: Precise(a.Scenario.Objectives),
-		Emit: func(w *observation.Window) { l.windows <- w },
-	})
+	cfg := AttackConfig(a.Scenario, a.Plan.Slice(0, 1))
+	cfg.Requests, cfg.Allow, cfg.Worker, cfg.Now = l.cfg.Requests, l.cfg.Allow, l.cfg.Name, l.cfg.Now
+	cfg.Emit = func(w *observation.Window) { l.windows <- w }
+	att, err := attack.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("begin drill: %w", err)
 	}

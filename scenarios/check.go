@@ -224,6 +224,7 @@ func (s *Scenario) checkCapacity(c *complaints) {
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,62}\.?)*$`)
 
 func (s *Scenario) checkSafety(c *complaints) {
+	c.form("lost_worker", string(s.LostWorker), new(LostWorker))
 	if v := s.Safety.MaxRPS; math.IsNaN(v) || v <= 0 || v > maxRate {
 		c.positive("safety.max_rps", v, maxRate)
 	}

@@ -65,6 +65,16 @@ func (p *Protocol) UnmarshalText(text []byte) error {
 	return hinted(suggest(string(text), []string{string(HTTP1), string(HTTP2), string(H2C)}), "unknown protocol")
 }
 
+// UnmarshalText reads what is done about a lost worker.
+func (l *LostWorker) UnmarshalText(text []byte) error {
+	switch v := LostWorker(text); v {
+	case LostRebalance, LostDegrade, LostAbort:
+		*l = v
+		return nil
+	}
+	return hinted(suggest(string(text), []string{string(LostRebalance), string(LostDegrade), string(LostAbort)}), "must be rebalance, degrade or abort")
+}
+
 // reuses says whether the rows begin again after the last.
 func (f Feed) reuses() bool { return f.Reuse == nil || *f.Reuse }
 

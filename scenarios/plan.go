@@ -74,6 +74,16 @@ type Slice struct {
 	Plan  *Plan
 	Index int
 	Of    int
+	// Late leaves out hits that came due before the slice was handed out.
+	Late Late
+}
+
+// Late says that a slice begins in the midst of a step: the hits of Step that are
+// planned before From, from the step's begin, are left out. The zero value leaves
+// out none.
+type Late struct {
+	Step int
+	From time.Duration
 }
 
 // Slice is worker i's part of the plan, of n workers; 0 <= i < n.
@@ -100,6 +110,9 @@ func (s Slice) Hits(step Step) iter.Seq[Hit] {
 				continue
 			}
 			mine += uint64(s.Of)
+			if step.Index == s.Late.Step && at < s.Late.From {
+				continue
+			}
 			n := step.First + k
 			if !yield(Hit{N: n, Step: step.Index, At: at, Request: draw.choose(n)}) {
 				return

@@ -21,6 +21,9 @@ type Scenario struct {
 	Resources Resources `yaml:"resources,omitempty" json:"resources,omitempty"`
 	Capacity  Capacity  `yaml:"capacity,omitempty" json:"capacity,omitempty"`
 	Safety    Safety    `yaml:"safety,omitempty" json:"safety,omitempty"`
+	// LostWorker is what is done with the share of a worker of a fleet that is
+	// lost (default rebalance).
+	LostWorker LostWorker `yaml:"lost_worker,omitempty" json:"lost_worker,omitempty"`
 }
 
 // Target is the service under test and what is asked of it.
@@ -144,6 +147,18 @@ type Safety struct {
 	// MaxRPS bounds the offered load of the whole fleet (default 10000).
 	MaxRPS float64 `yaml:"max_rps,omitempty" json:"max_rps,omitempty"`
 }
+
+// LostWorker is what is done with the share of a worker that is lost: rebalance
+// (the default) gives it to the others, degrade goes on without it, abort ends the
+// drill.
+type LostWorker string
+
+// The ways to go on without a worker.
+const (
+	LostRebalance LostWorker = "rebalance"
+	LostDegrade   LostWorker = "degrade"
+	LostAbort     LostWorker = "abort"
+)
 
 // Objective is a condition that must hold, such as `p99 < 50ms`.
 type Objective struct {

@@ -172,6 +172,8 @@ func (g *generator) text(t reflect.Type) map[string]any {
 		out["enum"] = []Arrivals{Poisson, Constant, Trace}
 	case reflect.TypeFor[Protocol]():
 		out["enum"] = []Protocol{HTTP1, HTTP2, H2C}
+	case reflect.TypeFor[LostWorker]():
+		out["enum"] = []LostWorker{LostRebalance, LostDegrade, LostAbort}
 	case reflect.TypeFor[Redirects]():
 		out["pattern"] = `^(no|follow +[0-9]+( same host)? *)$`
 	case reflect.TypeFor[Duration]():

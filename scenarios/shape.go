@@ -74,6 +74,22 @@ func (s Step) scaled(by float64) Step {
 	return s
 }
 
+// Peak is the highest offered load of the step, in requests/s. For a recording it
+// is the mean, for a closed step 0.
+func (s Step) Peak() float64 {
+	peak := max(s.From, s.To)
+	if s.Shape == nil {
+		return peak
+	}
+	if sine := s.Shape.Sine; sine != nil {
+		return sine.Mean + sine.Amplitude
+	}
+	for _, p := range s.Shape.Pieces {
+		peak = max(peak, p.From, p.To)
+	}
+	return peak
+}
+
 // inverse finds the instant, in seconds from the begin of a step, by which the
 // integrated rate has come to mass. It is asked in the order of masses, and may
 // begin where it was before.

@@ -24,6 +24,8 @@ var stages = map[string][]string{
 	"loadgen/attack":      {"scenarios", "loadgen/observation"},
 	"loadgen/search":      {"scenarios", "loadgen/observation"},
 	"loadgen":             {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
+	"loadgen/engine":      {},
+	"loadgen/bus":         {"scenarios", "loadgen", "loadgen/observation", "loadgen/attack", "loadgen/engine"},
 	"profiler":            {"loadgen/observation"},
 	"profiler/pprofhttp":  {},
 	"profiler/pyroscope":  {"loadgen/observation", "profiler"},
@@ -42,6 +44,7 @@ var only = map[string]string{
 	"github.com/tsenart/vegeta/":      "loadgen/attack",
 	"gonum.org/":                      "capacity",
 	"github.com/nats-io/nats-server/": "loadgen/engine",
+	"github.com/nats-io/nkeys/":       "loadgen/engine",
 	"github.com/chromedp/":            "reports",
 }
 

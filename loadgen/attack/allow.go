@@ -18,6 +18,14 @@ var ErrBlocked = errors.New("not on the allow-list")
 type AllowList struct {
 	prefixes []netip.Prefix
 	names    map[string]bool
+	within   *AllowList // another list that must allow it too; nil for none
+}
+
+// Within returns a list that allows what both lists allow.
+func (a *AllowList) Within(outer *AllowList) *AllowList {
+	both := *a
+	both.within = outer
+	return &both
 }
 
 // NewAllowList reads addresses (10.1.2.3), prefixes (10.0.0.0/8) and host names,
@@ -44,6 +52,11 @@ func NewAllowList(entries []string) (*AllowList, error) {
 // Check tells whether host, resolved to ip, may be reached.
 func (a *AllowList) Check(host string, ip netip.Addr) error {
 	ip = ip.Unmap()
+	if a.within != nil {
+		if err := a.within.Check(host, ip); err != nil {
+			return err
+		}
+	}
 	if ip.IsLoopback() || a.names[strings.ToLower(host)] {
 		return nil
 	}

@@ -327,6 +327,10 @@ func (x *Entry) check() error {
 		index, lasts = x.StepEnd.Index, x.StepEnd.Lasted
 	case x.Capture != nil:
 		index = x.Capture.Step
+	case x.Fleet != nil:
+		if lasts = x.Fleet.Until - x.Fleet.From; x.Fleet.From < 0 || lasts < 0 {
+			return errors.New("a record of the fleet has a negative time")
+		}
 	}
 	if index < 0 || index >= maxSteps {
 		return fmt.Errorf("step %d is not between 0 and %d", index, maxSteps-1)
@@ -426,6 +430,8 @@ func (e *Evidence) Reduce() *Reducer {
 			r.End(*x.StepEnd)
 		case x.Capture != nil:
 			r.Capture(*x.Capture)
+		case x.Fleet != nil:
+			r.Exclude(x.Fleet.From, x.Fleet.Until)
 		}
 	}
 	e.Windows(func(w *Window) { r.Add(w) })

@@ -98,6 +98,7 @@ const (
 	EntryCapture = "capture"
 	EntryWarning = "warning" // something that the report must say
 	EntryGuard   = "guard"   // a guard ended the drill
+	EntryFleet   = "fleet"   // something happened to the workers
 	EntryEnd     = "end"     // the last entry; a bundle without one was cut off
 )
 
@@ -112,6 +113,7 @@ type Entry struct {
 	StepEnd *StepEnd     `json:"step_end,omitempty"`
 	Capture *Capture     `json:"capture,omitempty"`
 	End     *EndRecord   `json:"end,omitempty"`
+	Fleet   *FleetRecord `json:"fleet,omitempty"`
 	// Text is set for a warning and a guard.
 	Text string `json:"text,omitempty"`
 }
@@ -157,6 +159,40 @@ type StepEnd struct {
 	Cut string `json:"cut,omitempty"`
 	// Invalid lists causes of invalidity that windows and samples do not show.
 	Invalid []string `json:"invalid,omitempty"`
+}
+
+// What a FleetRecord tells of.
+const (
+	FleetStarted    = "started"    // the first step has begun everywhere
+	FleetLost       = "lost"       // a worker is no longer part of the drill
+	FleetRebalanced = "rebalanced" // its share was given to the others
+	FleetMissing    = "missing"    // hits of a lost worker of which nothing is known
+	FleetResumed    = "resumed"    // another controller goes on with the drill
+	FleetNote       = "note"       // anything else that the report must say
+)
+
+// FleetRecord is something that happened to the workers of a drill.
+type FleetRecord struct {
+	What string `json:"what"`
+	// Worker is its name, empty if it is about all.
+	Worker string `json:"worker,omitempty"`
+	// Text says it in a sentence, for the report; empty if it needs no saying.
+	Text string `json:"text,omitempty"`
+	// From and Until bound, in drill time, the planned instants of hits whose
+	// figures are not those of a whole fleet: they are kept out of the fit.
+	From  time.Duration `json:"from,omitempty"`
+	Until time.Duration `json:"until,omitempty"`
+	// Hits counts planned hits of which nothing is known, at most.
+	Hits uint64 `json:"hits,omitempty"`
+	// Share is the part of the offered load that the workers left still offer,
+	// 0 if that has not changed.
+	Share float64 `json:"share,omitempty"`
+	// Skew is how far apart the workers began, ClockError the bound of the error
+	// of their drill times. Both are set by FleetStarted.
+	Skew       time.Duration `json:"skew,omitempty"`
+	ClockError time.Duration `json:"clock_error,omitempty"`
+	// Abort says that the scenario wants the drill to end.
+	Abort bool `json:"abort,omitempty"`
 }
 
 // Ways in which a drill ends.

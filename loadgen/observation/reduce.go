@@ -19,7 +19,13 @@ type Reducer struct {
 	steps map[int]*stepSum
 	seen  map[string]*seqSet
 	order []int
+	out   []span // of drill time, kept out of the figures
 }
+
+// span is a time from an instant up to, and without, another.
+type span struct{ from, until time.Duration }
+
+func (s span) overlaps(from, until time.Duration) bool { return from < s.until && until > s.from }
 
 // stepSum is all that is known of one step.
 type stepSum struct {
@@ -35,12 +41,15 @@ type stepSum struct {
 	served   map[int]*flow     // what ended, by the second of the step it ended in
 	samples  map[string]*sampleSum
 	captures []Capture
+	out      map[int]bool // seconds that are excluded
 }
 
 // cell holds the hits planned in one cell of width seconds.
 type cell struct {
 	counts
-	tally *Tally
+	tally    *Tally
+	requests map[string]*Tally // nil if there is one name only: tally is its
+	name     string            // that name
 }
 
 // counts are hit counts.
@@ -128,7 +137,7 @@ func NewReducer() *Reducer {
 func (r *Reducer) step(i int) *stepSum {
 	s := r.steps[i]
 	if s == nil {
-		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, warm: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]*flow{}, samples: map[string]*sampleSum{}}
+		s = &stepSum{rec: StepRecord{Index: i}, width: 1, cells: map[int]*cell{}, warm: map[int]*cell{}, requests: map[string]*Tally{}, served: map[int]*flow{}, samples: map[string]*sampleSum{}, out: map[int]bool{}}
 		r.steps[i] = s
 		k, _ := slices.BinarySearch(r.order, i)
 		r.order = slices.Insert(r.order, k, i)
@@ -140,6 +149,7 @@ func (r *Reducer) step(i int) *stepSum {
 func (r *Reducer) Begin(rec StepRecord) {
 	s := r.step(rec.Index)
 	s.rec, s.begun = rec, true
+	r.mark(s)
 }
 
 // End tells how a step ended.
@@ -173,7 +183,7 @@ func (r *Reducer) Add(w *Window) bool {
 	}
 	s.counts.add(w)
 	r.serve(w)
-	if time.Duration(w.Second)*time.Second < s.rec.Discard {
+	if time.Duration(w.Second)*time.Second < s.rec.Discard || r.excluded(s, w.Second, 1) {
 		c := s.warm[w.Second]
 		if c == nil {
 			c = &cell{tally: NewTally()}
@@ -238,13 +248,8 @@ func (s *stepSum) widen() {
 	wide := map[int]*cell{}
 	for i, c := range s.cells {
 		if w := wide[i/2]; w != nil {
-			w.planned += c.planned
-			w.sent += c.sent
-			w.ok += c.ok
-			w.failed += c.failed
-			w.dropped += c.dropped
-			w.waited += c.waited
-			w.tally.Merge(c.tally)
+			w.sum(&c.counts)
+			w.merge(c)
 		} else {
 			wide[i/2] = c
 		}
@@ -254,9 +259,54 @@ func (s *stepSum) widen() {
 
 func (c *cell) add(w *Window) {
 	c.counts.add(w)
-	for _, t := range w.Requests {
-		c.tally.Merge(t)
+	for name, t := range w.Requests {
+		c.split(name).Merge(t)
+		if c.requests != nil {
+			c.tally.Merge(t)
+		}
 	}
+}
+
+// split returns the tally of one name.
+func (c *cell) split(name string) *Tally {
+	if c.requests == nil {
+		if c.name == "" || c.name == name {
+			c.name = name
+			return c.tally
+		}
+		first := NewTally()
+		first.Merge(c.tally)
+		c.requests = map[string]*Tally{c.name: first}
+	}
+	t := c.requests[name]
+	if t == nil {
+		t = NewTally()
+		c.requests[name] = t
+	}
+	return t
+}
+
+// byName calls do with each name's tally.
+func (c *cell) byName(do func(name string, t *Tally)) {
+	if c.requests == nil {
+		if c.name != "" {
+			do(c.name, c.tally)
+		}
+		return
+	}
+	for name, t := range c.requests {
+		do(name, t)
+	}
+}
+
+// merge adds the tallies of o, not its counts.
+func (c *cell) merge(o *cell) {
+	o.byName(func(name string, t *Tally) {
+		c.split(name).Merge(t)
+		if c.requests != nil {
+			c.tally.Merge(t)
+		}
+	})
 }
 
 // Sample adds a reading to the step it was taken in, unless it was taken in the
@@ -360,9 +410,14 @@ func (s *stepSum) point() Point {
 	lasted := s.lasted()
 	discard := min(s.rec.Discard, lasted)
 	kept := lasted - discard
+	for second := range s.out {
+		if at := time.Duration(second) * time.Second; at >= discard && at < lasted {
+			kept -= min(time.Second, lasted-at)
+		}
+	}
 	p := Point{
 		Step: s.rec.Index, Kind: s.rec.Kind, Valid: true,
-		Offered: (s.rec.From + s.rec.To) / 2, Seconds: kept.Seconds(), Discarded: discard.Seconds(),
+		Offered: (s.rec.From + s.rec.To) / 2, Seconds: kept.Seconds(), Discarded: (lasted - kept).Seconds(),
 		Requests: map[string]Figures{}, Resources: map[string]Use{},
 	}
 	if s.end != nil {
@@ -400,13 +455,20 @@ func (s *stepSum) point() Point {
 func (s *stepSum) rate(discard, lasted time.Duration) (ok float64, over time.Duration) {
 	from, to := s.rec.Start+discard, s.rec.Start+lasted
 	last := from
+	skipped := time.Duration(0)
 	for k, f := range s.served {
-		if s.rec.Start+time.Duration(k)*time.Second >= from && f.at <= to+slack {
-			ok += float64(f.ok)
-			last = max(last, f.at)
+		begin := s.rec.Start + time.Duration(k)*time.Second
+		if begin < from || f.at > to+slack {
+			continue
 		}
+		last = max(last, f.at)
+		if s.out[k] {
+			skipped += time.Second
+			continue
+		}
+		ok += float64(f.ok)
 	}
-	return ok, last - from
+	return ok, last - from - skipped
 }
 
 // flow returns what ended, second by second.
@@ -414,6 +476,9 @@ func (s *stepSum) flow() []Flow {
 	keys := slices.Sorted(maps.Keys(s.served))
 	out := make([]Flow, 0, len(keys))
 	for _, k := range keys {
+		if s.out[k] {
+			continue
+		}
 		f := s.served[k]
 		x := Flow{From: (f.from - s.rec.Start).Seconds(), To: (f.at - s.rec.Start).Seconds(), OK: f.ok, Failed: f.failed}
 		for _, n := range f.inFlight {

@@ -1,0 +1,241 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// HubConfig is what a hub needs.
+type HubConfig struct {
+	// Conn may do everything.
+	Conn *nats.Conn
+	// Version is the controller's; workers of another one are refused.
+	Version string
+	// Now is a monotonic clock.
+	Now func() time.Duration
+	// Log takes what happens; nil discards it.
+	Log *slog.Logger
+}
+
+// Hub is where a controller meets its workers: it lists them, and answers what they
+// ask of the drills that run.
+type Hub struct {
+	cfg  HubConfig
+	js   jetstream.JetStream
+	subs []*nats.Subscription
+
+	mu      sync.Mutex
+	members map[string]*listed
+	fleets  map[string]*Fleet
+}
+
+// listed is a worker that has said hello.
+type listed struct {
+	info Info
+	seen time.Duration
+}
+
+// gone is how long a worker is listed that is not heard of.
+const gone = 4 * time.Second
+
+// NewHub begins to answer workers.
+func NewHub(cfg HubConfig) (*Hub, error) {
+	if cfg.Conn == nil || cfg.Now == nil {
+		return nil, errors.New("hub: incomplete configuration")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	js, err := jetstream.New(cfg.Conn)
+	if err != nil {
+		return nil, fmt.Errorf("hub: %w", err)
+	}
+	h := &Hub{cfg: cfg, js: js, members: map[string]*listed{}, fleets: map[string]*Fleet{}}
+	for _, s := range []struct {
+		subject string
+		handle  nats.MsgHandler
+	}{
+		{helloSubject + "*", h.hello}, {clockSubject + "*", h.clock}, {leaseSubject + "*", h.lease}, {inputSubject + "*", h.input},
+	} {
+		sub, err := cfg.Conn.Subscribe(s.subject, s.handle)
+		if err != nil {
+			h.Close()
+			return nil, fmt.Errorf("hub: subscribe to %s: %w", s.subject, err)
+		}
+		// A burst of thousands of workers is not to be cut off.
+		_ = sub.SetPendingLimits(1<<20, 1<<28)
+		h.subs = append(h.subs, sub)
+	}
+	return h, cfg.Conn.Flush()
+}
+
+// Close stops answering.
+func (h *Hub) Close() {
+	for _, s := range h.subs {
+		_ = s.Unsubscribe()
+	}
+}
+
+// Workers lists the workers that are there, by name.
+func (h *Hub) Workers() []Info {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []Info
+	for id, m := range h.members {
+		if h.cfg.Now()-m.seen > gone {
+			delete(h.members, id)
+			continue
+		}
+		out = append(out, m.info)
+	}
+	slices.SortFunc(out, func(a, b Info) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return out
+}
+
+// hello lists a worker, or refuses it.
+func (h *Hub) hello(m *nats.Msg) {
+	var i Info
+	if err := decode(m.Data, &i); err != nil {
+		answer(m, welcome{Refused: "its greeting cannot be read: " + err.Error()})
+		return
+	}
+	// Who asks is known from the subject, which is permitted to that worker alone.
+	i.ID = lastToken(m.Subject)
+	if err := i.check(); err != nil {
+		answer(m, welcome{Refused: err.Error()})
+		return
+	}
+	if why := h.refuse(i); why != "" {
+		h.cfg.Log.Warn("worker refused", "worker", i.Name, "why", why)
+		answer(m, welcome{Refused: why})
+		return
+	}
+	h.mu.Lock()
+	if i.Leaving {
+		delete(h.members, i.ID)
+		h.mu.Unlock()
+		answer(m, welcome{})
+		return
+	}
+	if h.members[i.ID] == nil {
+		h.cfg.Log.Info("worker joined", "worker", i.Name, "id", i.ID)
+	}
+	h.members[i.ID] = &listed{info: i, seen: h.cfg.Now()}
+	h.mu.Unlock()
+	answer(m, welcome{})
+}
+
+func (h *Hub) refuse(i Info) string {
+	if i.Version == h.cfg.Version && i.Protocol == Protocol {
+		return ""
+	}
+	return fmt.Sprintf("the worker is headroom %s (protocol %d), the controller is headroom %s (protocol %d); install the same version on both",
+		i.Version, i.Protocol, h.cfg.Version, Protocol)
+}
+
+// fleet finds the drill that a message is about.
+func (h *Hub) fleet(run string) *Fleet {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fleets[run]
+}
+
+// clock tells the drill time. A controller that does not have the run is silent:
+// another may.
+func (h *Hub) clock(m *nats.Msg) {
+	var r clockRequest
+	if decode(m.Data, &r) != nil {
+		return
+	}
+	if f := h.fleet(r.Run); f != nil {
+		answer(m, clockReply{Now: f.cfg.Now()})
+	}
+}
+
+func (h *Hub) lease(m *nats.Msg) {
+	var r renewal
+	if decode(m.Data, &r) != nil {
+		return
+	}
+	if f := h.fleet(r.Run); f != nil {
+		answer(m, f.renew(lastToken(m.Subject), r))
+	}
+}
+
+// inputPart is how much of the input one answer holds, in bytes.
+const inputPart = 512 << 10
+
+func (h *Hub) input(m *nats.Msg) {
+	var r inputRequest
+	if decode(m.Data, &r) != nil {
+		return
+	}
+	f := h.fleet(r.Run)
+	if f == nil || !f.has(lastToken(m.Subject)) || r.Offset < 0 || r.Offset > len(f.input) {
+		_ = m.Respond(nil)
+		return
+	}
+	_ = m.Respond(f.input[r.Offset:min(r.Offset+inputPart, len(f.input))])
+}
+
+// Pick chooses n free workers for a drill, those that may send most first; n 0
+// takes all. It waits up to patience for enough of them.
+func (h *Hub) Pick(ctx context.Context, n int, patience time.Duration) ([]Info, error) {
+	until := h.cfg.Now() + patience
+	for {
+		var free []Info
+		all := h.Workers()
+		for _, i := range all {
+			if i.Run == "" && !h.taken(i.ID) {
+				free = append(free, i)
+			}
+		}
+		slices.SortStableFunc(free, func(a, b Info) int { return -cmp.Compare(most(a), most(b)) })
+		if len(free) > 0 && len(free) >= n {
+			if n > 0 {
+				free = free[:n]
+			}
+			return free, nil
+		}
+		if h.cfg.Now() > until {
+			return nil, fmt.Errorf("%w: %d wanted, %d of %d are free", ErrTooFew, max(n, 1), len(free), len(all))
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// ErrTooFew says that there are not as many free workers as were asked for.
+var ErrTooFew = errors.New("too few workers")
+
+// most is a worker's bound, with a number for none.
+func most(i Info) float64 {
+	if i.MaxRPS <= 0 {
+		return 1e18
+	}
+	return i.MaxRPS
+}
+
+// taken says that a worker is part of a drill of this hub.
+func (h *Hub) taken(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.fleets {
+		if f.has(id) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Config is what an embedded server needs.
+type Config struct {
+	// Name names the server; empty draws one.
+	Name string
+	// Dir is where streams are stored. If it is empty, a temporary folder is used
+	// and removed by Close.
+	Dir string
+	// Listen is the host:port that workers dial; port 0 takes a free one. If it is
+	// empty, no port is opened, and only Connect reaches the server.
+	Listen string
+	// Certificate turns TLS on; nil leaves it off.
+	Certificate *tls.Certificate
+	// Token is what a worker must show. It is needed with Listen.
+	Token string
+	// Operator is the token of a connection over the network that may do
+	// everything, as a controller that is no part of this process; empty for none.
+	Operator string
+	// Permit says what the worker with this id may do. It is needed with Listen.
+	Permit func(id string) Permissions
+	// Cluster joins the server to others; nil for a server on its own.
+	Cluster *Cluster
+	// Log takes the server's warnings and errors; nil discards them.
+	Log *slog.Logger
+}
+
+// Cluster names the servers that keep the streams together.
+type Cluster struct {
+	Name string
+	// Listen is the host:port for the other servers, Routes their addresses.
+	Listen string
+	Routes []string
+}
+
+// Permissions lists the subjects, with wildcards, that a worker may publish to and
+// subscribe to. It may always answer a request that it was sent.
+type Permissions struct {
+	Publish, Subscribe []string
+}
+
+// MaxPayload bounds one message in bytes: a window of a thousand request names
+// fits well.
+const MaxPayload = 8 << 20
+
+// syncInterval is how often the store reaches the disk for good. What was
+// acknowledged survives the end of the process at once, and the end of the
+// machine after this.
+const syncInterval = 2 * time.Second
+
+// readyIn is how long a server may take to start.
+const readyIn = 20 * time.Second
+
+// Server is a NATS server with JetStream in this process.
+type Server struct {
+	srv      *server.Server
+	password string // of connections from this process
+	temp     string
+	secure   bool
+}
+
+// Start runs a server and returns when it takes connections.
+func Start(cfg Config) (*Server, error) {
+	if cfg.Listen != "" && (cfg.Token == "" || cfg.Permit == nil) {
+		return nil, errors.New("start nats server: a server that listens needs a token and permissions")
+	}
+	s := &Server{password: rand.Text(), secure: cfg.Certificate != nil}
+	dir := cfg.Dir
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "headroom-store-"); err != nil {
+			return nil, fmt.Errorf("start nats server: %w", err)
+		}
+		s.temp = dir
+	}
+	opts, err := s.options(cfg, dir)
+	if err == nil {
+		s.srv, err = server.NewServer(opts)
+	}
+	if err != nil {
+		s.removeTemp()
+		return nil, fmt.Errorf("start nats server: %w", err)
+	}
+	s.srv.SetLoggerV2(logTo(cfg.Log), false, false, false)
+	s.srv.Start()
+	if !s.srv.ReadyForConnections(readyIn) {
+		s.Close()
+		return nil, fmt.Errorf("start nats server: not ready within %v; another process may use the store %s or the address %s", readyIn, dir, cfg.Listen)
+	}
+	return s, nil
+}
+
+func (s *Server) options(cfg Config, dir string) (*server.Options, error) {
+	opts := &server.Options{
+		ServerName: cfg.Name, JetStream: true, StoreDir: dir, SyncInterval: syncInterval,
+		NoSigs: true, DontListen: cfg.Listen == "", MaxPayload: MaxPayload,
+		AlwaysEnableNonce: true, CustomClientAuthentication: &admission{password: s.password, token: cfg.Token, operator: cfg.Operator, permit: cfg.Permit},
+		// Workers come back within a second of a restart; nothing is to be waited for.
+		PingInterval: 5 * time.Second, MaxPingsOut: 2, DisableShortFirstPing: true,
+	}
+	if cfg.Listen != "" {
+		host, port, err := hostPort(cfg.Listen)
+		if err != nil {
+			return nil, err
+		}
+		opts.Host, opts.Port = host, port
+	}
+	if cfg.Certificate != nil {
+		opts.TLS, opts.TLSTimeout = true, 5
+		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*cfg.Certificate}}
+	}
+	if c := cfg.Cluster; c != nil {
+		host, port, err := hostPort(c.Listen)
+		if err != nil {
+			return nil, err
+		}
+		opts.Cluster = server.ClusterOpts{Name: c.Name, Host: host, Port: port, NoAdvertise: true}
+		for _, r := range c.Routes {
+			opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats", Host: r})
+		}
+	}
+	return opts, nil
+}
+
+func hostPort(addr string) (string, int, error) {
+	host, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is no port", service)
+	}
+	if port == 0 {
+		return host, server.RANDOM_PORT, nil
+	}
+	return host, int(port), nil
+}
+
+// Connect connects within the process. Such a connection may do everything.
+func (s *Server) Connect(name string) (*nats.Conn, error) {
+	nc, err := nats.Connect("", nats.InProcessServer(s.srv), nats.UserInfo(inProcess, s.password), nats.Name(name),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the nats server in this process: %w", err)
+	}
+	return nc, nil
+}
+
+// Addr is host:port of a server that listens, else empty.
+func (s *Server) Addr() string {
+	if a := s.srv.Addr(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// URL is what a worker dials, tls:// or nats://.
+func (s *Server) URL() string {
+	if s.secure {
+		return "tls://" + s.Addr()
+	}
+	return "nats://" + s.Addr()
+}
+
+// Servers is how many servers of the cluster this one sees, itself included, and
+// whether the cluster can store.
+func (s *Server) Servers() (n int, ready bool) {
+	return 1 + s.srv.NumRoutes(), s.srv.JetStreamIsCurrent()
+}
+
+// Close ends the server and returns when nothing of it runs.
+func (s *Server) Close() {
+	if s.srv != nil {
+		s.srv.Shutdown()
+		s.srv.WaitForShutdown()
+	}
+	s.removeTemp()
+}
+
+func (s *Server) removeTemp() {
+	if s.temp != "" {
+		_ = os.RemoveAll(s.temp)
+	}
+}
+
+// NewToken draws a secret of 256 bits.
+func NewToken() string {
+	var b [32]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(fmt.Sprintf("draw token: %v", err)) // does not happen, says crypto/rand
+	}
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// logTo passes on what the server warns of.
+func logTo(log *slog.Logger) server.Logger {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return serverLog{log}
+}
+
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(string, ...any)         {}
+func (l serverLog) Debugf(string, ...any)          {}
+func (l serverLog) Tracef(string, ...any)          {}
+func (l serverLog) Warnf(format string, v ...any)  { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Fatalf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
