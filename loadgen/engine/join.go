@@ -107,7 +107,7 @@ func parseJoinURL(source string) (Join, error) {
 	u, err := url.Parse(source)
 	if err != nil {
 		// The error of url.Parse shows the whole text, token included.
-		return Join{}, errors.New("join URL: it cannot be read; it looks like tls://TOKEN@host:7172?fingerprint=sha256:...")
+		return Join{}, errors.New("join URL: it cannot be read; it looks like tls://TOKEN@host:7172?fingerprint=sha256:<64 hexadecimal digits>")
 	}
 	j := Join{Fingerprint: u.Query().Get("fingerprint")}
 	if u.User != nil {
