@@ -102,23 +102,46 @@ func (p *Plan) Count(step Step) uint64 {
 // yields the same hits each time. A closed step yields none.
 func (s Slice) Hits(step Step) iter.Seq[Hit] {
 	return func(yield func(Hit) bool) {
-		a := s.Plan.newArrivals(step)
-		draw := newChooser(s.Plan, step)
-		for k, mine := uint64(0), uint64(s.Index); k < a.n; k++ {
-			at := a.next()
-			if k != mine {
-				continue
-			}
-			mine += uint64(s.Of)
-			if step.Index == s.Late.Step && at < s.Late.From {
-				continue
-			}
-			n := step.First + k
-			if !yield(Hit{N: n, Step: step.Index, At: at, Request: draw.choose(n)}) {
+		c := s.Cursor(step)
+		for h, ok := c.Next(); ok; h, ok = c.Next() {
+			if !yield(h) {
 				return
 			}
 		}
 	}
+}
+
+// Cursor walks through the hits of a step without a goroutine or an allocation
+// for each. It is not safe for concurrent use.
+type Cursor struct {
+	slice    Slice
+	step     Step
+	arrivals arrivals
+	draw     chooser
+	k, mine  uint64 // hits of all slices so far; the next of this one
+}
+
+// Cursor stands before the first of the hits that Hits yields.
+func (s Slice) Cursor(step Step) *Cursor {
+	return &Cursor{slice: s, step: step, arrivals: s.Plan.newArrivals(step), draw: newChooser(s.Plan, step), mine: uint64(s.Index)}
+}
+
+// Next returns the next hit; false if there is none.
+func (c *Cursor) Next() (Hit, bool) {
+	for c.k < c.arrivals.n {
+		k, at := c.k, c.arrivals.next()
+		c.k++
+		if k != c.mine {
+			continue
+		}
+		c.mine += uint64(c.slice.Of)
+		if late := c.slice.Late; c.step.Index == late.Step && at < late.From {
+			continue
+		}
+		n := c.step.First + k
+		return Hit{N: n, Step: c.step.Index, At: at, Request: c.draw.choose(n)}, true
+	}
+	return Hit{}, false
 }
 
 // Users is this slice's share of a closed step's users; the shares add up.

@@ -36,6 +36,12 @@ type Message struct {
 // nothing; a dynamic one allocates a string for each dynamic URL and header.
 func (r *Requests) Render(h Hit, m *Message) { r.RenderWith(h, nil, m) }
 
+// Fixed says that every hit of request i is the same message.
+func (r *Requests) Fixed(i int) bool {
+	c := &r.list[i]
+	return c.feed == nil && len(c.url.dynamic) == 0 && len(c.body.dynamic) == 0 && (c.fixedHeaders != nil || len(c.headers) == 0)
+}
+
 // RenderWith is Render for a virtual user who has captured values; nil is none.
 func (r *Requests) RenderWith(h Hit, v *Variables, m *Message) {
 	c := &r.list[h.Request]

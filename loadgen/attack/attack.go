@@ -95,6 +95,8 @@ type Config struct {
 	// Emit takes each window; it is called from one goroutine at a time, must
 	// not block for long, and owns the window.
 	Emit func(*observation.Window)
+	// Raw takes the result of every hit, nil for none. It is not closed.
+	Raw *Raw
 }
 
 // MaxConnections bounds the connections of one worker when the scenario does
@@ -106,6 +108,7 @@ const MaxConnections = 16384
 type Attack struct {
 	cfg       Config
 	hits      *inflight
+	book      *ledger
 	rec       *recorder
 	timeline  *timeline
 	transport *transport
@@ -127,9 +130,11 @@ func New(cfg Config) (*Attack, error) {
 	case a.engine == EngineLoop && !(loops && loopable(cfg.Requests)):
 		return nil, errors.New("attack: the loop engine is for HTTP/1.1 without TLS, proxy, redirects and flows, on Linux; hint: leave the engine out")
 	}
-	a.rec = newRecorder(cfg.Worker, cfg.Slice.Plan.Names, cfg.Now, cfg.Emit)
-	a.transport = newTransport(cfg, a.hits, a.rec)
-	a.timeline = newTimeline(cfg.Slice, cfg.Now, a.hits, a.rec, a.connections())
+	a.book = newLedger(a.engine != EngineLoop, cfg.Now)
+	a.rec = newRecorder(cfg, a.book)
+	a.transport = newTransport(cfg, a.hits, a.book)
+	a.timeline = newTimeline(cfg.Slice, cfg.Now, a.hits, a.book, a.connections())
+	a.timeline.poke = a.rec.poke
 	a.transport.state = a.timeline.state
 	return a, nil
 }
@@ -144,8 +149,19 @@ func (a *Attack) connections() int {
 	return MaxConnections
 }
 
-// Offer adds a step, to begin at an instant of the drill clock.
-func (a *Attack) Offer(step scenarios.Step, at time.Duration) { a.timeline.offer(order{step, at}) }
+// Offer adds a step, to begin at an instant of the drill clock. Where that is the
+// end of the one before, the two are contiguous: no gap lies between their hits
+// that the law of the arrivals does not know.
+func (a *Attack) Offer(step scenarios.Step, at time.Duration) {
+	a.timeline.offer(order{step: step, at: at})
+}
+
+// Hold offers a step that only bridges the time until the next one: it ends as
+// soon as that begins. If its number is that of the step before, its hits are
+// booked under that step's seconds.
+func (a *Attack) Hold(step scenarios.Step, at time.Duration) {
+	a.timeline.offer(order{step: step, at: at, hold: true})
+}
 
 // Cut ends a step now. Hits in flight go on; hits that came due and were not
 // sent are dropped.
@@ -165,7 +181,7 @@ func (a *Attack) Run(ctx context.Context) error {
 		drive = a.loop
 	}
 	err := drive(ctx)
-	a.rec.flush(0, true)
+	a.rec.finish()
 	return cmp.Or(ctx.Err(), err)
 }
 
@@ -210,7 +226,7 @@ func (a *Attack) vegeta(ctx context.Context) error {
 	stop()
 	for _, h := range a.hits.rest() {
 		if !h.closed {
-			a.rec.dropped(h)
+			a.book.dropped(h)
 		}
 	}
 	a.transport.close()
@@ -240,7 +256,7 @@ func (a *Attack) collect(res *vegeta.Result) {
 			// The transport was never reached: vegeta refused its own carrier.
 			h.class, h.sent, h.done = "protocol", a.cfg.Now(), a.cfg.Now()
 		}
-		a.rec.ended(h)
+		a.book.ended(h)
 	}
 	a.hits.take(res.Seq)
 	if n, idle := a.state(); n == 0 && idle {

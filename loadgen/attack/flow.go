@@ -13,13 +13,13 @@ func (t *transport) runFlow(first *hit) (status int, err error) {
 	for h := first; ; {
 		h.Request = user.Next()
 		status, err = t.send(h, user, jar)
-		t.rec.ended(h)
+		t.book.ended(h)
 		if user.Next() == 0 {
 			break
 		}
 		h = &hit{
 			Hit:    scenarios.Hit{N: first.N, Step: first.Step, At: begin},
-			closed: true, until: first.until, think: first.pause,
+			closed: true, until: first.until, think: first.pause, orders: first.orders,
 		}
 		if !t.think(h) {
 			break

@@ -24,7 +24,33 @@ type hit struct {
 	wrote      bool          // the request was written to a connection
 	followed   uint64        // requests written because of redirects
 	class      string        // error class, empty if OK
-	in, out    uint64        // body bytes
+	status     int           // of the answer
+	lack       lack
+	in, out    uint64 // body bytes
+	order      uint64 // in which hits are sent, from 0 without gaps
+	orders     *orders
+	free       *hit // in a list of hits to use again
+}
+
+// orders numbers hits as they are sent, in the order of their planned instants:
+// vegeta's plot wants its results numbered so.
+type orders struct {
+	mu   sync.Mutex
+	n    uint64
+	last time.Duration
+}
+
+// number gives the hit the next number. Its planned instant is not before that
+// of the one before, even if two virtual users ask at the same time.
+func (o *orders) number(h *hit) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h.order = o.n
+	o.n++
+	if h.closed {
+		h.due = max(h.due, o.last)
+	}
+	o.last = h.due
 }
 
 // inflight holds the hits between timeline and collector by vegeta's sequence

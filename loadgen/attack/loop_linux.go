@@ -2,9 +2,7 @@ package attack
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"runtime"
 	"sync"
@@ -21,9 +19,13 @@ import (
 // loop sends plain HTTP/1.1 from one thread: it paces, writes, reads and books,
 // and waits in epoll for whatever comes first. What a request costs is then
 // little more than its system calls, and no goroutine has to be woken for it.
+//
+// Its system calls never block but for the waiting, so that they are made without
+// telling the scheduler: it would else look after the thread every 20 us.
 type loop struct {
 	t        *timeline
-	rec      *recorder
+	book     *ledger
+	poke     func() // tells the recorder that the worker has fallen idle
 	requests *scenarios.Requests
 	now      func() time.Duration
 	timeout  time.Duration
@@ -31,10 +33,11 @@ type loop struct {
 	limit    int // connections, or virtual users
 	precise  bool
 	origins  map[string]*origin
+	prepared []prepared // by request
 
 	epoll, event int // file descriptors; event wakes the loop
 	events       []unix.EpollEvent
-	conns        map[int32]*conn
+	conns        []*conn  // by file descriptor
 	busy         list     // connections with a hit, the oldest first
 	pending      hitQueue // due, waiting for a connection
 	thinking     hitQueue // closed: virtual users until they ask again
@@ -42,83 +45,16 @@ type loop struct {
 	inFlight     atomic.Int64
 	tick         time.Duration // economical: when hits may next wake the loop
 	message      scenarios.Message
-	read         []byte
+	read, out    []byte
+	slept        time.Duration // in all, with nothing to do
+	before       ran
 
 	mu     sync.Mutex // guards closed, and event against it
 	closed bool
 }
 
-// origin is where connections go to.
-type origin struct {
-	addr unix.Sockaddr
-	host string
-	v6   bool
-	err  error   // why it cannot be reached
-	idle []*conn // the last used at the end
-}
-
-// conn is one connection and what it is in the middle of.
-type conn struct {
-	fd        int32
-	origin    *origin
-	connected bool
-	out       []byte // of the request, what is not written yet
-	buf       []byte // backs out
-	resp      response
-	hit       *hit
-	since     time.Duration // when the hit was sent, or the connection left idle
-	prev      *conn         // in busy
-	next      *conn
-}
-
-// list is a list of connections in the order of their sending.
-type list struct{ first, last *conn }
-
-func (l *list) push(c *conn) {
-	c.prev, c.next = l.last, nil
-	if l.last != nil {
-		l.last.next = c
-	} else {
-		l.first = c
-	}
-	l.last = c
-}
-
-func (l *list) remove(c *conn) {
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		l.first = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		l.last = c.prev
-	}
-	c.prev, c.next = nil, nil
-}
-
-// hitQueue is a first-in-first-out queue.
-type hitQueue struct {
-	hits []*hit
-	head int
-}
-
-func (q *hitQueue) len() int { return len(q.hits) - q.head }
-func (q *hitQueue) push(h *hit) {
-	if q.head > 1024 && q.head > len(q.hits)/2 {
-		q.hits = append(q.hits[:0], q.hits[q.head:]...)
-		q.head = 0
-	}
-	q.hits = append(q.hits, h)
-}
-func (q *hitQueue) front() *hit { return q.hits[q.head] }
-func (q *hitQueue) pop() *hit {
-	h := q.hits[q.head]
-	q.hits[q.head] = nil
-	q.head++
-	return h
-}
+// ran is how far the thread was at an instant.
+type ran struct{ at, slept, cpu time.Duration }
 
 // loops says that this system has the loop engine.
 const loops = true
@@ -130,6 +66,7 @@ func (a *Attack) loop(ctx context.Context) error {
 		return fmt.Errorf("attack: %w", err)
 	}
 	defer l.close()
+	a.book.wake = l.wake
 	a.timeline.setNotify(l.wake)
 	stop := a.aside(ctx, l.state, a.timeline.kill)
 	defer stop()
@@ -145,9 +82,9 @@ func (l *loop) state() (inFlight int, idle bool) {
 // newLoop resolves the origins and opens what the loop waits with.
 func newLoop(ctx context.Context, a *Attack, hosts []string) (*loop, error) {
 	l := &loop{
-		t: a.timeline, rec: a.rec, requests: a.cfg.Requests, now: a.cfg.Now, timeout: a.cfg.Requests.Timeout(0), maxBody: a.cfg.MaxBody,
+		t: a.timeline, book: a.book, poke: a.rec.poke, requests: a.cfg.Requests, now: a.cfg.Now, timeout: a.cfg.Requests.Timeout(0), maxBody: a.cfg.MaxBody,
 		limit: a.connections(), precise: a.cfg.Precise, origins: map[string]*origin{}, users: a.cfg.Users,
-		events: make([]unix.EpollEvent, 256), conns: map[int32]*conn{}, read: make([]byte, 64<<10),
+		events: make([]unix.EpollEvent, 256), read: make([]byte, 64<<10),
 	}
 	for _, host := range hosts {
 		ap, err := a.cfg.Allow.Resolve(ctx, host)
@@ -158,6 +95,7 @@ func newLoop(ctx context.Context, a *Attack, hosts []string) (*loop, error) {
 		}
 		l.origins[host] = newOrigin(ap, host)
 	}
+	l.prepare()
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -174,19 +112,11 @@ func newLoop(ctx context.Context, a *Attack, hosts []string) (*loop, error) {
 	return l, nil
 }
 
-func newOrigin(ap netip.AddrPort, host string) *origin {
-	o := &origin{host: host, v6: ap.Addr().Unmap().Is6()}
-	if o.v6 {
-		o.addr = &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
-	} else {
-		o.addr = &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().Unmap().As4()}
-	}
-	return o
-}
-
 func (l *loop) close() {
 	for _, c := range l.conns {
-		_ = unix.Close(int(c.fd))
+		if c != nil {
+			_ = unix.Close(int(c.fd))
+		}
 	}
 	clear(l.conns)
 	l.mu.Lock()
@@ -196,8 +126,8 @@ func (l *loop) close() {
 	_ = unix.Close(l.epoll)
 }
 
-// wake makes the loop look at its timeline. Any goroutine may call it, also when
-// the loop has ended.
+// wake makes the loop look at its timeline and at what it is asked. Any goroutine
+// may call it, also when the loop has ended.
 func (l *loop) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -219,9 +149,10 @@ func (l *loop) run() error {
 	if l.precise {
 		slackOff()
 	}
+	l.before = l.ran()
 	for {
-		now := l.now()
-		wait, at, finished := l.launch(now)
+		l.book.tell(l.telling)
+		wait, at, finished := l.launch(l.now())
 		if finished {
 			return nil
 		}
@@ -233,10 +164,29 @@ func (l *loop) run() error {
 		}
 		// More is due, but what has come is looked at in between, so that its
 		// time is right.
-		if err := l.poll(); err != nil {
+		if _, err := l.wait(0); err != nil {
 			return err
 		}
 	}
+}
+
+// ran reads how far the thread is.
+func (l *loop) ran() ran {
+	r := ran{at: l.now(), slept: l.slept}
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) == nil {
+		r.cpu = time.Duration(ts.Nano())
+	}
+	return r
+}
+
+// telling is what the loop says of itself.
+func (l *loop) telling() telling {
+	r := l.ran()
+	n, idle := l.state()
+	t := telling{at: r.at, inFlight: n, idle: idle, busy: r.at - l.before.at - (r.slept - l.before.slept), cpu: r.cpu - l.before.cpu}
+	l.before = r
+	return t
 }
 
 // quantum is how long the loop may sleep although a hit is due, unless it is to
@@ -254,7 +204,7 @@ func (l *loop) launch(now time.Duration) (wait bool, at time.Duration, finished 
 	for range batch {
 		if l.pending.len() > 0 && l.free() {
 			h := l.pending.pop()
-			if cut, isCut, killed := l.t.state(h.Step); killed || isCut && cut < now {
+			if k := l.t.look(h.Step); k.killed || k.isCut && k.cut < now {
 				l.drop(h)
 				continue
 			}
@@ -265,7 +215,7 @@ func (l *loop) launch(now time.Duration) (wait bool, at time.Duration, finished 
 			l.ask(l.thinking.pop(), now)
 			continue
 		}
-		if l.closedBusy() {
+		if l.closedBusy(now) {
 			return true, l.alarm(-1), false
 		}
 		h, until, what := l.t.advance(now)
@@ -289,16 +239,15 @@ func (l *loop) launch(now time.Duration) (wait bool, at time.Duration, finished 
 }
 
 // closedBusy says that a closed step is on and every virtual user is busy.
-func (l *loop) closedBusy() bool {
-	return l.users == 0 && l.t.cur != nil && l.t.begun && l.t.cur.step.Users > 0 && !l.ended()
+func (l *loop) closedBusy(now time.Duration) bool {
+	return l.users == 0 && l.t.cur != nil && l.t.begun && l.t.cur.step.Users > 0 && !l.ended(now)
 }
 
 // ended says that the closed step at hand is over or cut.
-func (l *loop) ended() bool {
+func (l *loop) ended(now time.Duration) bool {
 	o := l.t.cur
-	cut, isCut, killed := l.t.state(o.step.Index)
-	now := l.now()
-	return killed || now >= o.at+o.step.Lasts || isCut && now >= cut
+	k := l.t.look(o.step.Index)
+	return k.killed || now >= o.at+o.step.Lasts || k.isCut && now >= k.cut
 }
 
 // alarm is the earliest of at (if it is not negative), a timeout, the end of a
@@ -323,12 +272,11 @@ func (l *loop) alarm(at time.Duration) time.Duration {
 
 // finish waits for what is in flight, or cancels it if everything is killed.
 func (l *loop) finish() (wait bool, at time.Duration, finished bool) {
-	_, _, killed := l.t.state(-1)
 	for l.thinking.len() > 0 {
-		l.thinking.pop()
+		l.t.recycle(l.thinking.pop())
 		l.inFlight.Add(-1)
 	}
-	if !killed {
+	if !l.t.look(-1).killed {
 		if l.busy.first == nil && l.pending.len() == 0 {
 			return false, 0, true
 		}
@@ -357,7 +305,7 @@ func (l *loop) take(h *hit, now time.Duration) {
 		return
 	}
 	if l.pending.len() > 0 || !l.free() {
-		l.rec.waited(h)
+		l.book.waited(h)
 		l.pending.push(h)
 		return
 	}
@@ -369,139 +317,31 @@ func (l *loop) ask(h *hit, now time.Duration) {
 	if !h.plan(now) {
 		l.users++
 		l.inFlight.Add(-1)
+		l.t.recycle(h)
 		return
 	}
 	l.start(h)
 }
 
 // free says that one more connection may be used.
-func (l *loop) free() bool { return int(l.inFlight.Load())-l.pending.len()-l.thinking.len() <= l.limit }
+func (l *loop) free() bool { return l.busy.n < l.limit }
 
 func (l *loop) drop(h *hit) {
 	if !h.closed {
-		l.rec.dropped(h)
+		l.book.dropped(h)
 	}
 	l.settle(h)
 }
 
-// settle gives back what a hit held.
+// settle gives back what a hit held, and the hit.
 func (l *loop) settle(h *hit) {
 	if h.closed {
 		l.users++
 	}
-	if l.inFlight.Add(-1) == 0 {
-		l.rec.poke()
+	l.t.recycle(h)
+	if l.inFlight.Add(-1) == 0 && l.t.cur == nil {
+		l.poke()
 	}
-}
-
-// start sends a hit over a connection that is kept, or a new one.
-func (l *loop) start(h *hit) {
-	m := &l.message
-	l.requests.Render(h.Hit, m)
-	h.sent = l.now()
-	if m.Err != nil {
-		l.book(h, m.Err)
-		return
-	}
-	host, path := splitURL(m.URL)
-	o := l.origin(host)
-	if o == nil {
-		l.book(h, &dialError{fmt.Errorf("%s is no host of the scenario", host)})
-		return
-	}
-	c, err := l.connect(o)
-	if err != nil {
-		l.book(h, &dialError{err})
-		return
-	}
-	c.hit, c.since = h, h.sent
-	c.buf = appendRequest(c.buf[:0], m, o.host, path)
-	c.out = c.buf
-	h.out = uint64(len(m.Body))
-	c.resp.reset(l.requests.NeedsBody(h.Request), l.requests.NeedsHeader(h.Request), m.Method == "HEAD", l.maxBody)
-	l.busy.push(c)
-	if c.connected {
-		l.write(c)
-	}
-}
-
-// origin finds where a URL's host leads to; its port may have been left out.
-func (l *loop) origin(host string) *origin {
-	o := l.origins[host]
-	if o == nil {
-		if o = l.origins[host+":80"]; o != nil {
-			l.origins[host] = &origin{addr: o.addr, v6: o.v6, err: o.err, host: host}
-		}
-	}
-	return o
-}
-
-// connect returns the connection that was used last, or one that is being made.
-func (l *loop) connect(o *origin) (*conn, error) {
-	if o.err != nil {
-		return nil, o.err
-	}
-	for len(o.idle) > 0 {
-		c := o.idle[len(o.idle)-1]
-		o.idle = o.idle[:len(o.idle)-1]
-		// The loop hears of a peer's close as it comes, so that what is idle here
-		// was open a moment ago.
-		if l.now()-c.since < maxIdle {
-			return c, nil
-		}
-		l.shut(c)
-	}
-	family := unix.AF_INET
-	if o.v6 {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
-	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if err = unix.Connect(fd, o.addr); err != nil && err != unix.EINPROGRESS {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("connect", err)
-	}
-	c := &conn{fd: int32(fd), origin: o, connected: err == nil}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: c.fd}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("epoll_ctl", err)
-	}
-	l.conns[c.fd] = c
-	return c, nil
-}
-
-// shut closes a connection that has no hit.
-func (l *loop) shut(c *conn) {
-	delete(l.conns, c.fd)
-	_ = unix.Close(int(c.fd))
-}
-
-// write writes what is left of the request.
-func (l *loop) write(c *conn) {
-	for len(c.out) > 0 {
-		n, err := unix.Write(int(c.fd), c.out)
-		switch {
-		case err == unix.EAGAIN:
-			return
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			l.fail(c, os.NewSyscallError("write", err))
-			return
-		}
-		c.hit.wrote = true
-		c.out = c.out[n:]
-	}
-}
-
-// poll takes what has come, without waiting.
-func (l *loop) poll() error {
-	_, err := l.wait(0)
-	return err
 }
 
 // spin is how long before an instant the loop stops sleeping in precise mode: a
@@ -510,26 +350,43 @@ const spin = 60 * time.Microsecond
 
 // await returns when something has come, or at the instant (never if negative).
 func (l *loop) await(at time.Duration) error {
+	now := l.now()
 	for {
 		left := time.Duration(-1)
 		if at >= 0 {
-			left = max(at-l.now(), 0)
+			left = max(at-now, 0)
 			if l.precise {
 				left -= min(left, spin)
 			}
 		}
-		n, err := l.wait(left)
-		if err != nil || n > 0 || at >= 0 && l.now() >= at {
+		n, err := l.sleep(left)
+		woken := l.now()
+		l.slept += woken - now
+		if now = woken; err != nil {
 			return err
 		}
+		l.handleAll(n)
+		if n > 0 || at >= 0 && now >= at {
+			return nil
+		}
 	}
+}
+
+// wait handles what comes within d.
+func (l *loop) wait(d time.Duration) (int, error) {
+	n, err := l.sleep(d)
+	if err == nil {
+		l.handleAll(n)
+	}
+	return n, err
 }
 
 // short is a wait that is not worth giving up the scheduler's processor for.
 const short = 100 * time.Microsecond
 
-// wait waits for events for at most d (for ever if negative) and handles them.
-func (l *loop) wait(d time.Duration) (int, error) {
+// sleep waits for events for at most d (for ever if negative), and returns how
+// many there are.
+func (l *loop) sleep(d time.Duration) (int, error) {
 	var ts *unix.Timespec
 	if d >= 0 {
 		t := unix.NsecToTimespec(int64(d))
@@ -543,152 +400,24 @@ func (l *loop) wait(d time.Duration) (int, error) {
 		uintptr(len(l.events)), uintptr(unsafe.Pointer(ts)), 0, 0)
 	switch errno {
 	case 0:
+		return int(n), nil
 	case unix.EINTR:
 		return 0, nil
-	default:
-		return 0, os.NewSyscallError("epoll_pwait2", errno)
 	}
-	for i := range int(n) {
+	return 0, os.NewSyscallError("epoll_pwait2", errno)
+}
+
+// handleAll acts on the first n events.
+func (l *loop) handleAll(n int) {
+	for i := range n {
 		ev := &l.events[i]
 		if ev.Fd == int32(l.event) {
 			var drain [8]byte
 			_, _ = unix.Read(l.event, drain[:])
 			continue
 		}
-		if c := l.conns[ev.Fd]; c != nil {
+		if c := l.conn(ev.Fd); c != nil {
 			l.handle(c, ev.Events)
 		}
-	}
-	return int(n), nil
-}
-
-// handle acts on what epoll says of a connection.
-func (l *loop) handle(c *conn, events uint32) {
-	if !c.connected {
-		if events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0 {
-			return
-		}
-		if code, err := unix.GetsockoptInt(int(c.fd), unix.SOL_SOCKET, unix.SO_ERROR); err != nil || code != 0 {
-			l.fail(c, &dialError{os.NewSyscallError("connect", syscall.Errno(code))})
-			return
-		}
-		c.connected = true
-	}
-	if c.hit != nil && len(c.out) > 0 && events&unix.EPOLLOUT != 0 {
-		l.write(c)
-	}
-	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		l.receive(c, events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
-	}
-}
-
-// receive reads all there is: the events are edge-triggered. When the peer has
-// hung up, its end is read as well, so that the connection is not used again.
-func (l *loop) receive(c *conn, hungUp bool) {
-	for l.conns[c.fd] == c {
-		n, err := unix.Read(int(c.fd), l.read)
-		switch {
-		case err == unix.EAGAIN:
-			return
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			l.lost(c, os.NewSyscallError("read", err))
-			return
-		case n == 0:
-			l.lost(c, errClosed)
-			return
-		}
-		if !l.parse(c, l.read[:n]) {
-			return
-		}
-		if n < len(l.read) && !hungUp {
-			return // what comes later is another edge
-		}
-	}
-}
-
-var errClosed = fmt.Errorf("the target closed the connection: %w", syscall.ECONNRESET)
-
-// parse feeds what was read; false means that the connection is gone.
-func (l *loop) parse(c *conn, b []byte) bool {
-	if c.hit == nil {
-		l.forget(c) // the target speaks without being asked
-		return false
-	}
-	n, done, err := c.resp.feed(b)
-	if err != nil {
-		l.fail(c, err)
-		return false
-	}
-	if !done {
-		return true
-	}
-	keep := !c.resp.closing && n == len(b) && len(c.out) == 0
-	l.succeed(c, keep)
-	return keep
-}
-
-// lost ends a connection that the target has closed.
-func (l *loop) lost(c *conn, err error) {
-	switch {
-	case c.hit == nil:
-		l.forget(c)
-	case errors.Is(err, errClosed) && c.resp.eof():
-		l.succeed(c, false)
-	default:
-		l.fail(c, err)
-	}
-}
-
-// forget drops an idle connection.
-func (l *loop) forget(c *conn) {
-	for i, x := range c.origin.idle {
-		if x == c {
-			c.origin.idle = append(c.origin.idle[:i], c.origin.idle[i+1:]...)
-			break
-		}
-	}
-	l.shut(c)
-}
-
-// succeed books a whole answer.
-func (l *loop) succeed(c *conn, keep bool) {
-	h := c.hit
-	h.done = l.now()
-	h.in = uint64(c.resp.size)
-	h.class, _ = l.requests.VerifyResponse(h.Request, c.resp.answer())
-	c.hit = nil
-	l.busy.remove(c)
-	if keep {
-		c.since = h.done
-		c.origin.idle = append(c.origin.idle, c)
-	} else {
-		l.shut(c)
-	}
-	l.rec.ended(h)
-	l.settle(h)
-}
-
-// fail books a hit that went wrong, and closes its connection.
-func (l *loop) fail(c *conn, err error) {
-	h := c.hit
-	c.hit = nil
-	l.busy.remove(c)
-	l.shut(c)
-	l.book(h, err)
-}
-
-func (l *loop) book(h *hit, err error) {
-	h.done = l.now()
-	h.class = classify(err)
-	l.rec.ended(h)
-	l.settle(h)
-}
-
-// expire ends the hits whose time is over.
-func (l *loop) expire(now time.Duration) {
-	for c := l.busy.first; c != nil && now >= c.since+l.timeout; c = l.busy.first {
-		l.fail(c, os.ErrDeadlineExceeded)
 	}
 }

@@ -1,8 +1,8 @@
 package attack
 
 import (
-	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headroom-project/headroom/scenarios"
@@ -12,17 +12,22 @@ import (
 type order struct {
 	step scenarios.Step
 	at   time.Duration
+	// hold says that the step only bridges the time until the next order begins.
+	hold bool
 }
 
 // timeline knows when each hit is due. It is fed with orders while it runs, so
 // that one attack lasts a whole drill. To vegeta it is the pacer.
 type timeline struct {
-	slice scenarios.Slice
-	now   func() time.Duration
-	hits  *inflight
-	rec   *recorder
-	limit int // connections
+	slice  scenarios.Slice
+	now    func() time.Duration
+	hits   *inflight
+	book   *ledger
+	limit  int // connections
+	orders orders
 
+	// version changes with everything that the lock guards.
+	version  atomic.Uint64
 	mu       sync.Mutex
 	queue    []order
 	cut      map[int]time.Duration // steps that were cut, and when
@@ -31,14 +36,20 @@ type timeline struct {
 	idle     bool
 	// notify tells the driver that something above changed; it must not block.
 	notify func()
+	// poke tells the recorder that the worker has fallen idle.
+	poke func()
 
 	// Below is the driver's own.
-	cur   *order
-	begun bool
-	next  func() (scenarios.Hit, bool)
-	stop  func()
-	peek  *scenarios.Hit // the next hit of the current order
-	count uint64         // hits of a closed step so far
+	cur    *order
+	begun  bool
+	base   time.Duration // begin of the step, which a hold goes on with
+	step   int           // of base
+	hit    scenarios.Hit // the next hit of the current order
+	more   bool          // there is one
+	cursor *scenarios.Cursor
+	count  uint64 // hits of a closed step so far
+	known  known
+	spare  *hit // hits to use again
 
 	// Below is the pacer's.
 	seq   uint64
@@ -46,9 +57,21 @@ type timeline struct {
 	timer *time.Timer
 }
 
-func newTimeline(slice scenarios.Slice, now func() time.Duration, hits *inflight, rec *recorder, limit int) *timeline {
-	t := &timeline{slice: slice, now: now, hits: hits, rec: rec, limit: limit,
+// known is what was last read under the lock, for a step.
+type known struct {
+	version uint64
+	step    int
+	cut     time.Duration
+	isCut   bool
+	killed  bool
+	next    time.Duration // when the next order begins
+	follows bool          // there is one, or there will be none
+}
+
+func newTimeline(slice scenarios.Slice, now func() time.Duration, hits *inflight, book *ledger, limit int) *timeline {
+	t := &timeline{slice: slice, now: now, hits: hits, book: book, limit: limit, step: -1, poke: func() {},
 		cut: map[int]time.Duration{}, wake: make(chan struct{}, 1), idle: true, timer: time.NewTimer(time.Hour)}
+	t.version.Store(1)
 	t.timer.Stop()
 	t.notify = func() {
 		select {
@@ -63,6 +86,7 @@ func newTimeline(slice scenarios.Slice, now func() time.Duration, hits *inflight
 func (t *timeline) change(f func()) {
 	t.mu.Lock()
 	f()
+	t.version.Add(1)
 	notify := t.notify
 	t.mu.Unlock()
 	notify()
@@ -119,8 +143,11 @@ func (t *timeline) Pace(time.Duration, uint64) (time.Duration, bool) {
 		case due:
 			h.seq = t.seq
 			t.seq++
-			if t.limit > 0 && t.hits.len() >= t.limit && !h.closed {
-				t.rec.waited(h)
+			if !h.closed {
+				t.orders.number(h)
+				if t.limit > 0 && t.hits.len() >= t.limit {
+					t.book.waited(h)
+				}
 			}
 			t.hits.put(h)
 			return 0, false
@@ -149,13 +176,16 @@ func (t *timeline) advance(now time.Duration) (h *hit, at time.Duration, what ou
 			}
 		}
 		o := t.cur
-		cut, isCut, killed := t.state(o.step.Index)
-		end := o.at + o.step.Lasts
-		if isCut {
-			end = min(end, cut)
+		k := t.look(o.step.Index)
+		end, bounded := o.at+o.step.Lasts, false
+		if k.isCut && k.cut < end {
+			end, bounded = k.cut, true
+		}
+		if o.hold && k.follows && k.next < end {
+			end, bounded = k.next, true
 		}
 		switch {
-		case killed:
+		case k.killed:
 			t.close()
 			return nil, 0, over
 		case !t.begun && now < o.at && now < end:
@@ -170,21 +200,22 @@ func (t *timeline) advance(now time.Duration) (h *hit, at time.Duration, what ou
 			}
 			return t.closedHit(end), 0, due
 		}
-		if t.peek == nil || isCut && cut < o.at+t.peek.At {
+		if !t.more || bounded && end <= o.at+t.hit.At {
 			if now < end {
 				return nil, end, later
 			}
 			t.close()
 			continue
 		}
-		if at := o.at + t.peek.At; at > now {
+		if at := o.at + t.hit.At; at > now {
 			return nil, at, later
 		}
 		h := t.openHit()
 		// A hit that came due before the cut, behind a queue of late ones, is not
 		// sent any more; it was planned, and says so as dropped.
-		if isCut && cut < now {
-			t.rec.dropped(h)
+		if k.isCut && k.cut < now {
+			t.book.dropped(h)
+			t.recycle(h)
 			continue
 		}
 		return h, 0, due
@@ -202,12 +233,13 @@ func (t *timeline) take() (outlook, bool) {
 		o := t.queue[0]
 		t.queue = t.queue[1:]
 		t.cur, t.begun, t.count, ok = &o, false, 0, true
+		t.version.Add(1)
 	default:
 		t.idle, what = true, unordered
 	}
 	t.mu.Unlock()
 	if !ok {
-		t.rec.poke()
+		t.poke()
 	}
 	return what, ok
 }
@@ -215,39 +247,49 @@ func (t *timeline) take() (outlook, bool) {
 // open begins the current order.
 func (t *timeline) open() {
 	t.begun = true
-	t.rec.begin(t.cur.step, t.cur.at)
-	t.next, t.stop = iter.Pull(t.slice.Hits(t.cur.step))
-	t.look()
-}
-
-// look fetches the hit after the present one.
-func (t *timeline) look() {
-	t.peek = nil
-	if h, ok := t.next(); ok {
-		t.peek = &h
+	o := t.cur
+	if o.step.Index != t.step {
+		t.step, t.base = o.step.Index, o.at
+		t.book.begin(beginning{step: t.step, at: o.at, ends: o.at + o.step.Lasts})
 	}
+	t.cursor = t.slice.Cursor(o.step)
+	t.hit, t.more = t.cursor.Next()
 }
 
 // close ends the current order.
-func (t *timeline) close() {
-	if t.begun {
-		t.stop()
+func (t *timeline) close() { t.cur, t.cursor, t.more, t.begun = nil, nil, false, false }
+
+// fresh returns a hit, one of before if there is one.
+func (t *timeline) fresh() *hit {
+	h := t.spare
+	if h == nil {
+		return &hit{orders: &t.orders}
 	}
-	t.cur, t.peek, t.begun = nil, nil, false
+	t.spare = h.free
+	*h = hit{orders: &t.orders}
+	return h
 }
+
+// recycle takes back a hit that nobody holds any more. Only the driver calls it.
+func (t *timeline) recycle(h *hit) { h.free, t.spare = t.spare, h }
 
 // openHit makes the hit that is due.
 func (t *timeline) openHit() *hit {
-	h := &hit{Hit: *t.peek, due: t.cur.at + t.peek.At, second: int(t.peek.At / time.Second), until: t.cur.at + t.cur.step.Lasts}
-	t.rec.planned(h)
-	t.look()
+	h := t.fresh()
+	h.Hit = t.hit
+	h.due, h.until = t.cur.at+h.At, t.cur.at+t.cur.step.Lasts
+	h.At = h.due - t.base
+	h.second = int(h.At / time.Second)
+	t.book.planned(h)
+	t.hit, t.more = t.cursor.Next()
 	return h
 }
 
 // closedHit makes a hit for the virtual user that is free next. Whether it is
 // sent, and when, shows when it is taken.
 func (t *timeline) closedHit(end time.Duration) *hit {
-	h := &hit{Hit: t.slice.Draw(t.cur.step, t.count), closed: true, until: end, pause: t.cur.step.Think}
+	h := t.fresh()
+	h.Hit, h.closed, h.until, h.pause = t.slice.Draw(t.cur.step, t.count), true, end, t.cur.step.Think
 	if t.count >= uint64(t.slice.Users(t.cur.step)) {
 		h.think = t.cur.step.Think
 	}
@@ -262,12 +304,33 @@ func (h *hit) plan(now time.Duration) bool {
 		return false
 	}
 	begin := h.At
-	h.due, h.At = now, now-begin
+	h.due = now
+	h.orders.number(h)
+	h.At = h.due - begin
 	h.second = int(h.At / time.Second)
 	return true
 }
 
-// state returns when a step was cut, and whether everything was killed.
+// look returns what is known of a step. It takes the lock only if something has
+// changed since it last did.
+func (t *timeline) look(step int) known {
+	v := t.version.Load()
+	if t.known.version == v && t.known.step == step {
+		return t.known
+	}
+	t.mu.Lock()
+	k := known{version: t.version.Load(), step: step, killed: t.killed, follows: t.finished}
+	k.cut, k.isCut = t.cut[step]
+	if len(t.queue) > 0 {
+		k.next, k.follows = t.queue[0].at, true
+	}
+	t.mu.Unlock()
+	t.known = k
+	return k
+}
+
+// state returns when a step was cut, and whether everything was killed. Any
+// goroutine may call it.
 func (t *timeline) state(step int) (cut time.Duration, isCut, killed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 type transport struct {
 	requests *scenarios.Requests
 	hits     *inflight
-	rec      *recorder
+	book     *ledger
 	now      func() time.Duration
 	dialer   *dialer
 	wire     sender
@@ -32,8 +32,8 @@ type transport struct {
 	changed chan struct{} // closed when state may have changed
 }
 
-func newTransport(cfg Config, hits *inflight, rec *recorder) *transport {
-	t := &transport{requests: cfg.Requests, hits: hits, rec: rec, now: cfg.Now, changed: make(chan struct{})}
+func newTransport(cfg Config, hits *inflight, book *ledger) *transport {
+	t := &transport{requests: cfg.Requests, hits: hits, book: book, now: cfg.Now, changed: make(chan struct{})}
 	t.messages.New = func() any { return new(scenarios.Message) }
 	t.dialer = newDialer(cfg.Requests, cfg.Allow, newConns())
 	t.wire = &wire{dialer: t.dialer, now: cfg.Now, maxBody: cfg.MaxBody, idle: map[string][]*link{}}
@@ -163,9 +163,13 @@ func (t *transport) send(h *hit, user *scenarios.User, jar *cookies) (status int
 			err = fmt.Errorf("%w: %w", errKilled, err)
 		}
 		h.class = classify(err)
+		if !h.wrote {
+			h.lack = lackOf(err)
+		}
 		return 0, err
 	}
 	defer r.release()
+	h.status = r.Status
 	if user != nil {
 		h.class, _ = user.Answer(r.Response)
 	} else {

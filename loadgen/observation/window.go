@@ -44,6 +44,14 @@ type Window struct {
 	InFlight int `json:"in_flight"`
 	// Waited counts hits that came due while every connection was busy.
 	Waited uint64 `json:"waited,omitempty"`
+	// Lacked counts hits for which no connection could be opened because this
+	// machine lacked something: LackFiles, LackPorts.
+	Lacked map[string]uint64 `json:"lacked,omitempty"`
+	// Busy is how long the engine was at work while the window was open, and CPU
+	// what its thread was given of it; 0 if that is not known. Only a last window
+	// says so.
+	Busy time.Duration `json:"busy,omitempty"`
+	CPU  time.Duration `json:"cpu,omitempty"`
 	// Last marks the last window that the worker closed at this instant: whoever
 	// has seen it has seen all that ended up to then.
 	Last bool `json:"last,omitempty"`
@@ -54,6 +62,12 @@ type Window struct {
 	// Requests holds the ended hits by request name.
 	Requests map[string]*Tally `json:"requests,omitempty"`
 }
+
+// What a worker may lack when it opens a connection.
+const (
+	LackFiles = "files" // file descriptors
+	LackPorts = "ports" // ephemeral ports
+)
 
 // Tally sums up ended hits of one request name. All histograms are in
 // microseconds and count OK and failed hits alike.
