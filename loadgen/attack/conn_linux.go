@@ -107,6 +107,7 @@ func (l *loop) start(h *hit) {
 		}
 	}
 	h.sent = l.now()
+	l.latest = h.sent
 	if err != nil {
 		l.end(h, err)
 		return

@@ -47,6 +47,7 @@ type loop struct {
 	message      scenarios.Message
 	read, out    []byte
 	slept        time.Duration // in all, with nothing to do
+	latest       time.Duration // when a hit was last sent
 	before       ran
 
 	mu     sync.Mutex // guards closed, and event against it
@@ -194,14 +195,15 @@ func (l *loop) telling() telling {
 // a millisecond's hits share one wake-up. It shows as send lag.
 const quantum = time.Millisecond
 
-// batch is how many hits are sent before answers are looked at.
-const batch = 4
+// unseen is how long hits may be sent before answers are looked at, so that the
+// time of an answer is right.
+const unseen = 40 * time.Microsecond
 
 // launch sends what is due. wait says that nothing more is to be done before at,
 // or before something comes if at is negative.
 func (l *loop) launch(now time.Duration) (wait bool, at time.Duration, finished bool) {
 	l.expire(now)
-	for range batch {
+	for l.latest = now; l.latest-now < unseen; {
 		if l.pending.len() > 0 && l.free() {
 			h := l.pending.pop()
 			if k := l.t.look(h.Step); k.killed || k.isCut && k.cut < now {
