@@ -22,6 +22,7 @@ var stages = map[string][]string{
 	"scenarios/recording": {},
 	"loadgen/observation": {},
 	"loadgen/attack":      {"scenarios", "loadgen/observation"},
+	"loadgen/responder":   {},
 	"loadgen/search":      {"scenarios", "loadgen/observation"},
 	"loadgen":             {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
 	"loadgen/engine":      {},

@@ -346,13 +346,18 @@ func (l *loop) settle(h *hit) {
 	}
 }
 
-// spin is how long before an instant the loop stops sleeping in precise mode: a
-// sleeper is woken some tens of microseconds late on virtual machines.
+// spin is how long before an instant, and after something has come, the loop does
+// not sleep in precise mode: a sleeper is woken some tens of microseconds late on
+// virtual machines.
 const spin = 60 * time.Microsecond
 
 // await returns when something has come, or at the instant (never if negative).
 func (l *loop) await(at time.Duration) error {
 	now := l.now()
+	awake := now
+	if l.precise {
+		awake += spin
+	}
 	for {
 		left := time.Duration(-1)
 		if at >= 0 {
@@ -360,6 +365,9 @@ func (l *loop) await(at time.Duration) error {
 			if l.precise {
 				left -= min(left, spin)
 			}
+		}
+		if now < awake {
+			left = 0
 		}
 		n, err := l.sleep(left)
 		woken := l.now()
