@@ -131,6 +131,15 @@ func (l *loop) start(h *hit) {
 	}
 }
 
+// unpaced keeps the kernel from holding requests back: BBR, where it is the
+// default, spaces the packets of a connection by what it believes of the path,
+// and after a stall that is wrong by far (0.3 ms for each request, on loopback).
+func unpaced(fd int) {
+	if unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic") != nil {
+		_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+	}
+}
+
 // connect returns the connection that was used last, or one that is being made.
 func (l *loop) connect(o *origin, now time.Duration) (*conn, error) {
 	if o.err != nil {
@@ -155,6 +164,7 @@ func (l *loop) connect(o *origin, now time.Duration) (*conn, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	unpaced(fd)
 	if err = unix.Connect(fd, o.addr); err != nil && err != unix.EINPROGRESS {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)

@@ -151,9 +151,15 @@ func (l *loop) run() error {
 		slackOff()
 	}
 	l.before = l.ran()
+	place := newPlacement(l.before.at)
+	defer place.close()
 	for {
 		l.book.tell(l.telling)
-		wait, at, finished := l.launch(l.now())
+		now := l.now()
+		if place.stat >= 0 && now >= place.next {
+			place.look(now)
+		}
+		wait, at, finished := l.launch(now)
 		if finished {
 			return nil
 		}
