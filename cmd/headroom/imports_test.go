@@ -21,7 +21,7 @@ var stages = map[string][]string{
 	"scenarios/importer":  {"scenarios", "scenarios/recording"},
 	"scenarios/recording": {},
 	"loadgen/observation": {},
-	"loadgen/attack":      {"scenarios", "loadgen/observation"},
+	"loadgen/attack":      {"scenarios", "loadgen/observation", "loadgen/responder"},
 	"loadgen/responder":   {},
 	"loadgen/search":      {"scenarios", "loadgen/observation"},
 	"loadgen":             {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
