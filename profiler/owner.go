@@ -58,6 +58,12 @@ const (
 	ofProfiler // takes profiles
 )
 
+// isAssembly knows the functions that Go's runtime has in assembly and that have
+// no package in their names: memeqbody, indexbytebody, gcWriteBarrier2.
+func isAssembly(name string) bool {
+	return !strings.ContainsAny(name, "./") && (strings.HasSuffix(name, "body") || strings.HasPrefix(name, "gcWriteBarrier"))
+}
+
 // has says whether a stack has a function of a kind.
 func (n *names) has(stack []string, kind int) bool {
 	for _, name := range stack {
@@ -82,7 +88,7 @@ func (n *names) kind(name string) int {
 		switch pkg := packageOf(name); {
 		case profilers[pkg]:
 			k = ofProfiler
-		case isMachinery(pkg):
+		case isMachinery(pkg), isAssembly(name):
 			k = ofRuntime
 		case isStandard(pkg):
 			k = ofLibrary
