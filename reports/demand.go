@@ -278,6 +278,18 @@ func summary(r *Run, d *Demand) string {
 	return strings.Join(parts, "; ")
 }
 
+// demandLines say what a request takes, and what it cost to find that out.
+func demandLines(r *Run) []string {
+	var out []string
+	if r.Demand != nil && r.Verdict != Invalid {
+		out = append(out, clean(r.Demand.Summary))
+	}
+	if r.Profiling != nil && len(out) > 0 {
+		out = append(out, profilingSentence(r.Profiling))
+	}
+	return nonEmpty(out)
+}
+
 // composition lists the functions that take most.
 func composition(p ProfileDemand) string {
 	var list []string

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/pprof"
 	"os"
 	"strings"
 	"testing"
@@ -27,7 +28,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs what users type. Each script may use targets that misbehave:
 // $OK answers, $BROKEN answers 500, $CLOSES hangs up, $HANGS never answers,
 // $ENDLESS never ends its body, $AUTH asks for credentials, $SELFSIGNED has a
-// certificate that nobody trusts, $DOWN is not there; $TAKEN is an address in use.
+// certificate that nobody trusts, $DOWN is not there, $TAKEN is an address in use.
+// $PROFILED uses CPU, and serves profiles to whoever has the token s3cret.
 func TestScripts(t *testing.T) {
 	targets := map[string]string{}
 	for name, h := range map[string]http.HandlerFunc{
@@ -61,6 +63,9 @@ func TestScripts(t *testing.T) {
 	selfSigned := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	selfSigned.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(selfSigned.Close)
+	profiled := httptest.NewServer(profiledTarget())
+	t.Cleanup(profiled.Close)
+	targets["PROFILED"] = profiled.URL + "/"
 	targets["SELFSIGNED"] = selfSigned.URL + "/"
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,6 +85,38 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
 	})
+}
+
+// profiledTarget spends a millisecond or so on each request.
+func profiledTarget() http.Handler {
+	mux := http.NewServeMux()
+	guarded := func(h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer s3cret" {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			h(w, r)
+		}
+	}
+	mux.HandleFunc("/debug/pprof/", guarded(pprof.Index))
+	mux.HandleFunc("/debug/pprof/profile", guarded(pprof.Profile))
+	mux.HandleFunc("/debug/pprof/trace", guarded(pprof.Trace))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, spendCPU(200_000)) })
+	return mux
+}
+
+// spendCPU is what the profiles of $PROFILED show.
+//
+//go:noinline
+func spendCPU(rounds int) uint64 {
+	x := uint64(1)
+	for range rounds {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+	}
+	return x
 }
 
 // exits runs a command and compares its exit code: exits 2 headroom drill ...
