@@ -116,7 +116,10 @@ var tails = []time.Duration{0, 120 * time.Millisecond, 250 * time.Millisecond, 5
 
 // begin closes what is open and starts the seconds anew at the step's begin.
 func (r *recorder) begin(b beginning) {
-	r.close(telling{at: b.at})
+	if len(r.cells) > 0 {
+		r.close(telling{at: b.at})
+	}
+	r.last = max(r.last, b.at)
 	r.step, r.base = b.step, b.at
 	for _, d := range tails {
 		r.looks = append(r.looks, b.ends+d)

@@ -80,9 +80,14 @@ func (e *encoder) window(w *observation.Window) {
 	}
 	for _, v := range []uint64{
 		w.Seq, uint64(w.Step), uint64(w.Second), uint64(max(w.At, 0)), uint64(max(w.Over, 0)),
-		w.Planned, w.Sent, w.Dropped, uint64(max(w.InFlight, 0)), w.Waited, flags, uint64(len(w.Requests)),
+		w.Planned, w.Sent, w.Followed, w.Dropped, uint64(max(w.InFlight, 0)), w.Waited, flags,
+		uint64(max(w.Busy, 0)), uint64(max(w.CPU, 0)), uint64(len(w.Lacked)), uint64(len(w.Requests)),
 	} {
 		e.uint(v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Lacked)) {
+		e.text(name)
+		e.uint(w.Lacked[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Requests)) {
 		e.text(name)
@@ -199,11 +204,19 @@ func (d *decoder) window() *observation.Window {
 	w := &observation.Window{
 		Seq: d.uint(), Step: int(d.whole()), Second: int(d.whole()),
 		At: time.Duration(d.whole()), Over: time.Duration(d.whole()),
-		Planned: d.uint(), Sent: d.uint(), Dropped: d.uint(), InFlight: int(d.whole()), Waited: d.uint(),
+		Planned: d.uint(), Sent: d.uint(), Followed: d.uint(), Dropped: d.uint(), InFlight: int(d.whole()), Waited: d.uint(),
 	}
 	flags := d.uint()
 	w.Last, w.Idle = flags&flagLast != 0, flags&flagIdle != 0
-	n := d.count(maxRequests)
+	w.Busy, w.CPU = time.Duration(d.whole()), time.Duration(d.whole())
+	lacked, n := d.count(maxRequests), d.count(maxRequests)
+	for i := 0; i < lacked && d.err == nil; i++ {
+		if w.Lacked == nil {
+			w.Lacked = make(map[string]uint64, lacked)
+		}
+		name := d.text()
+		w.Lacked[name] = d.uint()
+	}
 	for i := 0; i < n && d.err == nil; i++ {
 		if w.Requests == nil {
 			w.Requests = make(map[string]*observation.Tally, n)

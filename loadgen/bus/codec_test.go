@@ -96,6 +96,8 @@ func TestABatchComesBackAsItWas(t *testing.T) {
 	for i := range 5 {
 		w := window(uint64(i+1), hits(r, 100*i))
 		w.Dropped, w.Waited, w.InFlight, w.Idle = 3, 4, 5, i == 4
+		w.Followed, w.Busy, w.CPU = 6, time.Millisecond, time.Microsecond
+		w.Lacked = map[string]uint64{observation.LackFiles: 1, observation.LackPorts: 2}
 		w.Requests["buy"] = fill(observation.NewTally(), hits(r, 10))
 		w.Requests["buy"].BytesIn = 12345
 		in.Windows = append(in.Windows, w)
