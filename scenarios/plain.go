@@ -42,6 +42,15 @@ func (r *Requests) Hosts() []string {
 	return slices.Compact(hosts)
 }
 
+// LargestBody is the size in bytes of the largest body that is the same each time.
+func (r *Requests) LargestBody() int {
+	largest := 0
+	for i := range r.list {
+		largest = max(largest, len(r.list[i].body.bytes))
+	}
+	return largest
+}
+
 // origin is the scheme and the host of the request's URL, which no template can
 // change.
 func (c *compiled) origin() (scheme, host string) {

@@ -54,12 +54,16 @@ func Describe(r *scenarios.Requests) string {
 	return text
 }
 
+// loopBody bounds the bodies that the loop sends, in bytes: each of its connections
+// keeps a copy.
+const loopBody = 1 << 20
+
 // loopable says that the loop can send the requests: over plain HTTP/1.1 to the
-// target itself, one answer for each, and with one timeout, since it keeps
-// connections in the order in which they time out.
+// target itself, without large bodies, one answer for each, and with one timeout,
+// since it keeps connections in the order in which they time out.
 func loopable(r *scenarios.Requests) bool {
 	t := r.Transport()
-	if t.Protocol != scenarios.HTTP1 || t.Proxy != nil || r.IsFlow() || r.FollowsRedirects() {
+	if t.Protocol != scenarios.HTTP1 || t.Proxy != nil || r.IsFlow() || r.FollowsRedirects() || r.LargestBody() > loopBody {
 		return false
 	}
 	for i := range r.Len() {

@@ -170,6 +170,7 @@ func (l *loop) connect(o *origin, now time.Duration) (*conn, error) {
 		return nil, os.NewSyscallError("connect", err)
 	}
 	c := &conn{fd: int32(fd), origin: o, connected: err == nil}
+	c.resp.budget = l.kept
 	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: c.fd}
 	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		_ = unix.Close(fd)
@@ -192,6 +193,7 @@ func (l *loop) conn(fd int32) *conn {
 
 // shut closes a connection that has no hit.
 func (l *loop) shut(c *conn) {
+	c.resp.drop()
 	l.conns[c.fd] = nil
 	_ = unix.Close(int(c.fd))
 }
@@ -324,6 +326,7 @@ func (l *loop) succeed(c *conn, keep bool) {
 	h.done = l.now()
 	h.in, h.status = uint64(c.resp.size), c.resp.status
 	h.class, _ = l.requests.VerifyResponse(h.Request, c.resp.answer())
+	c.resp.drop()
 	c.hit = nil
 	l.busy.remove(c)
 	if keep {

@@ -25,6 +25,7 @@ type h2 struct {
 	dialer  *dialer
 	now     func() time.Duration
 	maxBody int64
+	kept    *budget
 	limit   int // connections to one origin; 0 for none
 	conns   *http.Transport
 	scheme  string
@@ -34,9 +35,10 @@ type h2 struct {
 	pools map[string]*h2pool // by host
 }
 
-// newH2 returns a sender for the protocol, which is HTTP2 or H2C.
-func newH2(d *dialer, p scenarios.Protocol, limit int, maxBody int64, now func() time.Duration) *h2 {
-	h := &h2{dialer: d, now: now, maxBody: maxBody, limit: limit, scheme: "https", pools: map[string]*h2pool{}}
+// newH2 returns a sender for the protocol of the requests, which is HTTP2 or H2C.
+func newH2(d *dialer, cfg Config, kept *budget) *h2 {
+	p := cfg.Requests.Transport().Protocol
+	h := &h2{dialer: d, now: cfg.Now, maxBody: cfg.MaxBody, kept: kept, limit: cfg.Connections, scheme: "https", pools: map[string]*h2pool{}}
 	h.buffers.New = func() any { b := make([]byte, 32<<10); return &b }
 	var protocols http.Protocols
 	protocols.SetHTTP2(p == scenarios.HTTP2)
@@ -85,8 +87,8 @@ func (h *h2) pool(host string) *h2pool {
 }
 
 // resends bounds how often a request is sent again that the target has said it
-// did not look at.
-const resends = 3
+// did not look at: each needs a connection.
+const resends = 10
 
 func (h *h2) do(m *scenarios.Message, a ask) (reply, error) {
 	ctx, cancel := context.WithDeadline(context.Background(), a.deadline)
@@ -120,7 +122,10 @@ func (h *h2) once(ctx context.Context, m *scenarios.Message, a ask, host, path s
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
 	resp, err := c.RoundTrip(h.request(ctx, m, host, path))
 	if err == nil {
-		r.Response, r.size, err = h.read(resp, a)
+		err = h.read(&r, resp, a)
+	}
+	if err != nil {
+		r.release()
 	}
 	// An answer may come before the trace is told of the writing. What the target
 	// says it has not looked at it has not counted.
@@ -164,30 +169,33 @@ func oneLine(value string) string {
 }
 
 // read reads the body up to its limit, and keeps what is asked for.
-func (h *h2) read(resp *http.Response, a ask) (out scenarios.Response, size int64, err error) {
+func (h *h2) read(r *reply, resp *http.Response, a ask) error {
 	defer func() { _ = resp.Body.Close() }()
-	out.Status = resp.StatusCode
+	r.Status, r.kept = resp.StatusCode, h.kept
 	if a.header {
-		out.Header = resp.Header.Values
+		r.Header = resp.Header.Values
 	}
 	if resp.ContentLength > h.maxBody {
-		return out, 0, errBodyMax
+		return errBodyMax
 	}
 	buffer := h.buffers.Get().(*[]byte)
 	defer h.buffers.Put(buffer)
 	for {
 		n, err := resp.Body.Read(*buffer)
-		if size += int64(n); size > h.maxBody {
-			return out, size, errBodyMax
+		if r.size += int64(n); r.size > h.maxBody {
+			return errBodyMax
 		}
 		if a.body {
-			out.Body = append(out.Body, (*buffer)[:n]...)
+			var kerr error
+			if r.Body, kerr = h.kept.keptBody(r.Body, (*buffer)[:n], &r.held); kerr != nil {
+				return kerr
+			}
 		}
 		if errors.Is(err, io.EOF) {
-			return out, size, nil
+			return nil
 		}
 		if err != nil {
-			return out, size, err
+			return err
 		}
 	}
 }

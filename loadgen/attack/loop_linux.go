@@ -45,6 +45,7 @@ type loop struct {
 	inFlight     atomic.Int64
 	tick         time.Duration // economical: when hits may next wake the loop
 	message      scenarios.Message
+	kept         *budget // of the bodies that are looked at
 	read, out    []byte
 	slept        time.Duration // in all, with nothing to do
 	latest       time.Duration // when a hit was last sent
@@ -85,7 +86,7 @@ func newLoop(ctx context.Context, a *Attack, hosts []string) (*loop, error) {
 	l := &loop{
 		t: a.timeline, book: a.book, poke: a.rec.poke, requests: a.cfg.Requests, now: a.cfg.Now, timeout: a.cfg.Requests.Timeout(0), maxBody: a.cfg.MaxBody,
 		limit: a.connections(), precise: a.cfg.Precise, origins: map[string]*origin{}, users: a.cfg.Users,
-		events: make([]unix.EpollEvent, 256), read: make([]byte, 64<<10),
+		events: make([]unix.EpollEvent, 256), read: make([]byte, 64<<10), kept: newBudget(maxKept),
 	}
 	for _, host := range hosts {
 		ap, err := a.cfg.Allow.Resolve(ctx, host)

@@ -27,6 +27,11 @@ func splitURL(u string) (host, path string) {
 // appendRequest writes m as an HTTP/1.1 request for target, which is a path or,
 // for a proxy, more.
 func appendRequest(b []byte, m *scenarios.Message, host, target string) []byte {
+	return append(appendHead(b, m, host, target), m.Body...)
+}
+
+// appendHead is appendRequest without the body.
+func appendHead(b []byte, m *scenarios.Message, host, target string) []byte {
 	b = append(b, m.Method...)
 	b = append(b, ' ')
 	b = append(b, target...)
@@ -54,8 +59,7 @@ func appendRequest(b []byte, m *scenarios.Message, host, target string) []byte {
 		b = strconv.AppendInt(b, int64(len(m.Body)), 10)
 		b = append(b, "\r\n"...)
 	}
-	b = append(b, "\r\n"...)
-	return append(b, m.Body...)
+	return append(b, "\r\n"...)
 }
 
 // appendField writes a header field. A line end in a value, as a feed may bring

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/headroom-project/headroom/scenarios"
 )
@@ -41,7 +42,9 @@ type response struct {
 	status  int
 	size    int64 // bytes of the body so far
 	body    []byte
-	keep    bool   // keep the body
+	keep    bool // keep the body
+	budget  *budget
+	held    int64  // bytes taken from the budget
 	fields  []byte // the header's fields, if they are to be kept
 	header  bool   // keep the fields
 	noBody  bool   // the answer to HEAD
@@ -50,7 +53,56 @@ type response struct {
 	closing bool
 }
 
+// smallBody is what a response may keep of its body without asking, in bytes, and
+// what a connection keeps of it for the next.
+const smallBody = 64 << 10
+
+// budget bounds what the bodies that are kept of all responses take together.
+type budget struct{ left atomic.Int64 }
+
+// maxKept is the budget of a worker in bytes. Without it, a thousand answers of
+// target.max_body each would be more memory than there is.
+const maxKept = 512 << 20
+
+func newBudget(bytes int64) *budget {
+	b := &budget{}
+	b.left.Store(bytes)
+	return b
+}
+
+// take takes bytes, unless there are not as many left.
+func (b *budget) take(bytes int64) bool {
+	if b == nil || b.left.Add(-bytes) >= 0 {
+		return true
+	}
+	b.left.Add(bytes)
+	return false
+}
+
+func (b *budget) give(bytes int64) {
+	if b != nil {
+		b.left.Add(bytes)
+	}
+}
+
+// keptBody appends bytes to a body that is kept; held is what its budget has given
+// for it so far.
+func (b *budget) keptBody(body, more []byte, held *int64) ([]byte, error) {
+	if need := len(body) + len(more); need > cap(body) {
+		size := max(need, 2*cap(body))
+		if cost := int64(size - smallBody); cost > *held {
+			if !b.take(cost - *held) {
+				return body, errKept
+			}
+			*held = cost
+		}
+		body = append(make([]byte, 0, size), body...)
+	}
+	return append(body, more...), nil
+}
+
 var (
+	errKept    = errors.New("response bodies that are looked at take more than 512 MiB together")
 	errHead    = errors.New("malformed response header")
 	errBodyMax = errors.New("response body is larger than target.max_body")
 	errChunk   = errors.New("malformed chunk in response body")
@@ -58,8 +110,17 @@ var (
 
 // reset prepares for the next response; buffers are kept.
 func (r *response) reset(keepBody, keepHeader, noBody bool, maxBody int64) {
-	*r = response{line: r.line[:0], body: r.body[:0], fields: r.fields[:0],
+	r.drop()
+	*r = response{line: r.line[:0], body: r.body[:0], fields: r.fields[:0], budget: r.budget,
 		keep: keepBody, header: keepHeader, noBody: noBody, maxBody: maxBody}
+}
+
+// drop gives a large body back.
+func (r *response) drop() {
+	if r.held > 0 {
+		r.budget.give(r.held)
+		r.body, r.held = nil, 0
+	}
 }
 
 // values returns the values of a header field, by any case of its name.
@@ -129,6 +190,10 @@ func (r *response) head(b []byte) (int, error) {
 	r.line = append(r.line, b...)
 	end := headEnd(r.line)
 	if end < 0 {
+		// What cannot become a response is not waited for.
+		if k := min(len(r.line), len(httpName)); string(r.line[:k]) != httpName[:k] {
+			return 0, fmt.Errorf("%w: status line %q", errHead, clip(r.line))
+		}
 		if len(r.line) > maxHead {
 			return 0, fmt.Errorf("%w: more than %d bytes", errHead, maxHead)
 		}
@@ -138,6 +203,9 @@ func (r *response) head(b []byte) (int, error) {
 	r.line = r.line[:0]
 	return end - before, err
 }
+
+// httpName is what every response begins with.
+const httpName = "HTTP/"
 
 // headEnd returns the index behind the empty line that ends a header, or -1.
 func headEnd(b []byte) int {
@@ -272,7 +340,10 @@ func (r *response) content(b []byte) (int, error) {
 		return 0, errBodyMax
 	}
 	if r.keep {
-		r.body = append(r.body, b[:n]...)
+		var err error
+		if r.body, err = r.budget.keptBody(r.body, b[:n], &r.held); err != nil {
+			return 0, err
+		}
 	}
 	r.left -= int64(n)
 	if r.state != untilEOF && r.left == 0 {

@@ -36,10 +36,10 @@ func newTransport(cfg Config, hits *inflight, book *ledger) *transport {
 	t := &transport{requests: cfg.Requests, hits: hits, book: book, now: cfg.Now, changed: make(chan struct{})}
 	t.messages.New = func() any { return new(scenarios.Message) }
 	t.dialer = newDialer(cfg.Requests, cfg.Allow, newConns())
-	t.wire = &wire{dialer: t.dialer, now: cfg.Now, maxBody: cfg.MaxBody, idle: map[string][]*link{}}
-	switch p := cfg.Requests.Transport().Protocol; p {
-	case scenarios.HTTP2, scenarios.H2C:
-		h := newH2(t.dialer, p, cfg.Connections, cfg.MaxBody, cfg.Now)
+	kept := newBudget(maxKept)
+	t.wire = &wire{dialer: t.dialer, now: cfg.Now, maxBody: cfg.MaxBody, kept: kept, idle: map[string][]*link{}}
+	if cfg.Requests.Transport().Protocol != scenarios.HTTP1 {
+		h := newH2(t.dialer, cfg, kept)
 		t.h2, t.h2Scheme = h, h.scheme
 	}
 	return t

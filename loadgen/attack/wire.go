@@ -42,6 +42,8 @@ type reply struct {
 	size int64 // bytes of the body
 	from *wire
 	link *link
+	kept *budget
+	held int64 // bytes that the budget has given
 }
 
 // release gives back what the answer's bytes belong to.
@@ -49,6 +51,10 @@ func (r *reply) release() {
 	if r.link != nil {
 		r.from.release(r.link)
 		r.link = nil
+	}
+	if r.held > 0 {
+		r.kept.give(r.held)
+		r.held = 0
 	}
 }
 
@@ -59,6 +65,7 @@ type wire struct {
 	dialer  *dialer
 	now     func() time.Duration
 	maxBody int64
+	kept    *budget
 
 	mu   sync.Mutex
 	idle map[string][]*link // by where they lead, the last used at the end
@@ -90,10 +97,8 @@ func (w *wire) do(m *scenarios.Message, a ask) (reply, error) {
 		w.discard(l)
 		return reply{}, err
 	}
-	l.out = w.appendTo(l.out[:0], m, host, path, secure)
-	n, werr := l.conn.Write(l.out)
-	// A target counts what it has the header of.
-	wrote := n >= len(l.out)-len(m.Body)
+	l.out = w.appendHead(l.out[:0], m, host, path, secure)
+	wrote, werr := l.write(m)
 	l.resp.reset(a.body, a.header, m.Method == http.MethodHead, w.maxBody)
 	// It may also have answered before it hung up on the rest of the body.
 	if err := l.read(); err != nil {
@@ -107,14 +112,33 @@ func (w *wire) do(m *scenarios.Message, a ask) (reply, error) {
 	return reply{Response: l.resp.answer(), wrote: wrote, size: l.resp.size, from: w, link: l}, nil
 }
 
-// appendTo writes m as it is sent to where the connection leads.
-func (w *wire) appendTo(b []byte, m *scenarios.Message, host, path string, secure bool) []byte {
+// largeBody is when a body is not copied behind its header, in bytes: each
+// connection would keep its copy.
+const largeBody = 64 << 10
+
+// write sends the request. wrote says that its header was written whole: what a
+// target has the header of, it counts.
+func (l *link) write(m *scenarios.Message) (wrote bool, err error) {
+	head, body := len(l.out), m.Body
+	if len(body) <= largeBody {
+		l.out = append(l.out, body...)
+		body = nil
+	}
+	n, err := l.conn.Write(l.out)
+	if err == nil && len(body) > 0 {
+		_, err = l.conn.Write(body)
+	}
+	return n >= head, err
+}
+
+// appendHead writes m's header as it is sent to where the connection leads.
+func (w *wire) appendHead(b []byte, m *scenarios.Message, host, path string, secure bool) []byte {
 	if w.dialer.proxy == nil || secure {
-		return appendRequest(b, m, host, path)
+		return appendHead(b, m, host, path)
 	}
 	via := *m
 	via.Header = append(w.dialer.credentials(), m.Header...)
-	return appendRequest(b, &via, host, "http://"+host+path)
+	return appendHead(b, &via, host, "http://"+host+path)
 }
 
 // read reads one answer.
@@ -159,7 +183,9 @@ func (w *wire) acquire(host string, secure bool, deadline time.Time) (*link, err
 	if err != nil {
 		return nil, err
 	}
-	return &link{conn: conn, raw: raw, key: key, in: make([]byte, 16<<10)}, nil
+	l := &link{conn: conn, raw: raw, key: key, in: make([]byte, 16<<10)}
+	l.resp.budget = w.kept
+	return l, nil
 }
 
 // forwardable checks that the target of a request to a proxy is allowed.
@@ -194,6 +220,7 @@ func (w *wire) pop(key string) *link {
 // release keeps a connection if it can be used again, and closes the one that
 // has been idle longest if that is too long.
 func (w *wire) release(l *link) {
+	l.resp.drop()
 	if l.resp.closing {
 		w.discard(l)
 		return
@@ -213,7 +240,10 @@ func (w *wire) release(l *link) {
 	}
 }
 
-func (w *wire) discard(l *link) { _ = l.conn.Close() }
+func (w *wire) discard(l *link) {
+	l.resp.drop()
+	_ = l.conn.Close()
+}
 
 // close closes the idle connections.
 func (w *wire) close() {
