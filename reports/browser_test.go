@@ -264,7 +264,13 @@ func TestBrowserRunsNoAttack(t *testing.T) {
 	if n := value[int](t, v, `document.scripts.length`); n != 2 {
 		t.Errorf("the page has %d scripts", n)
 	}
-	v.do(t, script(`const s = document.getElementById("flame-select"); s.value = "1"; s.dispatchEvent(new Event("change"))`))
+	for range 2 { // each of its profiles, and their difference
+		v.do(t, script(`const s = document.getElementById("flame-step"); s.selectedIndex = s.options.length - 1; s.dispatchEvent(new Event("change"))`))
+		v.do(t, script(`const s = document.getElementById("flame-base"); s.selectedIndex = s.options.length - 1; s.dispatchEvent(new Event("change"))`))
+	}
+	if n := value[int](t, v, `document.querySelectorAll("img, iframe, object, a[href], main script").length`); n != 0 {
+		t.Errorf("strings of the flame graphs became %d elements", n)
+	}
 	v.quiet(t)
 }
 
@@ -274,7 +280,7 @@ func TestBrowserFlameGraph(t *testing.T) {
 	if s := lead(); !strings.HasPrefix(s, "cpu profile of step 4, 400 req/s") {
 		t.Errorf("the first profile is %q", s)
 	}
-	v.do(t, script(`const s = document.getElementById("flame-select"); s.value = "2"; s.dispatchEvent(new Event("change"))`))
+	v.do(t, choose("flame-type", "allocs"))
 	if s := lead(); !strings.HasPrefix(s, "allocs profile of step 9") {
 		t.Errorf("after the choice, the profile is %q", s)
 	}
@@ -295,6 +301,56 @@ func TestBrowserFlameGraph(t *testing.T) {
 		t.Errorf("%v frames before the zoom and %v after its reset", before, after)
 	}
 	v.quiet(t)
+}
+
+// choose picks an option of a selector by what it is called.
+func choose(id, text string) chromedp.Action[chromedp.Void] {
+	return script(fmt.Sprintf(`const s = document.getElementById(%q); s.value = [...s.options].find((o) => o.textContent.startsWith(%q)).value; s.dispatchEvent(new Event("change"))`, id, text))
+}
+
+// Two steps are compared for each request: what grew beyond chance is red, what
+// shrank blue, and the rest grey, in a graph that both have a part in.
+func TestBrowserFlameDifference(t *testing.T) {
+	r := sampleRun()
+	r.Flames = []Flame{sampleFlame(9, "cpu", 392)}
+	before := sampleFlame(3, "cpu", 100)
+	before.Requests, before.Samples = 500, 1100
+	r.Flames[0].Requests, r.Flames[0].Samples = 2000, 5000
+	scaleFrames(before.Root, 1, 4) // the same for each request ...
+	r.Flames[0].Root.Children = append(r.Flames[0].Root.Children, &Frame{Name: "main.added", Value: 2e9})
+	r.Flames[0].Root.Value += 2e9 // ... but for one that is new
+	before.Root.Children = append(before.Root.Children, &Frame{Name: "main.removed", Value: 5e8})
+	before.Root.Value += 5e8 // ... and one that is gone
+	r.StepFlames = []Flame{before}
+	v := open(t, browser(t), r, screen{width: 1280, height: 900})
+	v.do(t, choose("flame-base", "step 3"))
+	fill := func(name string) string {
+		return value[string](t, v, fmt.Sprintf(`[...document.querySelectorAll("#flame g.frame")].find((g) => g.getAttribute("name") === %q).querySelector("rect").getAttribute("fill")`, name))
+	}
+	for name, hue := range map[string]string{"main.added": "hsl(4", "main.removed": "hsl(215", "http.(*conn).serve": "#"} {
+		if got := fill(name); !strings.HasPrefix(got, hue) {
+			t.Errorf("%s is %s, want %s...", name, got, hue)
+		}
+	}
+	if s := value[string](t, v, `document.querySelector("#functions tbody tr").textContent`); !strings.Contains(s, "main.added0 ns1 ms+1 ms") && !strings.Contains(s, "main.removed1 ms0 ns−1 ms") {
+		t.Errorf("the first function is %q", s)
+	}
+	if s := value[string](t, v, `document.getElementById("flame-lead").textContent`); !strings.Contains(s, "against step 3") {
+		t.Errorf("the lead is %q", s)
+	}
+	v.do(t, choose("flame-base", "nothing"))
+	if s := value[string](t, v, `document.querySelector("#functions thead").textContent`); !strings.Contains(s, "With its calls") {
+		t.Errorf("after the comparison, the table is headed %q", s)
+	}
+	v.quiet(t)
+}
+
+// scaleFrames multiplies all values by a fraction.
+func scaleFrames(f *Frame, times, over int64) {
+	f.Value = f.Value * times / over
+	for _, c := range f.Children {
+		scaleFrames(c, times, over)
+	}
 }
 
 // The pointer shows the figures of the step under it.

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"container/heap"
 	"sort"
 
@@ -48,10 +49,12 @@ type functionData struct {
 // flamesOf orders the flame graphs as a reader wants them: of the highest valid
 // step first, CPU first. Its order is that of the selectors on the page.
 func flamesOf(r *Run) []*flameData {
-	flames := make([]*Flame, 0, len(r.Flames))
-	for i := range r.Flames {
-		if f := &r.Flames[i]; f.Root != nil && f.Root.Value > 0 {
-			flames = append(flames, f)
+	flames := make([]*Flame, 0, len(r.Flames)+len(r.StepFlames))
+	for _, list := range [][]Flame{r.Flames, r.StepFlames} {
+		for i := range list {
+			if f := &list[i]; f.Root != nil && f.Root.Value > 0 {
+				flames = append(flames, f)
+			}
 		}
 	}
 	rank := stepRanks(r)
@@ -102,7 +105,7 @@ func typeRank(kind string) int {
 
 func flameOf(r *Run, f *Flame) *flameData {
 	d := &flameData{Step: f.Step, Type: clean(f.Type), Unit: clean(f.Unit), Samples: f.Samples}
-	if hits := f.RPS * f.Seconds; hits > 0 && finite(hits) {
+	if hits := cmp.Or(f.Requests, f.RPS*f.Seconds); hits > 0 && finite(hits) {
 		d.Hits = number(hits)
 	}
 	d.Label = "step " + perSecond(float64(f.Step))

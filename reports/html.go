@@ -81,9 +81,9 @@ type page struct {
 	Requests    *table
 	RequestsAt  string
 	Bottlenecks []bottleneckRow
+	Demand      *demandSection
 	Flame       *flameData
 	FlameLead   string
-	Flames      []flameOption
 	Missing     []string
 	Method      []string
 	Totals      string
@@ -95,6 +95,8 @@ type table struct {
 	Caption string
 	Head    []string
 	Rows    []tableRow
+	// Open says that it is shown at once where tables can be folded.
+	Open bool
 }
 
 type tableRow struct {
@@ -108,10 +110,6 @@ type objectiveRow struct{ Text, Observed, Mark string }
 type bottleneckRow struct {
 	Resource, Figures string
 	Notes             []string
-}
-type flameOption struct {
-	Index int
-	Label string
 }
 type pair struct{ Key, Value string }
 
@@ -140,9 +138,7 @@ func pageOf(r *Run) (*page, error) {
 	p.addRequests(r)
 	if r.Verdict != Invalid {
 		p.Bottlenecks = bottleneckRows(r)
-	}
-	for i, f := range charts.Flames {
-		p.Flames = append(p.Flames, flameOption{i, f.Type + " at " + f.Label})
+		p.Demand = demandOf(r)
 	}
 	if len(charts.Flames) > 0 {
 		p.Flame = charts.Flames[0]

@@ -129,6 +129,9 @@ func sampleRun() *Run {
 	sampleTotals(r)
 	sampleFindings(r)
 	r.Flames = []Flame{sampleFlame(9, "cpu", 392), sampleFlame(9, "allocs", 392), sampleFlame(4, "cpu", 398), sampleFlame(9, "mutex", 392)}
+	r.StepFlames = []Flame{sampleFlame(3, "cpu", 300)}
+	r.Demand = sampleDemand()
+	r.Profiling = &Profiling{ProfiledS: 21, MeasuredS: 44, CPU: &Change{Value: 0.008, Low: -0.002, High: 0.019, Confidence: 0.9, Pairs: 9}}
 	return r
 }
 
@@ -179,6 +182,25 @@ func sampleFindings(r *Run) {
 	r.Cost.PerMillion.Marginal = Estimate{Value: 0.0167}
 	r.Cost.PerMillion.Loaded = Estimate{Value: 0.0393}
 	r.Cost.PerMillion.Idle = Estimate{Value: 0.0226}
+}
+
+// sampleDemand is what a request to the shop takes.
+func sampleDemand() *Demand {
+	const shop = "github.com/headroom-project/headroom/scenarios/demo."
+	steps := func(low, high float64) []StepDemand {
+		return []StepDemand{{Step: 1, RPS: 50, PerRequest: low, Error: low / 10}, {Step: 9, RPS: 392, PerRequest: high, Error: high / 30}}
+	}
+	return &Demand{
+		Summary: "cpu: 1.52 ms a request, 58% demo.priceOrder, 21% json.Marshal; channel: demo.(*pool).acquire, adds 18 ms at capacity, saturates at 401 req/s; demo.priceOrder grows with the load: 0.6 ms a request at 50 req/s, 1.1 ms at 392",
+		Profiles: []ProfileDemand{{
+			Kind: "cpu", Unit: "nanoseconds", PerRequest: 1.52e6, Error: 31e3, Samples: 2410, Exact: 1.55e6, Steps: steps(1.2e6, 1.7e6),
+			Functions: []FunctionDemand{
+				{Name: shop + "priceOrder", PerRequest: 880e3, Error: 24e3, Share: 0.58, Self: 860e3, Cum: 900e3, Samples: 1400, Slope: 1450, SlopeError: 210, Growing: true, Steps: steps(600e3, 1.1e6)},
+				{Name: "encoding/json.Marshal", PerRequest: 320e3, Error: 14e3, Share: 0.21, Self: 20e3, Cum: 320e3, Samples: 510, Steps: steps(318e3, 321e3)},
+			},
+		}},
+		Waits: []WaitDemand{{Function: shop + "(*pool).acquire", Kind: "channel", AddsMS: 18, Saturates: &Estimate{Value: 401, Low: 380, High: 422, Confidence: 0.9}, Steps: steps(1e4, 18e6)}},
+	}
 }
 
 // sampleFlame has the call tree of a Go service, with the cost of pricing an
@@ -259,7 +281,7 @@ func minimalRun() *Run {
 	for i := range r.Steps {
 		r.Steps[i].Resources, r.Steps[i].Captures = nil, nil
 	}
-	r.Flames, r.Warnings = nil, nil
+	r.Flames, r.StepFlames, r.Warnings, r.Demand, r.Profiling = nil, nil, nil, nil, nil
 	r.Missing = []string{"CPU, memory and their limits: give resources.process or resources.metrics", "flame graph: serve net/http/pprof and give profiles.pprof"}
 	return r
 }
@@ -317,7 +339,7 @@ func belowRun() *Run {
 	r.Verdict = Fail
 	r.Objectives[0].Met, r.Objectives[0].Observed = no(), r.Steps[1].Response.P99
 	r.Capacity = &Capacity{RPS: Estimate{Value: 50, High: 50}, Objective: "p99 < 50ms", Bound: "below", Method: "bound"}
-	r.Saturation, r.Headroom, r.Cost, r.Flames = nil, nil, nil, nil
+	r.Saturation, r.Headroom, r.Cost, r.Flames, r.StepFlames, r.Demand, r.Profiling = nil, nil, nil, nil, nil, nil, nil
 	r.Reasons = []string{"p99 < 50ms did not hold at 50 req/s, the lowest load."}
 	return r
 }

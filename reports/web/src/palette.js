@@ -46,3 +46,14 @@ export function frameColour(name, found, isDark) {
   const hue = (h * 47) % 360;
   return isDark ? `hsl(${hue} 38% 34%)` : `hsl(${hue} 62% 80%)`;
 }
+
+// changeColour is red for what has grown and blue for what has shrunk, the more the
+// stronger, and grey for what may be chance.
+export function changeColour(frame, found, isDark) {
+  if (found) return isDark ? "#a3530d" : "#ffb454";
+  if (!frame.sure || !(frame.value > 0)) return isDark ? "#3a404b" : "#dfe2e7";
+  const part = (frame.after - frame.before) / frame.value; // -1 to 1
+  const strength = Math.min(1, 0.25 + Math.abs(part));
+  const hue = part > 0 ? 4 : 215;
+  return isDark ? `hsl(${hue} ${30 + 35 * strength}% ${24 + 16 * strength}%)` : `hsl(${hue} ${55 + 25 * strength}% ${93 - 23 * strength}%)`;
+}
