@@ -36,7 +36,8 @@ var stages = map[string][]string{
 	"capacity/importer":   {"scenarios", "loadgen/observation", "loadgen/attack/recorded", "loadgen/attack/recorded/recordedtest", "capacity/table"},
 	"capacity/planning":   {"scenarios"},
 	"capacity/scaleout":   {},
-	"reports":             {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout"},
+	"capacity/forecast":   {"capacity/table"},
+	"reports":             {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout", "capacity/forecast"},
 	"cmd/headroom":        {"*"},
 }
 

@@ -1,0 +1,117 @@
+package forecast
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+const (
+	// mostOrigins bounds the weeks from which the back-test forecasts.
+	mostOrigins = 4
+	// widest bounds by how much intervals are widened.
+	widest = 5.0
+)
+
+// test is what one candidate got wrong.
+type test struct {
+	sum, n float64
+	// misses are the errors as a ratio of the half interval at the time.
+	misses []float64
+}
+
+// backtest forecasts weeks that are known from the weeks before them, chooses the
+// candidate with the least error, and learns how wide its intervals must be.
+func (f *Forecast) backtest(g *grid, c Config, rng *rand.Rand) candidate {
+	all := candidates()
+	f.Method = all[0].name
+	weeks := g.weeks()
+	if weeks < 3 {
+		f.Why = "the history is too short to test another forecast"
+		for _, x := range all[:1] {
+			f.Tested = append(f.Tested, Tested{Name: x.name})
+		}
+		return all[0]
+	}
+	// Two weeks are needed to begin with; a third of the rest is ahead.
+	f.TestedWeeks = max(1, min(int(c.Horizon/week), (weeks-2)/3))
+	f.Origins = min(mostOrigins, weeks-1-f.TestedWeeks)
+	tests := make([]test, len(all))
+	for k := range f.Origins {
+		cut := len(g.values) - (f.TestedWeeks+k)*g.season
+		past := &grid{season: g.season, values: g.values[:cut]}
+		filled := past.filled()
+		for i, x := range all {
+			tests[i].run(x.make(past.values, filled, g.season), g.values[cut:cut+f.TestedWeeks*g.season], rng)
+		}
+	}
+	best := 0
+	naive := tests[0].mae()
+	for i, x := range all {
+		t := Tested{Name: x.name, MAE: tests[i].mae(), Ratio: 1}
+		if naive > 0 {
+			t.Ratio = t.MAE / naive
+		} else if t.MAE > 0 {
+			t.Ratio = math.MaxFloat32
+		}
+		f.Tested = append(f.Tested, t)
+		if t.Ratio < f.Tested[best].Ratio {
+			best = i
+		}
+	}
+	f.Method = all[best].name
+	f.Widened = tests[best].widening()
+	f.Why = f.chosen(best)
+	return all[best]
+}
+
+func (f *Forecast) chosen(best int) string {
+	over := fmt.Sprintf("%d weeks ahead from %d weeks of the history", f.TestedWeeks, f.Origins)
+	if best == 0 {
+		least := math.Inf(1)
+		for _, t := range f.Tested[1:] {
+			least = min(least, t.Ratio)
+		}
+		return fmt.Sprintf("Holt-Winters lost to it (%.2f times its error, %s) and is not used", least, over)
+	}
+	return fmt.Sprintf("its error is %.2f times that of the seasonal-naive forecast (%s)", f.Tested[best].Ratio, over)
+}
+
+// run forecasts actual, and books the errors.
+func (t *test) run(m predictor, actual []float64, rng *rand.Rand) {
+	const paths = 60
+	expected := m.path(len(actual), nil)
+	drawn := make([][]float64, len(actual))
+	for range paths {
+		for i, v := range m.path(len(actual), rng) {
+			drawn[i] = append(drawn[i], v)
+		}
+	}
+	for i, y := range actual {
+		if math.IsNaN(y) {
+			continue
+		}
+		e := y - expected[i]
+		t.sum += math.Abs(e)
+		t.n++
+		low, high := interval(drawn[i])
+		half := high - expected[i]
+		if e < 0 {
+			half = expected[i] - low
+		}
+		t.misses = append(t.misses, math.Abs(e)/max(half, 1e-9*(1+expected[i])))
+	}
+}
+
+func (t *test) mae() float64 { return t.sum / max(t.n, 1) }
+
+// widening is the factor by which the intervals of the back-test would have held
+// what came in nine of ten cells (split conformal; Vovk et al. 2005).
+func (t *test) widening() float64 {
+	if len(t.misses) == 0 {
+		return 1
+	}
+	slices.Sort(t.misses)
+	return min(max(t.misses[int(confidence*float64(len(t.misses)-1)+0.5)], 1), widest)
+}

@@ -1,0 +1,189 @@
+package forecast
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Config says how a history is forecast.
+type Config struct {
+	// Zone is that of the wall clock that the load follows; nil is UTC.
+	Zone *time.Location
+	// Horizon is how far ahead; 0 is four weeks, at most a year.
+	Horizon time.Duration
+	// Paths are how many futures are drawn for intervals; 0 is 200. Seed makes them
+	// repeatable.
+	Paths int
+	Seed  uint64
+}
+
+// Bounds of a Config.
+const (
+	DefaultHorizon = 4 * week
+	MaxHorizon     = 53 * week
+	confidence     = 0.90
+)
+
+// Figure is a value with its 90% interval.
+type Figure struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+// Cell is an hour or a day.
+type Cell struct {
+	At time.Time `json:"at"`
+	Figure
+}
+
+// Tested is a way to forecast, and how it did in the back-test.
+type Tested struct {
+	Name string `json:"name"`
+	// MAE is the mean absolute error in requests/s, Ratio that of the
+	// seasonal-naive forecast; below 1 is better. Both are 0 without a back-test.
+	MAE   float64 `json:"mae_rps"`
+	Ratio float64 `json:"ratio"`
+}
+
+// Forecast is what lies ahead.
+type Forecast struct {
+	// Method names the forecast that is used; Why says why in a sentence.
+	Method string `json:"method"`
+	Why    string `json:"why"`
+	// Tested are the candidates; TestedWeeks how many weeks ahead they were tested,
+	// from Origins different weeks.
+	Tested      []Tested `json:"tested"`
+	TestedWeeks int      `json:"tested_weeks"`
+	Origins     int      `json:"origins"`
+	// Unit is hour or day.
+	Unit string `json:"unit"`
+	// Past is the history on the grid, in order, without its gaps; Ahead the
+	// forecast.
+	Past  []Cell `json:"-"`
+	Ahead []Cell `json:"ahead"`
+	// Gaps counts cells of the history without a reading.
+	Gaps int `json:"gaps"`
+	// PastPeak is the highest reading; Peak the highest load ahead, and PeakAt when
+	// it is expected.
+	PastPeak float64   `json:"past_peak_rps"`
+	Peak     Figure    `json:"peak_rps"`
+	PeakAt   time.Time `json:"peak_at"`
+	// Widened is by how much the intervals were widened, so that they hold what the
+	// back-test saw.
+	Widened  float64  `json:"widened"`
+	Warnings []string `json:"warnings"`
+}
+
+// Make forecasts a history. It fails if the history does not support any.
+func Make(readings []Reading, c Config) (*Forecast, error) {
+	if c.Zone == nil {
+		c.Zone = time.UTC
+	}
+	if c.Horizon <= 0 {
+		c.Horizon = DefaultHorizon
+	}
+	if c.Horizon > MaxHorizon {
+		return nil, errors.New("a horizon of more than a year")
+	}
+	if c.Paths <= 0 {
+		c.Paths = 200
+	}
+	g, err := newGrid(readings, c.Zone)
+	if err != nil {
+		return nil, err
+	}
+	f := &Forecast{Unit: g.unit(), Gaps: g.gaps, Widened: 1, Warnings: slices.Clone(g.notes)}
+	for i, v := range g.values {
+		if !math.IsNaN(v) {
+			f.PastPeak = max(f.PastPeak, v)
+			f.Past = append(f.Past, Cell{g.time(g.begin + i), Figure{v, v, v}})
+		}
+	}
+	rng := rand.New(rand.NewPCG(c.Seed, 0xf0eca57))
+	best := f.backtest(g, c, rng)
+	f.ahead(g, best, c, rng)
+	f.doubts(g, c)
+	return f, nil
+}
+
+func (f *Forecast) warn(format string, args ...any) {
+	f.Warnings = append(f.Warnings, fmt.Sprintf(format, args...))
+}
+
+// ahead draws futures of the best candidate.
+func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
+	n := int(c.Horizon / g.step)
+	m := best.make(g.values, g.filled(), g.season)
+	expected := m.path(n, nil)
+	cells := make([][]float64, n)
+	peaks := make([]float64, c.Paths)
+	for k := range c.Paths {
+		path := m.path(n, rng)
+		for i, v := range path {
+			v = max(expected[i]+f.Widened*(v-expected[i]), 0)
+			cells[i] = append(cells[i], v)
+			peaks[k] = max(peaks[k], v)
+		}
+	}
+	end := g.begin + len(g.values)
+	top := 0
+	for i, v := range expected {
+		low, high := interval(cells[i])
+		f.Ahead = append(f.Ahead, Cell{g.time(end + i), Figure{v, min(low, v), max(high, v)}})
+		if v > expected[top] {
+			top = i
+		}
+	}
+	// The median of the highest loads lies above the highest of the medians: of
+	// many hours near the peak, one is above what is expected of it.
+	slices.Sort(peaks)
+	low, high := interval(peaks)
+	f.Peak = Figure{peaks[len(peaks)/2], low, high}
+	f.PeakAt = f.Ahead[top].At
+}
+
+func interval(values []float64) (low, high float64) {
+	slices.Sort(values)
+	at := func(q float64) float64 { return values[int(q*float64(len(values)-1)+0.5)] }
+	return at((1 - confidence) / 2), at((1 + confidence) / 2)
+}
+
+func (f *Forecast) doubts(g *grid, c Config) {
+	if g.gaps > 0 {
+		f.warn("%d of %d %ss have no reading", g.gaps, len(g.values), g.unit())
+	}
+	switch {
+	case f.Origins == 0:
+		f.warn("the history of %.1f weeks is too short for a back-test, which needs three: the forecast repeats the last week", float64(len(g.values))/float64(g.season))
+	case int(c.Horizon/week) > f.TestedWeeks:
+		f.warn("the forecast reaches %d weeks ahead, and the history allowed to test %d", int(c.Horizon/week), f.TestedWeeks)
+	}
+	if c.Horizon > time.Duration(len(g.values))*g.step {
+		f.warn("the forecast reaches further ahead than the history reaches back")
+	}
+	if f.Widened > 1.05 {
+		f.warn("intervals were widened %.1f times, to hold what the back-test saw", f.Widened)
+	}
+}
+
+// Exhausted returns the day on which the load is expected to exceed a capacity,
+// and the earliest and latest by both intervals; empty where it does not within
+// the horizon. Days are YYYY-MM-DD of the zone.
+func (f *Forecast) Exhausted(rps Figure) (on, earliest, latest string) {
+	first := func(exceeds func(Cell) bool) string {
+		for _, x := range f.Ahead {
+			if exceeds(x) {
+				return x.At.Format(time.DateOnly)
+			}
+		}
+		return ""
+	}
+	return first(func(x Cell) bool { return x.Value > rps.Value }),
+		first(func(x Cell) bool { return x.High > rps.Low }),
+		first(func(x Cell) bool { return x.Low > rps.High })
+}

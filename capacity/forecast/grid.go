@@ -1,0 +1,168 @@
+package forecast
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+const (
+	hour    = time.Hour
+	day     = 24 * time.Hour
+	week    = 7 * day
+	longest = 5 * 366 * day
+)
+
+// grid is a history on a grid of the wall clock: one value for each hour, or each
+// day. NaN is a gap.
+type grid struct {
+	zone   *time.Location
+	step   time.Duration // hour or day
+	season int           // cells in a week
+	begin  int           // number of the first cell, counted from 1970 by the wall clock
+	values []float64
+	gaps   int
+	notes  []string
+}
+
+// ErrShort is returned for a history of less than a week.
+var ErrShort = errors.New("the history is shorter than a week")
+
+// newGrid puts readings onto a grid. Of several in one cell the highest counts:
+// capacity is held against peaks.
+func newGrid(readings []Reading, zone *time.Location) (*grid, error) {
+	all := slices.Clone(readings)
+	sorted := slices.IsSortedFunc(all, func(a, b Reading) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(all, func(a, b Reading) int { return a.At.Compare(b.At) })
+	if len(all) < 2 {
+		return nil, ErrShort
+	}
+	span := all[len(all)-1].At.Sub(all[0].At)
+	if span > longest {
+		return nil, fmt.Errorf("the history spans %d years; five are enough, and more is a mistake in a time", int(span/(366*day)))
+	}
+	g := &grid{zone: zone}
+	if !sorted {
+		g.notes = append(g.notes, "the readings were not in order; they were sorted")
+	}
+	if err := g.resolve(all); err != nil {
+		return nil, err
+	}
+	g.begin = g.cell(all[0].At)
+	g.values = make([]float64, g.cell(all[len(all)-1].At)-g.begin+1)
+	for i := range g.values {
+		g.values[i] = math.NaN()
+	}
+	for _, x := range all {
+		v := &g.values[g.cell(x.At)-g.begin]
+		if math.IsNaN(*v) || x.RPS > *v {
+			*v = x.RPS
+		}
+	}
+	if len(g.values) < g.season {
+		return nil, ErrShort
+	}
+	for _, v := range g.values {
+		if math.IsNaN(v) {
+			g.gaps++
+		}
+	}
+	if share := float64(g.gaps) / float64(len(g.values)); share > 0.4 {
+		return nil, fmt.Errorf("%.0f%% of the %ss have no reading: too many gaps to forecast over", 100*share, g.unit())
+	}
+	return g, nil
+}
+
+// resolve chooses hours or days, by the usual distance of readings.
+func (g *grid) resolve(all []Reading) error {
+	var distances []time.Duration
+	for i := 1; i < len(all); i++ {
+		if d := all[i].At.Sub(all[i-1].At); d > 0 {
+			distances = append(distances, d)
+		}
+	}
+	if len(distances) == 0 {
+		return ErrShort
+	}
+	slices.Sort(distances)
+	switch usual := distances[len(distances)/2]; {
+	case usual <= hour+5*time.Minute:
+		g.step, g.season = hour, 7*24
+	case usual <= day+hour:
+		g.step, g.season = day, 7
+		if usual > hour+5*time.Minute && usual < 20*hour {
+			g.notes = append(g.notes, fmt.Sprintf("readings are %s apart: days are forecast, by the highest reading of each", usual.Round(time.Minute)))
+		}
+	default:
+		return fmt.Errorf("readings are %s apart: a weekly season needs one a day at least", usual.Round(hour))
+	}
+	return nil
+}
+
+func (g *grid) unit() string {
+	if g.step == day {
+		return "day"
+	}
+	return "hour"
+}
+
+// cell numbers a time by the wall clock of the zone: an hour that summer time
+// leaves out is a gap, and one that comes twice is one cell.
+func (g *grid) cell(t time.Time) int {
+	t = t.In(g.zone)
+	days := int(time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC).Unix() / 86400)
+	if g.step == day {
+		return days
+	}
+	return days*24 + t.Hour()
+}
+
+// time is when a cell begins.
+func (g *grid) time(cell int) time.Time {
+	days, hours := cell, 0
+	if g.step == hour {
+		days, hours = cell/24, cell%24
+	}
+	return time.Date(1970, 1, 1+days, hours, 0, 0, 0, g.zone)
+}
+
+// weeks is how many whole weeks there are.
+func (g *grid) weeks() int { return len(g.values) / g.season }
+
+// filled returns the values with gaps filled by the mean of the same cell of the
+// weeks around, for what needs a number; the fit itself skips gaps.
+func (g *grid) filled() []float64 {
+	out := slices.Clone(g.values)
+	for i, v := range g.values {
+		if !math.IsNaN(v) {
+			continue
+		}
+		sum, n := 0.0, 0.0
+		for k := i % g.season; k < len(g.values); k += g.season {
+			if w := g.values[k]; !math.IsNaN(w) {
+				weight := 1 / math.Abs(float64(k-i))
+				sum, n = sum+weight*w, n+weight
+			}
+		}
+		if n == 0 {
+			out[i] = g.around(i)
+			continue
+		}
+		out[i] = sum / n
+	}
+	return out
+}
+
+// around is the nearest value, for a cell of the week that was never read.
+func (g *grid) around(i int) float64 {
+	for d := 1; d < len(g.values); d++ {
+		for _, k := range []int{i - d, i + d} {
+			if k >= 0 && k < len(g.values) && !math.IsNaN(g.values[k]) {
+				return g.values[k]
+			}
+		}
+	}
+	return 0
+}
