@@ -31,7 +31,7 @@ func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compute run: %w", err)
 	}
-	c := &computation{evidence: e, scenario: q.about(s), reducer: e.Reduce(), fit: q.Fit}
+	c := &computation{evidence: e, scenario: q.about(s), reducer: e.Reduce(), fit: q.Fit, now: q.Now}
 	if err := c.journal(); err != nil {
 		return nil, err
 	}
@@ -64,8 +64,12 @@ type computation struct {
 	seen   *capacity.Analysis
 	waits  map[int][]capacity.LockWait
 	// fit asks for the capacity of a fixed load too.
-	fit   bool
-	split *halvesOf
+	fit bool
+	// now is the day from which demand grows; zero for that of the drill.
+	now time.Time
+	// outlook says in a sentence how the demand to come was found.
+	outlook string
+	split   *halvesOf
 }
 
 func (c *computation) journal() error {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -21,6 +22,8 @@ type Question struct {
 	Prices *scenarios.Prices
 	// Fit asks for the capacity of a fixed load too.
 	Fit bool
+	// Now is the day from which demand grows; zero for the day of the drill.
+	Now time.Time
 }
 
 // about returns the scenario with the question's changes; s is not changed.
@@ -58,7 +61,7 @@ type Measured struct {
 // invalid verdict, which says what would make them.
 func Fit(m Measured, q Question) *Run {
 	c := &computation{
-		scenario: q.about(&scenarios.Scenario{Name: m.Name}), reducer: observation.NewReducer(), points: slices.Clone(m.Points), fit: true,
+		scenario: q.about(&scenarios.Scenario{Name: m.Name}), reducer: observation.NewReducer(), points: slices.Clone(m.Points), fit: true, now: q.Now,
 		drill: observation.DrillRecord{Seed: m.Seed}, end: &observation.EndRecord{How: observation.EndDone},
 	}
 	c.run = Run{
@@ -78,6 +81,9 @@ func Fit(m Measured, q Question) *Run {
 	c.unidentified()
 	if c.run.Capacity != nil {
 		c.run.Method = append(c.run.Method, "Capacity: "+c.run.Capacity.Method+".")
+	}
+	if c.outlook != "" {
+		c.run.Method = append(c.run.Method, c.outlook)
 	}
 	return &c.run
 }

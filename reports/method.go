@@ -59,6 +59,9 @@ func (c *computation) method() {
 		if c.run.Capacity != nil {
 			add("Capacity: %s.", c.run.Capacity.Method)
 		}
+		if c.outlook != "" {
+			add("%s", c.outlook)
+		}
 	}
 	if c.run.Profiling != nil {
 		add("%s", profilingSentence(c.run.Profiling))

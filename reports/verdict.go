@@ -46,6 +46,7 @@ func (c *computation) analyse() {
 	if x := seen.Headroom; x != nil {
 		now := estimate(x.Now)
 		c.run.Headroom = &Headroom{DemandRPS: x.DemandRPS, Now: &now}
+		c.ahead()
 	}
 	if x := seen.Cost; x != nil {
 		c.run.Cost = &Cost{Currency: x.Currency, AtRPS: x.AtRPS}

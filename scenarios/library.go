@@ -68,10 +68,5 @@ func (s *Scenario) Warnings() []string {
 	}
 	ignored(s.Profiles.Pyroscope != nil, "profiles.pyroscope", "profiles are taken from profiles.pprof only")
 	ignored(s.Resources.Prometheus != "", "resources.prometheus", "resources are read from the process, its cgroup and its own metrics page")
-	if d := s.Capacity.Demand; d != nil {
-		ignored(d.Growth != "", "capacity.demand.growth", "headroom is against today's peak")
-		ignored(d.History != "", "capacity.demand.history", "headroom is against capacity.demand.peak")
-	}
-	ignored(s.Capacity.Redundancy != nil, "capacity.redundancy", "capacity is of the target as it is, with no zone lost")
 	return out
 }

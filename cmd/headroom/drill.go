@@ -80,6 +80,8 @@ type job struct {
 	// demoPID is the process of the demo target, 0 if there is none.
 	demoPID int
 	maxUse  float64
+	// history is the text of capacity.demand.history, nil if there is none.
+	history []byte
 	// receiver is where the target's profiler sends to; nil if it does not.
 	receiver net.Listener
 }
@@ -290,6 +292,9 @@ func (j *job) compile(dir string) error {
 	if j.requests, err = scenarios.CompileRequests(j.scenario, inputs(dir)); err != nil {
 		return badInput("", "%w", err)
 	}
+	if j.history, err = demandHistory(j.scenario, dir); err != nil {
+		return err
+	}
 	if j.allow, err = attack.NewAllowList(j.scenario.Safety.Allow); err != nil {
 		return badInput("", "safety.allow: %w", err)
 	}
@@ -330,6 +335,11 @@ func (j *job) run(c *cli.Context, s streams) error {
 	record, err := observation.Record(dir, src)
 	if err != nil {
 		return cannotRun(err, "choose a new or empty folder that can be written with --out")
+	}
+	if j.history != nil {
+		if err := record.History(j.history); err != nil {
+			return cannotRun(err, "")
+		}
 	}
 	cfg := loadgen.Config{
 		ID: started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name), Scenario: j.scenario, Plan: j.plan,

@@ -34,6 +34,7 @@ the objectives or the demand is not covered, 3 if the data do not identify it.`,
 			&cli.Float64Flag{Name: "demand", Usage: "the peak load of production in `RPS`: gives headroom"},
 			&cli.StringFlag{Name: "growth", Usage: "how the demand grows, such as 5%/month: gives the day it is used up"},
 			&cli.StringFlag{Name: "prices", Usage: "a price list: a YAML `FILE` with vcpu_hour, gb_hour, egress_gb, or vcpu_hour=0.04,gb_hour=0.005"},
+			&cli.StringFlag{Name: "now", Usage: "the `DAY` from which demand grows, YYYY-MM-DD (default today, or of the drill if its own demand grows)"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the bootstrap, for files; a bundle has its own"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "text, json, html, markdown, or points for a table"},
 			&cli.BoolFlag{Name: "json", Usage: "the same as --format json"},
@@ -97,6 +98,11 @@ func question(c *cli.Context) (reports.Question, error) {
 			return q, err
 		}
 		q.Prices = &p.Prices
+	}
+	if c.IsSet("now") || c.IsSet("growth") {
+		if q.Now, err = today(c.String("now")); err != nil {
+			return q, err
+		}
 	}
 	// Asked nothing new, a bundle gives run.json as it is.
 	q.Fit = len(q.Objectives) > 0 || q.Demand != nil || q.Prices != nil

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs what users type. Each script may use targets that misbehave:
 // $OK answers, $BROKEN answers 500, $CLOSES hangs up, $HANGS never answers,
 // $ENDLESS never ends its body, $AUTH asks for credentials, $SELFSIGNED has a
-// certificate that nobody trusts, $DOWN is not there, $TAKEN is an address in use.
+// certificate that nobody trusts, $PROMETHEUS
+// answers range queries, $DOWN is not there, $TAKEN is an address in use.
 // $PROFILED uses CPU, and serves profiles to whoever has the token s3cret.
 func TestScripts(t *testing.T) {
 	targets := map[string]string{}
@@ -40,7 +41,8 @@ func TestScripts(t *testing.T) {
 				_ = c.Close()
 			}
 		},
-		"HANGS": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"PROMETHEUS": rangeQuery,
+		"HANGS":      func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 		"ENDLESS": func(w http.ResponseWriter, r *http.Request) {
 			for b := make([]byte, 32<<10); r.Context().Err() == nil; {
 				if _, err := w.Write(b); err != nil {
@@ -83,7 +85,7 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "traffic": traffic},
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,7 +23,9 @@ const (
 	JournalFile  = "journal.jsonl"
 	WindowsFile  = "windows.jsonl.gz"
 	SamplesFile  = "samples.csv"
-	ProfilesDir  = "profiles"
+	// HistoryFile is a copy of capacity.demand.history, if the scenario has one.
+	HistoryFile = "history.csv"
+	ProfilesDir = "profiles"
 )
 
 var samplesHeader = []string{"t_s", "over_s", "step", "source", "resource", "used", "limit", "unit"}
@@ -71,6 +74,14 @@ func Record(dir string, scenario []byte) (*Recorder, error) {
 	r.csv = csv.NewWriter(r.samples)
 	r.fail("write samples", r.csv.Write(samplesHeader))
 	return r, r.err
+}
+
+// History keeps the history of the demand that the drill is held against.
+func (r *Recorder) History(b []byte) error {
+	if err := os.WriteFile(filepath.Join(r.dir, HistoryFile), b, 0o644); err != nil {
+		return fmt.Errorf("write history: %w", err)
+	}
+	return nil
 }
 
 // Dir is the folder.
@@ -213,6 +224,21 @@ type Evidence struct {
 	// Damage says what could not be read, in words for the report; a drill
 	// that was killed leaves a torn last line, for instance.
 	Damage []string
+}
+
+// maxHistory bounds the history of the demand in bytes.
+const maxHistory = 64 << 20
+
+// History is the history of the demand; nil if the folder holds none.
+func (e *Evidence) History() ([]byte, error) {
+	b, err := readLimited(filepath.Join(e.Dir, HistoryFile), maxHistory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	return b, nil
 }
 
 // Open reads scenario and journal. Only a folder without these is an error.
