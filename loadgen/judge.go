@@ -18,14 +18,7 @@ const (
 	lagFloor = 2.0
 	// lagAlone, in ms, is allowed where no objective is about latency.
 	lagAlone = 20.0
-	// busyShare is the share of the generator's own CPU that counts as saturated.
-	busyShare = 0.9
-	// waitedShare is the share of hits that may wait for a connection.
-	waitedShare = 0.01
 )
-
-// GeneratorCPU is the resource under which the generator reports its own CPU.
-const GeneratorCPU = "generator.cpu"
 
 // Judge marks a point as invalid when its figures do not speak of the target,
 // and says why and what to do. It is a pure function of the point and the
@@ -45,13 +38,15 @@ func Judge(p *observation.Point, objectives []scenarios.Objective) {
 		}
 		return
 	}
-	for _, why := range audit(p) {
+	for _, why := range append(lacking(p), audit(p)...) {
 		invalid("%s", why)
 	}
 	limit, quantile := lagLimit(objectives)
 	lag, _ := (&observation.Figures{Response: p.SendLag}).Metric(quantile)
 	if lag > limit {
 		invalid("send lag %s is %.3g ms, above %.3g ms: %s", quantile, lag, limit, lagCause(p))
+	} else if why, is := saturated(p); is {
+		invalid("%s", why)
 	}
 }
 
@@ -71,17 +66,6 @@ func lagLimit(objectives []scenarios.Objective) (limit float64, quantile string)
 		quantile = "p99"
 	}
 	return limit, quantile
-}
-
-// lagCause names what made hits late, and what to do about it.
-func lagCause(p *observation.Point) string {
-	if float64(p.Waited) > waitedShare*float64(p.OK+p.Failed) {
-		return fmt.Sprintf("all connections were busy when %d hits came due; raise target.connections, or read the response times as those of a client with this pool", p.Waited)
-	}
-	if u, ok := p.Resources[GeneratorCPU]; ok && u.Limit > 0 && u.Used > busyShare*u.Limit {
-		return fmt.Sprintf("the generator used %.2f of %.2f cores; give it more, or spread the load over more workers", u.Used, u.Limit)
-	}
-	return "the generator was not run in time, other processes may be using its cores; give it a core of its own"
 }
 
 // Needed is the number of hits without which an objective's metric is not even

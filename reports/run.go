@@ -115,9 +115,12 @@ type Step struct {
 	ErrorRatio float64               `json:"error_ratio"`
 	Errors     map[string]uint64     `json:"errors,omitempty"`
 	InFlight   float64               `json:"in_flight"`
-	Valid      bool                  `json:"valid"`
-	WhyInvalid []string              `json:"why_invalid,omitempty"`
-	Cut        string                `json:"cut,omitempty"`
+	// Busy is the share of the time that the generator's thread was at work, of the
+	// busiest worker; 0 if it is not known.
+	Busy       float64  `json:"generator_busy,omitempty"`
+	Valid      bool     `json:"valid"`
+	WhyInvalid []string `json:"why_invalid,omitempty"`
+	Cut        string   `json:"cut,omitempty"`
 	// Met says whether every objective held; nil for a warm-up.
 	Met       *bool                          `json:"met,omitempty"`
 	Resources map[string]observation.Use     `json:"resources"`

@@ -68,9 +68,14 @@ type Point struct {
 	InFlight float64
 	Dropped  uint64
 	// Waited counts hits that came due while every connection was busy.
-	Waited    uint64
-	Requests  map[string]Figures
-	Resources map[string]Use
+	Waited uint64
+	// Lacked counts hits that got no connection because a worker lacked something.
+	Lacked map[string]uint64
+	// Busy is the share of the time that the busiest worker's engine was at work,
+	// and Given the share for which its thread had a core; 0 if not known.
+	Busy, Given float64
+	Requests    map[string]Figures
+	Resources   map[string]Use
 	// Valid is false if the generator, not the target, shaped the figures, or
 	// if the step is too short to say anything; WhyInvalid names each cause.
 	Valid      bool

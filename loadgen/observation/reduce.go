@@ -41,7 +41,9 @@ type stepSum struct {
 	served   map[int]*flow     // what ended, by the second of the step it ended in
 	samples  map[string]*sampleSum
 	captures []Capture
-	out      map[int]bool // seconds that are excluded
+	out      map[int]bool      // seconds that are excluded
+	works    map[string]*work  // by worker
+	lacked   map[string]uint64 // of the whole step
 }
 
 // cell holds the hits planned in one cell of width seconds.
@@ -182,6 +184,7 @@ func (r *Reducer) Add(w *Window) bool {
 		return false
 	}
 	s.counts.add(w)
+	s.lack(w)
 	r.serve(w)
 	if time.Duration(w.Second)*time.Second < s.rec.Discard || r.excluded(s, w.Second, 1) {
 		c := s.warm[w.Second]
@@ -223,6 +226,7 @@ func (r *Reducer) serve(w *Window) {
 		f.from, f.at = min(f.from, w.At-w.Over), max(f.at, w.At)
 		f.ok, f.failed = f.ok+c.ok, f.failed+c.failed
 		f.inFlight[w.Worker] = w.InFlight
+		s.work(w)
 		return
 	}
 }
@@ -432,6 +436,8 @@ func (s *stepSum) point() Point {
 	}
 	p.Figures = figures(all, kept)
 	p.Sent, p.Dropped, p.Waited = s.kept.sent, s.kept.dropped, s.kept.waited
+	p.Lacked = s.lacked
+	p.Busy, p.Given = s.busiest()
 	if served, over := s.rate(discard, lasted); over > 0 {
 		p.Throughput = served / over.Seconds()
 	}
