@@ -142,16 +142,16 @@ func testEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
 	srv, received := counting(t, ok)
 	defer srv.Close()
 	b := newBench(t, srv.URL, nil)
-	r := b.run(context.Background(), constant(500, time.Second), constant(300, 1500*time.Millisecond))
+	r := b.run(context.Background(), constant(500, 600*time.Millisecond), constant(300, 500*time.Millisecond))
 
 	planned, sent, good, failed, dropped, classes := r.Totals()
-	if want := uint64(500 + 450); planned != want || sent != want || good != want || failed+dropped != 0 {
+	if want := uint64(300 + 150); planned != want || sent != want || good != want || failed+dropped != 0 {
 		t.Errorf("planned %d, sent %d, ok %d, failed %d (%v), dropped %d; want %d all ok", planned, sent, good, failed, classes, dropped, want)
 	}
 	if received.Load() != sent {
 		t.Errorf("the target received %d, the windows say %d were sent", received.Load(), sent)
 	}
-	for i, want := range []uint64{500, 450} {
+	for i, want := range []uint64{300, 150} {
 		p, err := r.Point(i)
 		if err != nil {
 			t.Fatal(err)

@@ -14,5 +14,10 @@
 // and send lag is the difference. A hit that had to wait for a connection or for
 // the generator is therefore late in the figures, never lost from them.
 //
+// Behind the transport are senders: one for HTTP/1.1 (wire), one for HTTP/2 (h2).
+// Both take their connections from a dialer, which knows proxies, TLS and the
+// allow-list. Redirects and the requests of a flow go through them one by one, so
+// that each is counted.
+//
 // This is the only package that imports vegeta.
 package attack
