@@ -138,13 +138,8 @@ func (s *Scenario) checkSources(c *complaints) {
 	}
 	s.checkProfiles(c)
 	optional("resources.metrics", s.Resources.Metrics, true)
-	optional("resources.prometheus", s.Resources.Prometheus, false)
-	if p := s.Profiles.Pyroscope; p != nil {
-		c.url("profiles.pyroscope.url", p.URL)
-		if p.Service == "" {
-			c.quote("profiles.pyroscope.service", "", "profiles.pyroscope.service is empty", "")
-		}
-	}
+	s.checkPrometheus(c)
+	s.checkPyroscope(c)
 	if s.Resources.Process < 0 || s.Resources.Process == 0 && c.given("resources.process") {
 		c.add("resources.process", "resources.process must be the id of a process", "")
 	}

@@ -66,7 +66,7 @@ func (s *Scenario) Warnings() []string {
 			out = append(out, fmt.Sprintf("%s is not acted upon by this version: %s", key, meaning))
 		}
 	}
-	ignored(s.Profiles.Pyroscope != nil, "profiles.pyroscope", "profiles are taken from profiles.pprof only")
-	ignored(s.Resources.Prometheus != "", "resources.prometheus", "resources are read from the process, its cgroup and its own metrics page")
+	ignored(s.Resources.Prometheus != nil, "resources.prometheus", "resources are read from the process, its cgroup and its own metrics page")
+	ignored(s.Profiles.Baggage, "profiles.baggage", "no header Baggage is sent")
 	return out
 }

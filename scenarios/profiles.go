@@ -62,11 +62,7 @@ func (s *Scenario) checkProfiles(c *complaints) {
 		}
 		c.url(path, u)
 	}
-	if p.Auth != "" || c.given("profiles.auth") {
-		if _, _, ok := authScheme(p.Auth); !ok {
-			c.quote("profiles.auth", "", "profiles.auth is no authorization", "write it like Bearer ${TOKEN} or Basic name:${PASSWORD}")
-		}
-	}
+	c.auth("profiles.auth", p.Auth)
 	if len(p.Types) == 0 && c.given("profiles.types") {
 		c.add("profiles.types", "profiles.types is empty", "remove the key for the default; profiles.pprof: none turns profiles off")
 	}

@@ -34,14 +34,11 @@ func (s *Scenario) Redacted() *Scenario {
 	for i, u := range out.Profiles.Pprof {
 		out.Profiles.Pprof[i] = redactURL(u)
 	}
-	if out.Profiles.Auth != "" {
-		out.Profiles.Auth = redactHeader("Authorization", out.Profiles.Auth)
-	}
-	if p := out.Profiles.Pyroscope; p != nil {
-		out.Profiles.Pyroscope = &Pyroscope{URL: redactURL(p.URL), Service: p.Service}
-	}
+	out.Profiles.Auth = redactAuth(out.Profiles.Auth)
+	out.Profiles.Pyroscope = redactPyroscope(out.Profiles.Pyroscope)
+	out.Profiles.Push = redactPush(out.Profiles.Push)
 	out.Resources.Metrics = redactURL(out.Resources.Metrics)
-	out.Resources.Prometheus = redactURL(out.Resources.Prometheus)
+	out.Resources.Prometheus = redactPrometheus(out.Resources.Prometheus)
 	return &out
 }
 

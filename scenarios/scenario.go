@@ -76,27 +76,25 @@ type Profiles struct {
 	// heap, mutex, block, goroutine); trace, the execution trace, on request only.
 	Types     []string   `yaml:"types,omitempty" json:"types,omitempty"`
 	Pyroscope *Pyroscope `yaml:"pyroscope,omitempty" json:"pyroscope,omitempty"`
+	// Push is a Pyroscope server that every capture is sent to.
+	Push *ProfilePush `yaml:"push,omitempty" json:"push,omitempty"`
+	// Baggage sends the header Baggage with each hit, with the keys k6.test_run_id,
+	// k6.scenario and k6.step: pyroscope-go's middleware for k6 makes labels of a
+	// target's profiles of them.
+	Baggage bool `yaml:"baggage,omitempty" json:"baggage,omitempty"`
 }
 
 // Endpoints are addresses of one kind, one for each instance of a target. A
 // single one is written as a text.
 type Endpoints []string
 
-// Pyroscope names a service on a Pyroscope server.
-type Pyroscope struct {
-	// URL of the server.
-	URL string `yaml:"url" json:"url"`
-	// Service is the value of its label service_name.
-	Service string `yaml:"service" json:"service"`
-}
-
 // Resources says where the target's resource figures come from.
 type Resources struct {
 	// Metrics is the target's own Prometheus page; "none" turns it off. By
 	// default <target>/metrics is tried.
 	Metrics string `yaml:"metrics,omitempty" json:"metrics,omitempty"`
-	// Prometheus is the URL of a server that scrapes the target.
-	Prometheus string `yaml:"prometheus,omitempty" json:"prometheus,omitempty"`
+	// Prometheus is a server that scrapes the target.
+	Prometheus *Prometheus `yaml:"prometheus,omitempty" json:"prometheus,omitempty"`
 	// Process is the id of the target's process, on this machine.
 	Process int `yaml:"process,omitempty" json:"process,omitempty"`
 	// Cgroup is the target's control group, such as /checkout.

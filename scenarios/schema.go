@@ -15,7 +15,7 @@ import (
 // The comments of the types are the descriptions of the schema: there is one
 // text to keep right.
 //
-//go:embed scenario.go request_spec.go load_spec.go
+//go:embed scenario.go source_spec.go request_spec.go load_spec.go
 var typesSource embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of a scenario file, for editors and
@@ -136,6 +136,10 @@ func (g *generator) rules(t reflect.Type, out, properties map[string]any) {
 	case reflect.TypeFor[Profiles]():
 		constrain("types", "minItems", 1)
 		constrain("types", "items", map[string]any{"enum": ProfileTypes()})
+	case reflect.TypeFor[Prometheus]():
+		constrain("sets", "items", map[string]any{"enum": PrometheusSets()})
+	case reflect.TypeFor[ResourceQuery]():
+		constrain("unit", "enum", ResourceUnits())
 	}
 }
 
@@ -143,7 +147,7 @@ func (g *generator) rules(t reflect.Type, out, properties map[string]any) {
 func (g *generator) forms(t reflect.Type) map[string]any {
 	out := map[string]any{"description": g.comments[t.Name()]}
 	switch t {
-	case reflect.TypeFor[Feed]():
+	case reflect.TypeFor[Feed](), reflect.TypeFor[Prometheus]():
 		object := g.object(t)
 		delete(object, "description")
 		out["oneOf"] = []any{map[string]any{"type": "string"}, object}

@@ -322,6 +322,10 @@ func (j *job) run(c *cli.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	pushTo, err := j.pushServer()
+	if err != nil {
+		return err
+	}
 	started := time.Now()
 	now := func() time.Duration { return time.Since(started) }
 	dir := c.String("out")
@@ -341,10 +345,13 @@ func (j *job) run(c *cli.Context, s streams) error {
 			return cannotRun(err, "")
 		}
 	}
+	id := started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name)
+	sending, sent := j.push(pushTo, record, id, now)
+	defer sent()
 	cfg := loadgen.Config{
-		ID: started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name), Scenario: j.scenario, Plan: j.plan,
+		ID: id, Scenario: j.scenario, Plan: j.plan,
 		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now}),
-		Record: record, Now: now, Started: started, Environment: j.environment(), Progress: j.progress(s),
+		Record: sending, Now: now, Started: started, Environment: j.environment(), Progress: j.progress(s),
 		Watch: watch,
 	}
 	if j.plan.Search != nil {

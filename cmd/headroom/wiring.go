@@ -72,6 +72,12 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 	default:
 		warn(noProfiles.Error())
 	}
+	var pull func(loadgen.WatchConfig) loadgen.Watcher
+	if source.profiles == nil {
+		if pull, err = j.puller(ctx, client, warn); err != nil {
+			return nil, err
+		}
+	}
 	return func(w loadgen.WatchConfig) loadgen.Watcher {
 		cfg := profiler.Config{
 			Pprof: source.profiles, Counters: source.counters, Instances: source.instances, Types: source.types,
@@ -85,6 +91,9 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 		all := watchers{session}
 		if j.receiver != nil {
 			all = append(all, j.receive(w, ctx.Done()))
+		}
+		if pull != nil {
+			all = append(all, pull(w))
 		}
 		return all
 	}, nil

@@ -29,7 +29,7 @@ type captureSource struct {
 func (j *job) profiles(ctx context.Context, client *http.Client) (captureSource, error) {
 	spec := j.scenario.Profiles
 	// A target that sends its CPU profiles cannot have another taken.
-	if spec.Pprof.None() || len(spec.Pprof) == 0 && j.receiver != nil {
+	if spec.Pprof.None() || len(spec.Pprof) == 0 && (j.receiver != nil || spec.Pyroscope != nil) {
 		return captureSource{}, nil
 	}
 	auth, err := scenarios.Authorization(spec.Auth, os.LookupEnv)

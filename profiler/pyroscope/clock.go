@@ -17,6 +17,11 @@ func (c Clock) drill(wall time.Time) time.Duration {
 	return c.Now() - c.Wall().Round(0).Sub(wall.Round(0))
 }
 
+// wall is the wall-clock time of a drill time, as the clocks stand now.
+func (c Clock) wall(at time.Duration) time.Time {
+	return c.Wall().Round(0).Add(at - c.Now())
+}
+
 // widths of a timestamp in decimal digits, between the years 2001 and 2286, and
 // the nanoseconds of its unit. They are what Pyroscope servers accept.
 var widths = map[int]int64{10: 1e9, 13: 1e6, 16: 1e3, 19: 1}

@@ -11,8 +11,9 @@ import (
 type Credentials struct {
 	// Tenant is sent as X-Scope-OrgID; empty for a server with one tenant.
 	Tenant string
-	// Token is sent as a bearer token; else User and Password by basic
-	// authentication, if there is a user.
+	// Authorization is sent as that header; else Token as a bearer token; else User
+	// and Password by basic authentication, if there is a user.
+	Authorization         string
 	Token, User, Password string
 }
 
@@ -26,6 +27,8 @@ func (c Credentials) header() http.Header {
 		h.Set(tenantHeader, c.Tenant)
 	}
 	switch {
+	case c.Authorization != "":
+		h.Set("Authorization", c.Authorization)
 	case c.Token != "":
 		h.Set("Authorization", "Bearer "+c.Token)
 	case c.User != "":
