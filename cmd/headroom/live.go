@@ -81,20 +81,21 @@ func (l *live) line(text string) {
 }
 
 // columns is the layout of a step's line, which fits 80 columns.
-const columns = "%4s  %-7s  %7s  %7s  %7s  %7s  %6s  %8s  %s\n"
+const columns = "%4s  %-7s  %7s  %7s  %7s  %7s  %6s  %8s  %s"
 
 // StepEnds writes a lasting line, and what the step's columns are before the first.
 func (l *live) StepEnds(p observation.Point) {
 	l.clear()
 	if !l.headed {
 		l.headed = true
-		fmt.Fprintf(l.w, columns, "step", "kind", "offered", "served", "p50", "p99", "errors", "cpu", "objective")
+		fmt.Fprintf(l.w, columns+"\n", "step", "kind", "offered", "served", "p50", "p99", "errors", "cpu", "objective")
 	}
 	p50, p99, failed := "-", "-", "-"
 	if p.OK+p.Failed > 0 {
 		p50, p99, failed = millis(p.Response.P50), millis(p.Response.P99), percent(p.ErrorRatio)
 	}
-	fmt.Fprintf(l.w, columns, fmt.Sprint(p.Step), p.Kind, rate(p.Offered), rate(p.Throughput), p50, p99, failed, cpu(p), l.verdict(p))
+	row := fmt.Sprintf(columns, fmt.Sprint(p.Step), p.Kind, rate(p.Offered), rate(p.Throughput), p50, p99, failed, cpu(p), l.verdict(p))
+	fmt.Fprintln(l.w, strings.TrimRight(row, " "))
 	for _, why := range p.WhyInvalid {
 		fmt.Fprintf(l.w, "      invalid: %s\n", why)
 	}
