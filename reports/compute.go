@@ -44,6 +44,7 @@ func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	c.analyse()
 	c.demand()
 	c.profiling()
+	c.attribute()
 	c.objectives()
 	c.verdict()
 	c.missing()
@@ -145,12 +146,17 @@ func (c *computation) steps() {
 		}
 		step.ProfiledS = profiledSeconds(p)
 		slices.SortStableFunc(step.Captures, func(a, b CaptureRef) int { return cmp.Compare(a.Type, b.Type) })
-		if p.Kind != scenarios.KindWarmup && p.OK+p.Failed > 0 && len(c.scenario.Objectives) > 0 {
+		if judged(p.Kind) && p.OK+p.Failed > 0 && len(c.scenario.Objectives) > 0 {
 			_, met := c.broken(p)
 			step.Met = &met
 		}
 		c.run.Steps = append(c.run.Steps, step)
 	}
+}
+
+// judged says whether objectives are held against steps of a kind.
+func judged(kind string) bool {
+	return kind != scenarios.KindWarmup && kind != scenarios.KindAttribute
 }
 
 // broken returns the first objective that does not hold at p, and whether all do.

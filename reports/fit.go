@@ -76,6 +76,7 @@ func Fit(m Measured, q Question) *Run {
 	c.steps()
 	c.sum()
 	c.analyse()
+	c.attribute()
 	c.objectives()
 	c.verdict()
 	c.unidentified()

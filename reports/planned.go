@@ -41,7 +41,7 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 	}
 	s.Capacity = planning.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}
 	s.AtLeast = x.Bound == "above"
-	s.BytesPerRequest = r.BytesPerRequest
+	s.BytesPerRequest, s.Requests = r.BytesPerRequest, mixOf(r)
 	if r.Saturation != nil {
 		for _, b := range r.Saturation.Bottlenecks {
 			s.Limits = append(s.Limits, planning.Limit{Resource: b.Resource, Probability: b.Probability, RPS: b.RPS, Demand: b.PerRequest, Limit: b.Limit})

@@ -53,6 +53,9 @@ type Run struct {
 	// Profiling says what taking profiles cost; nil if none were taken.
 	Profiling *Profiling `json:"profiling,omitempty"`
 
+	// Attribution is what each request takes; nil unless the mix varied.
+	Attribution *Attribution `json:"attribution,omitempty"`
+
 	// Timeline holds one entry a second over the whole drill.
 	Timeline []Tick `json:"timeline"`
 	// Flames holds flame graphs, made from the captures.

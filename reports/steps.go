@@ -58,7 +58,7 @@ func remarks(s *Step) []string {
 }
 
 // measured tells whether a step says anything about the target under load.
-func measured(s *Step) bool { return s.Kind != scenarios.KindWarmup }
+func measured(s *Step) bool { return judged(s.Kind) }
 
 func hasResource(r *Run, name string) bool {
 	for i := range r.Steps {

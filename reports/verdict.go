@@ -90,11 +90,12 @@ func (c *computation) objectiveText(o scenarios.Objective) string {
 
 func (c *computation) searched() bool { return c.fit || c.scenario.Load.Search != nil }
 
-// load returns the steps that count for the verdict: not the warm-up.
+// load returns the steps that count for the verdict: not the warm-up, and not those
+// of another mix.
 func (c *computation) load() []*observation.Point {
 	var out []*observation.Point
 	for i := range c.points {
-		if c.points[i].Kind != scenarios.KindWarmup {
+		if judged(c.points[i].Kind) {
 			out = append(out, &c.points[i])
 		}
 	}

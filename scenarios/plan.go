@@ -12,6 +12,9 @@ const (
 	KindRefine  = "refine"
 	KindConfirm = "confirm"
 	KindLoad    = "load"
+	// KindAttribute varies the mix, so that use can be attributed to requests. It
+	// says nothing of the capacity.
+	KindAttribute = "attribute"
 )
 
 // Step is a period of one offered load inside a plan.
@@ -30,6 +33,9 @@ type Step struct {
 	// First is the number of hits planned before this step, so that each hit of
 	// a drill has a number of its own.
 	First uint64 `json:"first"`
+	// Mix holds weights for the requests that replace the plan's, in their order;
+	// nil for the plan's own.
+	Mix []float64 `json:"mix,omitempty"`
 	// Shape is set if the load is no straight line from From to To.
 	Shape *Shape `json:"shape,omitempty"`
 }
@@ -172,6 +178,9 @@ type chooser struct {
 
 func newChooser(p *Plan, step Step) chooser {
 	c := chooser{key: hash(p.Seed, uint64(step.Index), 'r'), weights: p.Weights}
+	if len(step.Mix) == len(p.Weights) {
+		c.weights = step.Mix
+	}
 	if p.Flow > 0 {
 		c.weights = nil // a flow begins with its first request
 	}

@@ -47,6 +47,7 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.StringSliceFlag{Name: "set", Usage: "override a `KEY=VALUE` of the scenario, such as load.arrivals=constant; may be repeated"},
 			&cli.StringSliceFlag{Name: "allow", Usage: "an `ADDRESS`, prefix or host name that may be hit besides loopback; may be repeated"},
 			&cli.StringFlag{Name: "out", Usage: "the `DIR` for the bundle (default runs/<time>-<name>)"},
+			&cli.BoolFlag{Name: "attribute", Usage: "after the search, vary the mix on purpose, so that cost and demand can be told by request"},
 			&cli.StringFlag{Name: "max-utilisation", Usage: "never offer a load that takes a resource of the target above `SHARE`, such as 60%"},
 			&cli.Float64Flag{Name: "rate", Usage: "a fixed load of `RPS` instead of the search"},
 			&cli.IntFlag{Name: "closed", Usage: "a closed load of `N` users instead of the search"},
@@ -123,6 +124,9 @@ func drill(c *cli.Context, s streams) error {
 		return err
 	}
 	if err := j.compile(dir); err != nil {
+		return err
+	}
+	if err := j.attributable(c.Bool("attribute")); err != nil {
 		return err
 	}
 	return j.run(c, s)
@@ -355,10 +359,14 @@ func (j *job) run(c *cli.Context, s streams) error {
 		Watch: watch,
 	}
 	if j.plan.Search != nil {
-		cfg.Search = search.New(search.Config{
+		how := search.Config{
 			Load: *j.plan.Search, Objectives: j.scenario.Objectives, MaxRPS: j.scenario.Safety.MaxRPS,
 			MaxUtilisation: j.maxUse, Estimator: capacity.Estimator(j.scenario.Objectives, j.plan.Seed),
-		})
+		}
+		cfg.Search = search.New(how)
+		if c.Bool("attribute") {
+			cfg.Search = search.NewAttribute(how, j.plan.Names, j.plan.Weights)
+		}
 	}
 	outcome, err := loadgen.Run(ctx, cfg)
 	err = cmp.Or(err, record.Close())

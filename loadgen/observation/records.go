@@ -135,7 +135,7 @@ type DrillRecord struct {
 // StepRecord says what a step was to offer, and why.
 type StepRecord struct {
 	Index int    `json:"index"`
-	Kind  string `json:"kind"` // warmup, search, refine, confirm, load
+	Kind  string `json:"kind"` // warmup, search, refine, confirm, load, attribute
 	// From and To are the offered loads at the step's begin and end, in
 	// requests/s; they differ in a ramp only. Both are 0 in a closed step.
 	From  float64 `json:"from"`

@@ -111,11 +111,11 @@ func (s *Search) Next(points []observation.Point, elapsed time.Duration) Decisio
 	return s.refine(run, left)
 }
 
-// offered leaves out the warm-up.
+// offered leaves out the warm-up, and what has another mix.
 func offered(points []observation.Point) []observation.Point {
 	var run []observation.Point
 	for _, p := range points {
-		if p.Kind != scenarios.KindWarmup {
+		if p.Kind != scenarios.KindWarmup && p.Kind != scenarios.KindAttribute {
 			run = append(run, p)
 		}
 	}
