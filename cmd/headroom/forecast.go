@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // --timezone works where the system has no zones
 
 	"github.com/urfave/cli/v2"
 
