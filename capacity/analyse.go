@@ -34,7 +34,9 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("throughput falls under overload: the target served less the more it was offered")
 	}
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
-	a.saturation(all, fits, sat, spec, source)
+	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.LockWaits, spec.Replicates, source)...), all)
+	p := a.predict(all, limited, spec, source)
+	a.saturation(all, limited, sat, p, spec, source)
 	a.headroom(spec)
 	a.cost(all, fits, spec)
 	return a

@@ -206,7 +206,7 @@ func FuzzAnalyse(f *testing.F) {
 		a := Analyse(points, Spec{
 			Objectives: append(p99, scenarios.Objective{Metric: "errors", Op: "<", Value: 0.01}),
 			Prices:     &scenarios.Prices{VCPUHour: 0.04}, DemandRPS: 10, Replicates: 20,
-			LockWaits: map[int][]LockWait{0: {{"f", 1}}, 1: {{"f", number()}}},
+			LockWaits: map[int][]LockWait{0: {{Function: "f", Seconds: 1}}, 1: {{Function: "f", Seconds: number(), Contentions: number()}}},
 		})
 		if c := a.Capacity; c != nil && !(c.Low <= c.Value.Value && c.Value.Value <= c.High) {
 			t.Errorf("capacity %g outside %g-%g", c.Value.Value, c.Low, c.High)

@@ -56,19 +56,22 @@ func (a *Analysis) seen(sat *plateau, all []series) *measured {
 }
 
 // saturation fills in Saturation.
-func (a *Analysis) saturation(all []series, fits []fit, sat *plateau, spec Spec, source *rand.Rand) {
-	limited := candidates(fits, all)
+func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, spec Spec, source *rand.Rand) {
 	m := a.seen(sat, all)
 	if m != nil && len(limited) > 0 && m.vague() {
 		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g): saturation is where the resource law puts it; hint: see what else used its cores", m.rate, m.spread)
 		m = nil
 	}
-	if m == nil && len(limited) == 0 {
+	if m == nil && len(limited) == 0 && p == nil {
 		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")
 		return
 	}
 	other := unexplained(all, spec.LockWaits)
 	share, lows := contest(limited, m, spec.Replicates, source)
+	if m == nil && p != nil && p.hidden > 0 {
+		m, other = p.blame(share, other)
+		defer func() { a.Saturation.Measured = false }()
+	}
 	list := rank(limited, m, share, other)
 	s := &Saturation{Bottlenecks: list, Measured: m != nil}
 	if m != nil {
@@ -165,10 +168,25 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		}
 		return compare(a.RPS, b.RPS)
 	})
+	list = merged(list)
 	for i := range list {
 		list[i].AfterFixRPS = lowestOther(list, i, limited)
 	}
 	return list
+}
+
+// merged adds up the entries of one name: a lock is found by its use and by who
+// waited for it.
+func merged(list []Bottleneck) []Bottleneck {
+	var out []Bottleneck
+	for _, b := range list {
+		if i := slices.IndexFunc(out, func(o Bottleneck) bool { return o.Resource == b.Resource }); i >= 0 {
+			out[i].Probability += b.Probability
+			continue
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 func compare(a, b float64) int {

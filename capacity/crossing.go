@@ -206,6 +206,9 @@ type estimator struct {
 // estimatorReplicates keeps a decision of the search well under 50 ms.
 const estimatorReplicates = 80
 
+// estimatorRefits are fewer: each fits the latency law again.
+const estimatorRefits = 10
+
 // Estimator returns what the search asks for the crossing of the objectives. It
 // sees points as Analyse does, with fewer replicates. It is a pure function of
 // points, objectives and seed, and safe for concurrent use.
@@ -220,7 +223,22 @@ func (e *estimator) Estimate(points []observation.Point) search.Estimate {
 	if !ok {
 		return unasked(all)
 	}
+	if c.bound == Above {
+		if p := e.predict(all); p != nil {
+			return search.Estimate{
+				Value: max(p.value, c.value), Low: max(p.low, c.value), High: max(p.high, c.value), Bound: Above, Predicted: true,
+			}
+		}
+	}
 	return search.Estimate{Value: c.value, Low: c.low, High: c.high, Bound: c.bound}
+}
+
+// predict puts the crossing where the laws see it; nil if they do not.
+func (e *estimator) predict(all []series) *prediction {
+	source := rng(e.seed)
+	limited := candidates(fitResources(all, nil, estimatorRefits, source), all)
+	p, _ := predict(all, limited, e.objectives, estimatorRefits, DefaultConfidence, quick, source)
+	return p
 }
 
 // unasked is the estimate when no objective was set or none could be judged: all

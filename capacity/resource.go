@@ -10,8 +10,7 @@ import (
 	"github.com/headroom-project/headroom/loadgen/search"
 )
 
-// law is how something grows with the served load; the seam for laws that are not
-// straight lines (demand that rises with load, Universal Scalability Law).
+// law is how something grows with the served load.
 type law interface {
 	// at returns the value at a load in requests/s.
 	at(load float64) float64
@@ -19,19 +18,43 @@ type law interface {
 	reaches(limit float64) float64
 }
 
-// line is the utilisation law U = base + demand*X.
-type line struct{ base, demand float64 }
+// line is the utilisation law U = base + demand*X and, where the points ask for
+// it, a demand that rises with the load:
+//
+//	U = base + demand*X/(1 - pole*X) + bend*X^2
+//
+// The pole is what the Universal Scalability Law says of busy servers if their
+// contention is that of one queue (N = X(1-a)/(g-aX)); the bend stands for any
+// other cause. One of them is 0.
+type line struct{ base, demand, bend, pole float64 }
 
 var _ law = line{}
 
-func (l line) at(load float64) float64 { return l.base + l.demand*load }
-
-func (l line) reaches(limit float64) float64 {
-	if !(l.demand > 0) {
+func (l line) at(load float64) float64 {
+	rest := 1 - l.pole*load
+	if rest <= 0 {
 		return math.Inf(1)
 	}
-	return max((limit-l.base)/l.demand, 0)
+	return l.base + l.demand*load/rest + l.bend*load*load
 }
+
+func (l line) reaches(limit float64) float64 {
+	room := limit - l.base
+	switch {
+	case !(l.demand > 0):
+		return math.Inf(1)
+	case room <= 0:
+		return 0
+	case l.pole > 0:
+		return room / (l.demand + room*l.pole)
+	case l.bend > 0: // the form that does not cancel for a small bend
+		return 2 * room / (l.demand + math.Sqrt(l.demand*l.demand+4*l.bend*room))
+	}
+	return room / l.demand
+}
+
+// curved says that a request costs more at a higher load.
+func (l line) curved() bool { return l.bend > 0 || l.pole > 0 }
 
 // fit is the law of one resource, with its replicates.
 type fit struct {
@@ -40,14 +63,27 @@ type fit struct {
 	line
 	// exercised says that the use grew with the load beyond doubt.
 	exercised bool
+	// drift is by how much the demand grew in a second of the drill, as a ratio of
+	// the demand at its end, which is the one that the line has.
+	drift float64
+	// lock is the function that holds the lock whose use this is, if it is one.
+	lock string
 	// peak is the greatest use as a ratio of the limit, 0 without a limit.
 	peak float64
+	shape shape
 	// draws are refits over resampled points.
 	draws []line
 }
 
 // use is one reading of a resource: what was used while load was served.
-type use struct{ load, used float64 }
+type use struct {
+	load, used float64
+	// weight is how many readings it is the mean of, and at when it was taken, in
+	// seconds of the drill.
+	weight, at float64
+	// slots says that it is a number of slots, which a gauge reads at an instant.
+	slots bool
+}
 
 // fitResources fits the resource law to every resource that the points have,
 // sorted by name. Steps past saturation count with the load that was served: the
@@ -64,8 +100,11 @@ func fitResources(all []series, sat *plateau, replicates int, source *rand.Rand)
 	slices.Sort(names)
 	var fits []fit
 	for _, name := range names {
-		if f, ok := fitResource(name, all, sat); ok {
-			fits = append(fits, f.resample(all, sat, replicates, source))
+		us, limit, unit := uses(name, all, sat)
+		if f, ok := fitUses(us, limit); ok {
+			f.name, f.unit = name, unit
+			f.resample(us, replicates, source)
+			fits = append(fits, f)
 		}
 	}
 	return fits
@@ -77,13 +116,25 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 		if !ok || !(u.Used >= 0) || math.IsInf(u.Used, 0) {
 			continue
 		}
-		us = append(us, use{all[i].served(sat), u.Used})
+		weight := float64(u.Samples)
+		if weight <= 0 {
+			weight = min(max(all[i].seconds, 1), 1000)
+		}
+		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), slots: u.Unit == "slots"})
 		unit = u.Unit
 		if u.Limit > 0 && !math.IsInf(u.Limit, 0) {
 			limit = u.Limit
 		}
 	}
 	return us, limit, unit
+}
+
+// at is the middle of the step, in seconds of the drill; 0 for a table.
+func (s *series) at() float64 {
+	if len(s.point.Windows) == 0 {
+		return 0
+	}
+	return s.point.Windows[0].At + s.seconds/2
 }
 
 // served is the load that the step served while it was offered.
@@ -98,37 +149,51 @@ func (s *series) served(sat *plateau) float64 {
 	return load
 }
 
-func fitResource(name string, all []series, sat *plateau) (fit, bool) {
-	us, limit, unit := uses(name, all, sat)
+// fitUses fits a line through the readings, or one that rises if it predicts
+// better, or one whose demand drifts with the time.
+func fitUses(us []use, limit float64) (fit, bool) {
 	l, ok := theilSen(us)
 	if !ok {
 		return fit{}, false
 	}
-	f := fit{name: name, unit: unit, limit: limit, line: l}
+	f := fit{limit: limit, line: l}
 	f.exercised = significant(us, l)
 	if limit > 0 {
 		for _, u := range us {
 			f.peak = max(f.peak, u.used/limit)
 		}
 	}
+	if f.exercised {
+		f.shape = chooseShape(us, l)
+		f.line, f.drift = refine(us, l, f.shape)
+	}
 	return f, true
 }
 
-// resample refits over points drawn with replacement.
-func (f fit) resample(all []series, sat *plateau, replicates int, source *rand.Rand) fit {
-	us, _, _ := uses(f.name, all, sat)
-	drawn := make([]use, len(us))
+// resample refits over readings that are redrawn: each keeps its load, and its
+// distance from the law changes sign or not (wild bootstrap; Wu 1986), so that the
+// design of the drill stays what it was and noisy readings stay noisy.
+func (f *fit) resample(us []use, replicates int, source *rand.Rand) {
+	f.draws = make([]line, 0, replicates)
+	drawn := slices.Clone(us)
+	inflate := math.Sqrt(float64(len(us)) / max(float64(len(us)-f.shape.terms()), 1))
 	for range replicates {
-		for i := range drawn {
-			drawn[i] = us[source.IntN(len(us))]
+		for i, u := range us {
+			expected := f.at(u.load) * f.aged(u, us)
+			error := (u.used - expected) * inflate
+			if source.IntN(2) == 0 {
+				error = -error
+			}
+			drawn[i].used = max(expected+error, 0)
 		}
-		l, ok := theilSen(drawn)
-		if !ok {
-			l = f.line // all draws fell on one load
+		l := f.line
+		if f.exercised {
+			l, _ = refine(drawn, f.line, f.shape)
+		} else if t, ok := theilSen(drawn); ok {
+			l = t
 		}
 		f.draws = append(f.draws, l)
 	}
-	return f
 }
 
 // theilSen is the median of the slopes between all pairs of readings, with the
@@ -178,5 +243,6 @@ func significant(us []use, l line) bool {
 		return false
 	}
 	slope := scatter / (sd * math.Sqrt(float64(len(us)-1)))
-	return l.demand > 4*slope && l.demand*sd > 2*scatter
+	// A gauge of slots that is read at an instant scatters widely around its law.
+	return l.demand > 4*slope && (us[0].slots || l.demand*sd > 2*scatter)
 }

@@ -33,12 +33,12 @@ func ladder(top float64, use func(served float64) map[string]observation.Use, lo
 var p99 = []scenarios.Objective{{Metric: "p99", Op: "<", Value: 150}}
 
 func TestTheilSenRecoversALine(t *testing.T) {
-	us := []use{{50, 0.35}, {100, 0.6}, {200, 1.1}, {300, 9}, {400, 2.1}}
+	us := []use{{load: 50, used: 0.35}, {load: 100, used: 0.6}, {load: 200, used: 1.1}, {load: 300, used: 9}, {load: 400, used: 2.1}}
 	l, ok := theilSen(us) // one reading in five is wild
 	if !ok || math.Abs(l.demand-0.005) > 1e-9 || math.Abs(l.base-0.1) > 1e-9 {
 		t.Errorf("got %+v %t, want 0.1 + 0.005 x", l, ok)
 	}
-	if _, ok := theilSen([]use{{50, 1}, {50, 2}}); ok {
+	if _, ok := theilSen([]use{{load: 50, used: 1}, {load: 50, used: 2}}); ok {
 		t.Error("a line through one load was fitted")
 	}
 }
@@ -70,9 +70,9 @@ func TestBottlenecks(t *testing.T) {
 		{"unmeasured", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2), "memory": flat}, nil, Unmeasured, "cpu", 1950},
 		{"nothing at all", nil, nil, Unmeasured, "", 0},
 		{"lock", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2)},
-			map[int][]LockWait{0: {{"main.hold", 0.01}}, 6: {{"main.other", 0.1}, {"main.hold", 380}}}, "lock: main.hold", "cpu", 1950},
+			map[int][]LockWait{0: {{Function: "main.hold", Seconds: 0.01}}, 6: {{Function: "main.other", Seconds: 0.1}, {Function: "main.hold", Seconds: 380}}}, "lock: main.hold", "cpu", 1950},
 		{"a lock that explains nothing", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2)},
-			map[int][]LockWait{0: {{"main.hold", 0.01}}, 6: {{"main.hold", 0.1}}}, Unmeasured, "cpu", 1950},
+			map[int][]LockWait{0: {{Function: "main.hold", Seconds: 0.01}}, 6: {{Function: "main.hold", Seconds: 0.1}}}, Unmeasured, "cpu", 1950},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			points := ladder(400, func(x float64) map[string]observation.Use {

@@ -36,6 +36,9 @@ type LockWait struct {
 	Function string
 	// Seconds of waiting, summed over goroutines, per second of the step.
 	Seconds float64
+	// Contentions is how often in a second it was passed on to one who waited; 0
+	// if not known.
+	Contentions float64
 }
 
 // Analysis is all that the points support. A part that they do not support is
@@ -46,6 +49,9 @@ type Analysis struct {
 	Headroom   *Headroom
 	Cost       *Cost
 	Warnings   []string
+	// Response says how long requests take at loads that were not offered; nil if
+	// the steps do not tell.
+	Response *Response
 }
 
 // Value is an estimate with its interval.
@@ -62,6 +68,9 @@ type Value struct {
 const (
 	Above = "above"
 	Below = "below"
+	// Predicted is the bound of a capacity that lies above every load offered:
+	// all of them held, and the laws say where the objectives break.
+	Predicted = "predicted"
 )
 
 // Capacity is the highest load that meets every objective.
@@ -73,7 +82,7 @@ type Capacity struct {
 	Objective scenarios.Objective
 	// Bound is empty for a crossing that was measured, Above if every step met
 	// the objectives (the capacity is at least Low), Below if none did (it is at
-	// most High).
+	// most High), Predicted if every step met them and the laws say where they break.
 	Bound string
 	// Confirmed says that a confirmation step met every objective.
 	Confirmed bool

@@ -158,6 +158,8 @@ func (c *computation) lockWaits(p *observation.Point) {
 	}
 	over := t.seconds() * t.missing
 	for _, s := range sites {
-		c.waits[p.Step] = append(c.waits[p.Step], capacity.LockWait{Function: s.Function, Seconds: s.Delay.Seconds() / over})
+		c.waits[p.Step] = append(c.waits[p.Step], capacity.LockWait{
+			Function: s.Function, Seconds: s.Delay.Seconds() / over, Contentions: float64(s.Contentions) / over,
+		})
 	}
 }

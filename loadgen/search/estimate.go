@@ -20,6 +20,9 @@ type Estimate struct {
 	// Bound is empty if the crossing lies between steps that held and steps that
 	// broke, else Above or Below.
 	Bound string
+	// Predicted says, with Bound Above, that Value, Low and High are where laws put
+	// the crossing, above every load that was offered.
+	Predicted bool
 }
 
 // Estimator sees the crossing of the objectives in points.
@@ -28,6 +31,15 @@ type Estimator interface {
 	// It must not keep or change them, and must be a pure function of them. It is
 	// called once for each decision, and may take some tens of milliseconds.
 	Estimate(points []observation.Point) Estimate
+}
+
+// Planner is an Estimator that also knows which step would tell it most.
+type Planner interface {
+	Estimator
+	// Best returns the index of the load in requests/s that, if it is offered for
+	// so many seconds, shrinks the variance of the estimate most; -1 if it cannot
+	// tell. It keeps the promises of Estimate.
+	Best(points []observation.Point, loads []float64, seconds float64) int
 }
 
 // Bracket is the simplest Estimator: the crossing lies half way between the

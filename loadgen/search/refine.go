@@ -103,6 +103,9 @@ func (s *Search) confirmBound(run []observation.Point, e Estimate, left time.Dur
 	if held == 0 {
 		return done(&e, "no load met the objectives")
 	}
+	if d, ok := s.below(run, e, left); ok {
+		return d
+	}
 	d := s.confirmAt(run, e, held, left)
 	switch bound, resource := ceiling(run, s.cfg.MaxUtilisation); {
 	case !usable(last):

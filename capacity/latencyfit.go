@@ -1,0 +1,208 @@
+package capacity
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/optimize"
+)
+
+// dispersion of counts of hits that queue behind one another, against those of
+// independent ones: a log likelihood is divided by it.
+const overdispersion = 2.0
+
+// belief is what is known of a server before the responses are looked at: the
+// logarithms of its saturation, its number of servers and its variability, each
+// with a standard deviation.
+type belief struct{ mean, sd [3]float64 }
+
+// believe is a belief in a server. sd is of the log of the saturation.
+func believe(saturation, sd, servers, servable float64) belief {
+	return belief{
+		mean: [3]float64{math.Log(saturation), math.Log(max(servers, 1)), math.Log(0.6)},
+		sd:   [3]float64{max(sd, 1e-4), servable, 1},
+	}
+}
+
+// surprise is minus the log of the density of a server, up to a constant.
+func (b *belief) surprise(at [3]float64) float64 {
+	sum := 0.0
+	for i := range at {
+		z := (at[i] - b.mean[i]) / b.sd[i]
+		sum += z * z / 2
+	}
+	return sum
+}
+
+func serverAt(at [3]float64) server {
+	return server{
+		saturation: math.Exp(at[0]), servers: max(math.Exp(min(at[1], 6)), 1),
+		scv: min(max(math.Exp(at[2]), 0.01), 30),
+	}
+}
+
+// fitted is a latency law with where its parameters ended, to start the next from.
+type fitted struct {
+	latency
+	at [3]float64
+	// cost is minus the log of likelihood and belief.
+	cost float64
+	know belief
+}
+
+// effort is how hard a fit is worked on.
+type effort struct{ rounds, steps, expectations int }
+
+var (
+	thorough = effort{rounds: 3, steps: 70, expectations: 4}
+	quick    = effort{rounds: 2, steps: 45, expectations: 3}
+	again    = effort{rounds: 1, steps: 40, expectations: 4}
+)
+
+// fitLatency fits the latency law to the stages by penalised maximum likelihood.
+// The time without waiting is not a family of curves but the histogram that
+// explains the responses at all loads best, by expectation and maximisation
+// (Dempster, Laird and Rubin 1977; as a deconvolution Richardson 1972). The server
+// is found by the simplex method (Nelder and Mead 1965). start may be nil.
+func fitLatency(list []stage, b bins, know belief, share float64, start *fitted, work effort) fitted {
+	f := fitted{at: know.mean, know: know}
+	f.bins, f.share = b, share
+	top := 0.0
+	for _, g := range list {
+		top = max(top, g.load)
+	}
+	if start != nil {
+		f.at, f.base = start.at, start.base
+	} else {
+		f.base = lowest(list, len(b.middle))
+	}
+	f.at[0] = max(f.at[0], math.Log(1.03*top))
+	scratch := newScratch(len(b.middle))
+	for range work.rounds {
+		f.search(list, know, top, work, scratch)
+		f.server = serverAt(f.at)
+		for range 2 * work.expectations {
+			f.base = f.expect(list, f.base, scratch)
+		}
+	}
+	f.fit = f.likelihood(list, f.base, scratch)
+	f.cost = know.surprise(f.at) - f.fit
+	return f
+}
+
+// search moves the server to where likelihood and belief are greatest.
+func (f *fitted) search(list []stage, know belief, top float64, work effort, scratch *scratch) {
+	trial := *f
+	cost := func(x []float64) float64 {
+		at := [3]float64{x[0], x[1], x[2]}
+		if trial.server = serverAt(at); !(trial.saturation > 1.01*top) || trial.saturation > 1e12 {
+			return 1e12
+		}
+		base := f.base
+		for i := range work.expectations {
+			base = trial.expectInto(list, base, scratch, scratch.bases[i%2])
+		}
+		c := know.surprise(at) - trial.likelihood(list, base, scratch)
+		if math.IsNaN(c) {
+			return 1e12
+		}
+		return c
+	}
+	size := max(min(2*know.sd[0], 0.1), 0.005)
+	result, err := optimize.Minimize(optimize.Problem{Func: cost}, f.at[:], &optimize.Settings{
+		FuncEvaluations: work.steps, Converger: optimize.NeverTerminate{},
+	}, &optimize.NelderMead{SimplexSize: size})
+	if result != nil && (err == nil || len(result.X) == 3) && result.F < 1e12 {
+		copy(f.at[:], result.X)
+	}
+}
+
+// scratch is memory that evaluations of one fit share.
+type scratch struct {
+	cells, ratios, parts []float64
+	bases                [2][]float64
+}
+
+func newScratch(n int) *scratch {
+	return &scratch{
+		cells: make([]float64, n), ratios: make([]float64, n), parts: make([]float64, n),
+		bases: [2][]float64{make([]float64, n), make([]float64, n)},
+	}
+}
+
+// likelihood is the log likelihood of what was seen at all loads.
+func (l *latency) likelihood(list []stage, base []float64, s *scratch) float64 {
+	old := l.base
+	l.base = base
+	sum := 0.0
+	for i := range list {
+		g := &list[i]
+		s.cells = l.spread(g.load, g.ca2, s.cells)
+		for k, n := range g.counts {
+			if n > 0 {
+				sum += n * math.Log(max(s.cells[k], 1e-9))
+			}
+		}
+	}
+	l.base = old
+	return sum / overdispersion
+}
+
+func (l *latency) expect(list []stage, base []float64, s *scratch) []float64 {
+	return l.expectInto(list, base, s, make([]float64, len(base)))
+}
+
+// expectInto returns the base that explains the responses better.
+func (l *latency) expectInto(list []stage, base []float64, s *scratch, into []float64) []float64 {
+	old := l.base
+	l.base = base
+	clear(s.parts)
+	total := 0.0
+	for i := range list {
+		g := &list[i]
+		s.cells = l.spread(g.load, g.ca2, s.cells)
+		for k, n := range g.counts {
+			s.ratios[k] = n / max(s.cells[k], 1e-9)
+		}
+		credits := l.credit(g.load, g.ca2, s.ratios, s.cells)
+		for j := range credits {
+			s.parts[j] += credits[j]
+		}
+		total += g.total
+	}
+	l.base = old
+	sum := 0.0
+	for j := range into {
+		into[j] = base[j] * s.parts[j] / total
+		sum += into[j]
+	}
+	for j := range into {
+		into[j] /= sum
+	}
+	return into
+}
+
+// lowest is a first guess at the base: the responses at the lowest loads, and a
+// trace of all others so that nothing is excluded.
+func lowest(list []stage, n int) []float64 {
+	base := make([]float64, n)
+	seen := 0.0
+	for i := range list {
+		weight := 1.0
+		if seen > 500 {
+			weight = 0.02
+		}
+		for k, c := range list[i].counts {
+			base[k] += weight * c
+		}
+		seen += list[i].total
+	}
+	sum := 0.0
+	for k := range base {
+		base[k] += 1e-3
+		sum += base[k]
+	}
+	for k := range base {
+		base[k] /= sum
+	}
+	return base
+}

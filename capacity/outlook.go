@@ -1,0 +1,89 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+)
+
+// Response is the latency law of the target: the time that its requests take
+// without waiting, as it was measured, and the wait on top of it.
+type Response struct {
+	law latency
+	// Method says in a few words what the law is.
+	Method string
+}
+
+// Quantile returns the response time in ms that a share q (0..1) of the requests
+// stay below at a load in requests/s; +Inf at and above saturation.
+func (r *Response) Quantile(rps, q float64) float64 {
+	if !(rps < r.law.saturation) {
+		return math.Inf(1)
+	}
+	return 1000 * r.law.quantile(max(rps, 0), min(max(q, 0), 1-1e-9))
+}
+
+// Mean returns the mean response time in ms at a load in requests/s; +Inf at and
+// above saturation.
+func (r *Response) Mean(rps float64) float64 {
+	if !(rps < r.law.saturation) {
+		return math.Inf(1)
+	}
+	return 1000 * r.law.mean(max(rps, 0))
+}
+
+// predict puts the capacity where the laws see it, if every step held.
+func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.Rand) *prediction {
+	c := a.Capacity
+	if c == nil || c.Bound != Above {
+		return nil
+	}
+	p, why := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
+	if p == nil {
+		a.warn("where the objectives break is not identifiable from these steps, because %s", why)
+		return nil
+	}
+	held := c.Value.Value
+	c.Value = Value{
+		Value: max(p.value, held), Low: max(p.low, min(held, p.value)), High: max(p.high, held), Confidence: spec.Confidence,
+		Method: p.method(), Warnings: c.Warnings,
+	}
+	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
+	c.Bound, c.Objective = Predicted, p.objective
+	a.Response = &Response{law: *p.law, Method: p.method()}
+	return p
+}
+
+func (p *prediction) method() string {
+	how := "served in order"
+	if p.law.share > 0 {
+		how = "cores shared"
+	}
+	switch p.kind {
+	case restsOnQueue:
+		return "predicted: growth of the response alone, as of a queue that nothing measures; block bootstrap over seconds"
+	case restsOnCurve:
+		return "predicted: resource law with a demand that changes, latency law (" + how + "); block bootstrap over seconds"
+	}
+	return "predicted: resource law and latency law (" + how + "); block bootstrap over seconds"
+}
+
+// blame turns what the responses say of a queue that nothing measures into a
+// bottleneck among the others.
+func (p *prediction) blame(share []float64, other Bottleneck) (*measured, Bottleneck) {
+	for i := range share {
+		share[i] *= 1 - p.hidden
+	}
+	share[len(share)-1] = p.hidden
+	if other.Resource == Unmeasured {
+		other.Evidence = "responses grow with the load as behind a queue, while every measured resource has room"
+	}
+	m := &measured{rate: p.queue.saturation, low: p.queueLow, high: p.queueHigh, method: "growth of the response"}
+	m.low, m.high = min(m.low, m.rate), max(m.high, m.rate)
+	m.spread = (m.high - m.low) / 3.29
+	return m, other
+}
+
+func (r *Response) Debug() string {
+	return fmt.Sprintf("[X %.4g c %.1f scv %.2f share %.2f] %s", r.law.saturation, r.law.servers, r.law.scv, r.law.share, r.Method)
+}

@@ -1,0 +1,405 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// prediction is what the laws say of loads that were not offered.
+type prediction struct {
+	value, low, high float64
+	objective        scenarios.Objective
+	law              *latency
+	// hidden is the probability that a queue which nothing measured gives out
+	// before every measured resource, at queue.saturation, and queueLow and
+	// queueHigh its interval.
+	hidden              float64
+	queue               *latency
+	queueLow, queueHigh float64
+	// reach is the value over the highest load that was offered.
+	reach float64
+	// kind is what the prediction rests on, which its calibration goes by.
+	kind     string
+	warnings []string
+}
+
+const (
+	// furthest is the greatest ratio of a predicted capacity to the highest load
+	// offered: beyond it the steps say too little of what happens there.
+	furthest = 3.2
+	// rejected is the log of the odds by which a queue that nothing measures must
+	// explain the responses better than the nearest measured limit does.
+	rejected = 4.0
+	// refits is how many replicates of a prediction are drawn.
+	refits = 60
+)
+
+// What a prediction rests on.
+const (
+	restsOnResource = "resource" // a measured resource whose limit is known
+	restsOnCurve    = "curve"    // one whose demand rises with the load
+	restsOnQueue    = "queue"    // response growth alone
+)
+
+// predictor predicts the capacity from steps that all held.
+type predictor struct {
+	all        []series
+	limited    []fit
+	objectives []scenarios.Objective
+	ca2        float64
+	rows       []replicate
+	top        float64
+}
+
+func newPredictor(all []series, limited []fit, objectives []scenarios.Objective) *predictor {
+	p := &predictor{all: equivalent(all, limited), limited: limited, objectives: objectives, ca2: arrivals(all)}
+	p.rows = make([]replicate, len(p.all))
+	for i := range p.all {
+		p.all[i].observed(&p.rows[i])
+		p.top = max(p.top, p.all[i].load)
+	}
+	return p
+}
+
+// predict says where the objectives break, if the steps tell; else why not.
+func predict(all []series, limited []fit, objectives []scenarios.Objective, replicates int, confidence float64, work effort, source *rand.Rand) (*prediction, string) {
+	p := newPredictor(all, limited, objectives)
+	list, b := stages(p.all, p.rows, p.ca2)
+	if why := tooLittle(list); why != "" {
+		return nil, why
+	}
+	first, second, hidden := p.models(list, b, work)
+	if first == nil {
+		return nil, fmt.Sprintf("responses do not grow and no measured resource nears its limit up to %.4g/s; run a step above that", p.top)
+	}
+	out := &prediction{hidden: hidden, law: &first.latency, kind: p.kind(hidden)}
+	main := first
+	if hidden > 0.5 {
+		main = second
+		out.law = &second.latency
+	}
+	if second != nil {
+		out.queue = &second.latency
+	}
+	out.value, out.objective = p.crossing(main, -1)
+	out.reach = out.value / p.top
+	if !(out.value > 0) || out.reach > furthest {
+		return nil, fmt.Sprintf("the nearest limit is more than %.0f times the highest load offered; run a step above %.4g/s", furthest, max(out.value/3, p.top))
+	}
+	p.interval(out, list, b, first, second, min(replicates, refits), confidence, source)
+	return out, ""
+}
+
+// tooLittle says why the stages cannot be extrapolated.
+func tooLittle(list []stage) string {
+	switch n := len(list); {
+	case n == 0:
+		return "no step has responses to fit"
+	case n < 2 || list[n-1].load < 1.5*list[0].load:
+		return fmt.Sprintf("the steps offered practically one load; run one below %.4g/s and one above", list[n-1].load/2)
+	}
+	return ""
+}
+
+// kind is what the prediction rests on.
+func (p *predictor) kind(hidden float64) string {
+	if hidden > 0.5 || len(p.limited) == 0 {
+		return restsOnQueue
+	}
+	if p.limited[p.nearest(-1)].curved() || p.limited[p.nearest(-1)].drift != 0 {
+		return restsOnCurve
+	}
+	return restsOnResource
+}
+
+// nearest is the index of the resource with the lowest ceiling in replicate r, -1
+// for the fit itself.
+func (p *predictor) nearest(r int) int {
+	at, low := -1, math.Inf(1)
+	for i := range p.limited {
+		if c := p.limited[i].ceiling(r); c < low {
+			at, low = i, c
+		}
+	}
+	return at
+}
+
+func (p *predictor) ceiling(r int) float64 {
+	if i := p.nearest(r); i >= 0 {
+		return p.limited[i].ceiling(r)
+	}
+	return math.Inf(1)
+}
+
+// ceiling is where the resource reaches its limit, in replicate r or by the fit.
+func (f *fit) ceiling(r int) float64 {
+	if r < 0 || r >= len(f.draws) {
+		return f.reaches(f.limit)
+	}
+	return f.draws[r].reaches(f.limit)
+}
+
+// doubt is the standard error of the log of the ceiling.
+func (f *fit) doubt() float64 {
+	c := f.ceiling(-1)
+	logs := make([]float64, 0, len(f.draws))
+	for r := range f.draws {
+		if d := f.ceiling(r); d > 0 && !math.IsInf(d, 0) {
+			logs = append(logs, math.Abs(math.Log(d/c)))
+		}
+	}
+	if len(logs) == 0 {
+		return 0.1
+	}
+	slices.Sort(logs)
+	return max(percentile(logs, 0.68), 0.004)
+}
+
+// models fits what may make requests wait: the measured resource with the lowest
+// ceiling, served in order or by sharing, and a queue that nothing measures. first
+// is nil if neither shows. hidden is the probability of the unmeasured queue.
+func (p *predictor) models(list []stage, b bins, work effort) (first, second *fitted, hidden float64) {
+	unmeasured := fitLatency(list, b, belief{
+		mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
+	}, 0, nil, work)
+	second = &unmeasured
+	i := p.nearest(-1)
+	if i < 0 {
+		if !p.waits(list, second) {
+			return nil, nil, 0
+		}
+		return second, second, 1
+	}
+	first = p.measured(list, b, i, -1, work, nil)
+	gain := second.fit - first.fit
+	if second.saturation > 0.97*p.limited[i].ceiling(-1) {
+		return first, second, 0
+	}
+	return first, second, 1 / (1 + math.Exp(-(gain - rejected)))
+}
+
+// waits says whether the responses grow beyond doubt.
+func (p *predictor) waits(list []stage, f *fitted) bool {
+	flat := *f
+	flat.saturation = 1e9 * p.top
+	scratch := newScratch(len(f.base))
+	for range 20 {
+		flat.base = flat.expect(list, flat.base, scratch)
+	}
+	return f.fit-flat.likelihood(list, flat.base, scratch) > rejected
+}
+
+// measured fits the latency law with what is known of a resource.
+func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start *fitted) *fitted {
+	f := &p.limited[i]
+	know := believe(max(f.ceiling(r), 1.02*p.top), f.doubt(), f.servers(), 0.15)
+	if start != nil {
+		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
+		again := fitLatency(list, b, know, start.share, start, work)
+		return &again
+	}
+	mean, variance := moments(list[0], b)
+	service := f.demandAt(list[0].load) // unit-seconds: the time of one request on one server
+	share := min(max(service/mean, 0.02), 1)
+	if f.lock == "" && f.unit != "bytes" && share > 0.25 {
+		rest := 0.3 * mean * (1 - share)
+		scv := max(variance-rest*rest, 0.1*variance) / (service * service)
+		know.mean[2], know.sd[2] = math.Log(min(max(scv, 0.05), 8)), 0.5
+	}
+	ordered := fitLatency(list, b, know, 0, nil, work)
+	if f.name != cpu {
+		return &ordered
+	}
+	shared := fitLatency(list, b, know, share, nil, work)
+	if shared.cost < ordered.cost {
+		return &shared
+	}
+	return &ordered
+}
+
+// moments are the mean and variance of the responses at a stage, in seconds.
+func moments(g stage, b bins) (mean, variance float64) {
+	var squares float64
+	for k, n := range g.counts {
+		mean += n * b.middle[k] / g.total
+		squares += n * b.middle[k] * b.middle[k] / g.total
+	}
+	return mean, squares - mean*mean
+}
+
+// servers is how many requests the resource serves at one time, as far as its unit
+// tells.
+func (f *fit) servers() float64 {
+	if f.unit == "bytes" {
+		return 64
+	}
+	return min(max(f.limit, 1), 256)
+}
+
+// demandAt is what one more request uses at a load.
+func (f *fit) demandAt(load float64) float64 {
+	const step = 1e-3
+	return (f.at(load*(1+step)) - f.at(load)) / (load * step)
+}
+
+// crossing is where the first objective breaks, by a fitted law and no higher than
+// the ceiling.
+func (p *predictor) crossing(f *fitted, r int) (float64, scenarios.Objective) {
+	at, which := math.Inf(1), scenarios.Objective{}
+	ceiling := p.ceiling(r)
+	for _, o := range p.objectives {
+		if x := p.breaks(f, o, ceiling, r); x < at {
+			at, which = x, o
+		}
+	}
+	if top := min(f.saturation, ceiling); top < at {
+		at = top
+		if which.Metric == "" && len(p.objectives) > 0 {
+			which = p.objectives[0]
+		}
+	}
+	return at, which
+}
+
+// breaks is the load at which an objective is no longer met, +Inf if no law says.
+func (p *predictor) breaks(f *fitted, o scenarios.Objective, ceiling float64, r int) float64 {
+	if o.Request != "" {
+		return math.Inf(1)
+	}
+	top := min(f.saturation*(1-1e-6), ceiling)
+	t := o.Value / 1000
+	switch share, quantile := search.Share(o.Metric); {
+	case quantile:
+		return rises(top, func(x float64) bool { return f.tail(x, t) > share })
+	case o.Metric == "mean":
+		return rises(top, func(x float64) bool { return f.mean(x) > t })
+	case o.Metric == "max":
+		return rises(top, func(x float64) bool { return f.tail(x, t) > 1e-4 })
+	case o.Metric == "errors":
+		return p.refuses(f, o.Value, r)
+	}
+	return math.Inf(1)
+}
+
+// rises is the load below top from which on broken holds; top if it nowhere does.
+func rises(top float64, broken func(float64) bool) float64 {
+	low, high := 0.0, top
+	if !broken(top) {
+		return top
+	}
+	for range 40 {
+		if middle := (low + high) / 2; broken(middle) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return (low + high) / 2
+}
+
+// refuses is where memory refuses more than a ratio of the requests. Each request
+// in flight keeps its part of it, so that the number in flight, which wanders as
+// that of a Poisson process, is what it has places for: with U = base + k*X and
+// X*R in flight, one request keeps k/R, and there are (limit-base)R/k places
+// (Little's law; Erlang's loss formula).
+func (p *predictor) refuses(f *fitted, ratio float64, r int) float64 {
+	at := math.Inf(1)
+	for i := range p.limited {
+		m := &p.limited[i]
+		if m.unit != "bytes" || !(m.demand > 0) {
+			continue
+		}
+		l := m.line
+		if r >= 0 && r < len(m.draws) {
+			l = m.draws[r]
+		}
+		stay := f.mean(0.3 * p.top)
+		places := (m.limit - l.base) * stay / l.demand
+		if !(places >= 1) || places > 1e6 {
+			continue
+		}
+		at = min(at, rises(m.ceiling(r), func(x float64) bool { return refused(places, x*stay) > max(ratio, 1e-6) }))
+	}
+	return at
+}
+
+// interval redraws the steps, refits all, and takes the percentiles.
+func (p *predictor) interval(out *prediction, list []stage, b bins, first, second *fitted, n int, confidence float64, source *rand.Rand) {
+	var values, queues []float64
+	for r := range n {
+		for i := range p.all {
+			p.all[i].draw(&p.rows[i], source)
+		}
+		drawn, _ := stages(p.all, p.rows, p.ca2)
+		if out.hidden > 0 && source.Float64() < out.hidden {
+			f := fitLatency(drawn, b, belief{
+				mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
+			}, 0, second, again)
+			queues = append(queues, f.saturation)
+			x, _ := p.crossing(&f, r)
+			values = append(values, x)
+			continue
+		}
+		f := p.measured(drawn, b, p.nearest(r), r, again, first)
+		x, _ := p.crossing(f, r)
+		values = append(values, x)
+	}
+	out.low, out.high = interval(values, confidence)
+	out.low, out.high = min(out.low, out.value), max(out.high, out.value)
+	out.calibrate()
+	if len(queues) > 0 {
+		out.queueLow, out.queueHigh = interval(queues, confidence)
+	}
+}
+
+// arrivals is the squared coefficient of variation of the times between arrivals,
+// from how the counts of seconds vary: 1 for Poisson, 0 for an even pace.
+func arrivals(all []series) float64 {
+	var sum, n float64
+	for i := range all {
+		s := &all[i]
+		if len(s.windows) < 2 || !s.point.Valid || s.point.Cut != "" {
+			continue
+		}
+		for _, w := range s.windows {
+			expected := s.load * w.width
+			sum += (w.planned - expected) * (w.planned - expected) / max(expected, 1e-9)
+		}
+		n += float64(len(s.windows) - 1)
+	}
+	if n < 5 {
+		return 1
+	}
+	if d := sum / n; d < 0.5 || d > 2 {
+		return min(d, 4)
+	}
+	return 1
+}
+
+// equivalent returns the steps with the loads that would have used the nearest
+// resource as much at the end of the drill, where its demand drifts.
+func equivalent(all []series, limited []fit) []series {
+	low, nearest := math.Inf(1), -1
+	for i := range limited {
+		if c := limited[i].ceiling(-1); c < low {
+			low, nearest = c, i
+		}
+	}
+	if nearest < 0 || limited[nearest].drift == 0 {
+		return all
+	}
+	end := 0.0
+	for i := range all {
+		end = max(end, all[i].at())
+	}
+	moved := slices.Clone(all)
+	for i := range moved {
+		moved[i].load *= max(1+limited[nearest].drift*(moved[i].at()-end), 0.1)
+	}
+	return moved
+}

@@ -1,0 +1,127 @@
+package capacity
+
+import "math"
+
+// waiting is how long a request waits for a server: not at all, or with
+// probability chance for a time that is exponential with rate decay (1/s).
+type waiting struct{ chance, decay float64 }
+
+// tail is the probability of waiting longer than t seconds.
+func (w waiting) tail(t float64) float64 { return w.chance * math.Exp(-w.decay*t) }
+
+func (w waiting) mean() float64 { return w.chance / w.decay }
+
+// server is what a request waits for: so many servers, that get saturation
+// requests done in a second together, in a time with a squared coefficient of
+// variation of scv.
+type server struct{ saturation, servers, scv float64 }
+
+// waiting is the law of the wait at a load in requests/s below saturation, for
+// arrivals with a squared coefficient of variation of ca2 (1 for Poisson): Erlang's
+// C for the chance, which holds for M/M/c and is close for others, and the exact
+// decay for the tail (Takahashi 1981; Abate, Choudhury and Whitt 1995).
+func (s server) waiting(load, ca2 float64) waiting {
+	rho := min(load/s.saturation, 1-1e-9)
+	if !(rho > 0) {
+		return waiting{0, s.saturation}
+	}
+	chance := erlangC(s.servers, rho)
+	if ca2 != 1 {
+		// Allen and Cunneen scale the mean wait by (ca2+cs2)/(1+cs2); the tail
+		// below takes its part of that, and the chance the rest.
+		chance *= math.Sqrt((ca2 + s.scv) / (1 + s.scv))
+	}
+	return waiting{min(chance, 1), s.decay(load, ca2)}
+}
+
+// erlangC is the probability that all of c servers are busy, each to a share rho
+// (Erlang 1917). Between whole numbers of servers it is interpolated on a log
+// scale, so that the number can be fitted.
+func erlangC(c, rho float64) float64 {
+	c = min(max(c, 1), 512)
+	low := math.Floor(c)
+	a := erlangCWhole(int(low), rho)
+	if c == low {
+		return a
+	}
+	b := erlangCWhole(int(low)+1, rho)
+	return a * math.Pow(b/a, c-low)
+}
+
+func erlangCWhole(c int, rho float64) float64 {
+	a, b := rho*float64(c), 1.0 // b: Erlang's B
+	for k := 1; k <= c; k++ {
+		b = a * b / (float64(k) + a*b)
+	}
+	return max(b/(1-rho*(1-b)), 1e-300)
+}
+
+// decay solves A(t) S(-t/c) = 1 for t, with A and S the transforms of the times
+// between arrivals and of service, here both of the gamma family:
+//
+//	ln(1 + ca2 t/x)/ca2 = -ln(1 - scv t/X)/scv
+//
+// For M/M/c this is X - x. Where scv or ca2 are 0, the time is a constant.
+func (s server) decay(load, ca2 float64) float64 {
+	x, top := load, s.saturation
+	v := max(s.scv, 1e-9)
+	limit := top / v * (1 - 1e-12) // of t, where the service has a tail
+	// Kingman's heavy-traffic value is close, and Newton's rule ends quickly.
+	t := min(2*(top-x)/(ca2+v), 0.999*limit)
+	for range 50 {
+		f := grown(t/x, ca2) + shrunk(t/top, v)
+		slope := 1/(x*(1+ca2*t/x)) - 1/(top*(1-v*t/top))
+		if slope >= 0 { // left of the top of the curve: the root is further right
+			t = min(2*t, (t+limit)/2)
+			continue
+		}
+		next := t - f/slope
+		if next <= 0 {
+			next = t / 2
+		}
+		next = min(next, (t+limit)/2)
+		if math.Abs(next-t) < 1e-9*t {
+			t = next
+			break
+		}
+		t = next
+	}
+	return max(t, 1e-9*top)
+}
+
+// grown is ln(1 + v t)/v, t for v = 0.
+func grown(t, v float64) float64 {
+	if v < 1e-6 {
+		return t
+	}
+	return math.Log1p(v*t) / v
+}
+
+// shrunk is ln(1 - v t)/v, -t for v = 0.
+func shrunk(t, v float64) float64 {
+	if v < 1e-6 {
+		return -t
+	}
+	if v*t >= 1 {
+		return math.Inf(-1)
+	}
+	return math.Log1p(-v*t) / v
+}
+
+// refused is Erlang's B for a number of places that need not be whole: the share
+// of requests that find all of them taken at a load of a erlangs.
+func refused(places, a float64) float64 {
+	if places <= 0 {
+		return 1
+	}
+	whole := math.Floor(places)
+	b := 1.0
+	for k := 1.0; k <= whole; k++ {
+		b = a * b / (k + a*b)
+	}
+	if places == whole {
+		return b
+	}
+	next := a * b / (whole + 1 + a*b)
+	return b * math.Pow(next/b, places-whole)
+}

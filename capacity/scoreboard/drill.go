@@ -1,0 +1,249 @@
+package scoreboard
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/headroom-project/headroom/capacity"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// Drill is what a simulated drill leaves behind.
+type Drill struct {
+	Points []observation.Point
+	Waits  map[int][]capacity.LockWait
+	// Clock is how long it took, in s.
+	Clock float64
+	Final search.Decision
+}
+
+// Pauses of a drill, in s: the warm-up at its begin, and between two steps.
+const (
+	warmup = 3.5
+	pause  = 0.3
+)
+
+// Drill searches below a share of the saturation, as an operator does who allows
+// no more utilisation than that: loads above are never offered.
+func (s *System) Drill(share float64, seed uint64) Drill {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	policy := search.New(search.Config{
+		Objectives: s.Objectives, MaxUtilisation: share, MaxRPS: share * s.Saturation,
+		Estimator: capacity.Estimator(s.Objectives, seed),
+	})
+	d := Drill{Clock: warmup, Waits: map[int][]capacity.LockWait{}}
+	for range 100 {
+		d.Final = policy.Next(d.Points, time.Duration(d.Clock*float64(time.Second)))
+		if d.Final.Done {
+			return d
+		}
+		p, waits, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, rng)
+		d.Points = append(d.Points, p)
+		if len(waits) > 0 {
+			d.Waits[p.Step] = waits
+		}
+		d.Clock += drained + pause
+	}
+	panic("the search does not end")
+}
+
+// Discarded is the controller's rule for the seconds of a step that are left out
+// as warm-up.
+func Discarded(lasts time.Duration) int {
+	seconds := math.Round(min(max(lasts.Seconds()/5, 1), 3))
+	if seconds > lasts.Seconds()/2 {
+		return 0
+	}
+	return int(seconds)
+}
+
+// offer runs one step, and returns its point, what its mutex profile says, and
+// how long it took to the last answer.
+func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.Rand) (observation.Point, []capacity.LockWait, float64) {
+	lasts := step.Lasts.Seconds()
+	planned := poisson(step.From, lasts, rng)
+	meters := make([]*meter, len(s.parts))
+	for k := range meters {
+		meters[k] = &meter{}
+	}
+	o := Outcome{Step: step, Index: index, Clock: clock, Discard: Discarded(step.Lasts)}
+	o.Planned, o.Ends = planned, make([]float64, len(planned))
+	o.Failed = make([]bool, len(planned))
+	for _, h := range s.run(planned, s.draw(len(planned), rng), clock, meters) {
+		o.Ends[h.id], o.Failed[h.id] = h.at, h.failed
+	}
+	p := o.Point(lasts, math.Inf(1))
+	p.Flow = o.Flow(lasts)
+	p.Resources = map[string]observation.Use{}
+	for _, x := range s.meters {
+		p.Resources[x.resource] = x.read(meters[x.part], s.heap(meters), o.Discard, int(lasts), rng)
+	}
+	return p, s.profile(meters, o.Discard, int(lasts), rng), o.Last(lasts)
+}
+
+// read samples the resource each second of a step that counts.
+func (x *instrument) read(m *meter, heap []float64, from, to int, rng *rand.Rand) observation.Use {
+	m.grow(to)
+	sum, n := 0.0, 0
+	for k := from; k < to; k++ {
+		used := m.busy[k]
+		if x.gauge {
+			used = m.held[k]
+		}
+		used = x.each * used
+		if x.collect > 0 {
+			used *= 1 + x.collect*heap[min(k, len(heap)-1)]
+		}
+		sum += (used + x.base) * (1 + x.noise*rng.NormFloat64())
+		n++
+	}
+	mean := sum / float64(max(n, 1)) * (1 + x.wander*rng.NormFloat64())
+	return observation.Use{Used: max(mean, 0), Limit: x.limit, Unit: x.unit, Samples: n}
+}
+
+// heap is live/(limit-live) of the memory in each second, what a collector's work
+// goes with; nil if the system has no memory to run out of.
+func (s *System) heap(meters []*meter) []float64 {
+	for _, x := range s.meters {
+		if x.resource != "memory" || x.each == 0 {
+			continue
+		}
+		var live []float64
+		for _, held := range meters[x.part].busy {
+			used := x.base + x.each*held
+			live = append(live, used/max(x.limit-used, 0.02*x.limit))
+		}
+		return append(live, 0)
+	}
+	return []float64{0}
+}
+
+// profile is the mutex profile of the seconds that count, if a part is a lock.
+// It is of a sample of what happened, so that it has a sampling error.
+func (s *System) profile(meters []*meter, from, to int, rng *rand.Rand) []capacity.LockWait {
+	for k, p := range s.parts {
+		if q, ok := p.station.(queue); !ok || q != 1 || s.Bottleneck != lockName {
+			continue
+		}
+		m := meters[k]
+		m.grow(to)
+		var waited, contended float64
+		for second := from; second < to; second++ {
+			waited, contended = waited+m.waited[second], contended+m.contended[second]
+		}
+		over := float64(max(to-from, 1))
+		error := 1 + 0.3*rng.NormFloat64()/math.Sqrt(contended+1)
+		return []capacity.LockWait{{Function: lockFunction, Seconds: waited * error / over, Contentions: contended * error / over}}
+	}
+	return nil
+}
+
+// Outcome is what became of the hits of one step; times are in s from its begin.
+type Outcome struct {
+	Step          scenarios.Step
+	Index         int
+	Clock         float64
+	Discard       int
+	Planned, Ends []float64
+	Failed        []bool // nil if none did
+}
+
+// Last is when the last hit planned before stop was answered.
+func (o *Outcome) Last(stop float64) float64 {
+	last := stop
+	for i, at := range o.Planned {
+		if at < stop {
+			last = max(last, o.Ends[i])
+		}
+	}
+	return last
+}
+
+// Flow is what a worker reports of the hits planned before stop: it closes a
+// second at each whole one of the step, drain included, and at the last answer.
+func (o *Outcome) Flow(stop float64) []observation.Flow {
+	last := o.Last(stop)
+	seconds := int(math.Ceil(last))
+	f := make([]observation.Flow, seconds)
+	for k := range f {
+		f[k].From, f[k].To = float64(k), min(float64(k+1), last)
+	}
+	for i, at := range o.Planned {
+		if at >= stop {
+			continue
+		}
+		end := min(int(o.Ends[i]), seconds-1)
+		if o.failed(i) {
+			f[end].Failed++
+		} else {
+			f[end].OK++
+		}
+		for k := int(at); k < end; k++ {
+			f[k].InFlight++
+		}
+	}
+	return f
+}
+
+func (o *Outcome) failed(i int) bool { return o.Failed != nil && o.Failed[i] }
+
+// Point reduces the hits planned before stop that were answered before now.
+func (o *Outcome) Point(stop, now float64) observation.Point {
+	n := int(math.Ceil(stop)) - o.Discard
+	p := observation.Point{
+		Step: o.Index, Kind: o.Step.Kind, Offered: o.Step.From, Seconds: stop - float64(o.Discard), Discarded: float64(o.Discard),
+	}
+	if n <= 0 {
+		p.Seconds = 0
+		return p
+	}
+	p.Valid = true
+	for s := range n {
+		p.Windows = append(p.Windows, observation.Second{
+			Second: s + o.Discard, Width: 1, At: o.Clock + float64(s+o.Discard),
+			Tally: &observation.Tally{Response: observation.NewHistogram()},
+		})
+	}
+	served, flight := 0.0, 0.0
+	for i, at := range o.Planned {
+		s := int(at) - o.Discard
+		if at >= stop || s < 0 {
+			continue
+		}
+		w := &p.Windows[s]
+		w.Planned++
+		if o.Ends[i] <= stop && !o.failed(i) {
+			served++
+		}
+		if o.Ends[i] > now {
+			continue
+		}
+		if o.failed(i) {
+			w.Tally.Failed++
+		} else {
+			w.Tally.OK++
+		}
+		flight += o.Ends[i] - at
+		_ = w.Tally.Response.RecordValue(int64((o.Ends[i] - at) * 1e6))
+	}
+	sum(&p)
+	p.Throughput, p.InFlight = served/p.Seconds, flight/p.Seconds
+	return p
+}
+
+// sum fills in the figures of a point from its windows.
+func sum(p *observation.Point) {
+	all := observation.NewTally()
+	for _, w := range p.Windows {
+		all.OK, all.Failed = all.OK+w.Tally.OK, all.Failed+w.Tally.Failed
+		all.Response.Merge(w.Tally.Response)
+	}
+	p.Sent, p.OK, p.Failed = all.OK+all.Failed, all.OK, all.Failed
+	if p.Sent > 0 {
+		p.ErrorRatio = float64(p.Failed) / float64(p.Sent)
+	}
+	p.Response = observation.QuantilesOf(all.Response)
+}

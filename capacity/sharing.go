@@ -1,0 +1,104 @@
+package capacity
+
+import "math"
+
+// delayed is what sharing adds to a request: shift for certain, and then with
+// probability chance a time that is exponential with rate decay (1/s).
+type delayed struct{ shift, chance, decay float64 }
+
+func (d delayed) tail(t float64) float64 {
+	if t < d.shift {
+		return 1
+	}
+	return d.chance * math.Exp(-d.decay*(t-d.shift))
+}
+
+// slowed is by how much a request takes longer in the mean when all that are
+// present share the cores, as a ratio of its work: C/(c(1-rho)), whatever the
+// distribution of the work (insensitivity of processor sharing; Kleinrock 1976).
+func (l *latency) slowed(load float64) float64 {
+	rho := min(load/l.saturation, 1-1e-9)
+	return erlangC(l.servers, rho) / (l.servers * (1 - rho))
+}
+
+// crowd is what a request meets at one load when cores are shared.
+type crowd struct {
+	share   float64 // of its time without waiting that is work
+	mean    float64 // by which work is stretched, as a ratio
+	squares float64 // variance of that for short work
+	lasting float64 // s in which the number of others changes
+}
+
+func (l *latency) crowd(load float64) crowd {
+	rho := min(load/l.saturation, 1-1e-9)
+	busy := erlangC(l.servers, rho)
+	each := 1 / (l.servers * (1 - rho))
+	mean := busy * each
+	return crowd{
+		share: l.share, mean: mean, squares: busy*each*each*(1+rho) - mean*mean,
+		lasting: l.mu() / ((1 - rho) * (1 - rho)) * (1 + l.scv) / 2 / l.servers,
+	}
+}
+
+// stretch is what is added to a request that takes base seconds without load. A
+// short one meets one number of others, which makes its delay as random as that
+// number; a long one sees many of them, and its delay is nearly its mean. The
+// variance goes from the one to the other with the work over the time that the
+// number of others takes to change (for one core and long work it is exact:
+// Zwart and Boxma 2000).
+func (c crowd) stretch(base float64) delayed {
+	work := c.share * base
+	mean := work * c.mean
+	if !(mean > 1e-12) {
+		return delayed{decay: 1}
+	}
+	variance := work * work * c.squares
+	if u := work * (1 + c.mean) / c.lasting; u > 1e-3 {
+		variance *= 2 * (u - 1 + math.Exp(-u)) / (u * u)
+	}
+	if variance >= mean*mean {
+		long := (variance + mean*mean) / (2 * mean)
+		return delayed{chance: mean / long, decay: 1 / long}
+	}
+	sd := math.Sqrt(max(variance, 1e-12*mean*mean))
+	return delayed{shift: mean - sd, chance: 1, decay: 1 / sd}
+}
+
+// mu is the mean work of a request, in seconds on one core.
+func (l *latency) mu() float64 { return l.servers / l.saturation }
+
+// stretched is spread for shared cores.
+func (l *latency) stretched(load float64, into []float64) {
+	clear(into)
+	others := l.crowd(load)
+	n := len(l.base)
+	for j, p := range l.base {
+		if p == 0 {
+			continue
+		}
+		d := others.stretch(l.bins.middle[j])
+		above := 1.0
+		for k := j; k < n-1 && above > 1e-5; k++ {
+			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])
+			into[k] += p * (above - next)
+			above = next
+		}
+		into[n-1] += p * above
+	}
+}
+
+// stretchedCredit is credit for shared cores.
+func (l *latency) stretchedCredit(load float64, seen, into []float64) {
+	others := l.crowd(load)
+	n := len(l.base)
+	for j := range l.base {
+		d := others.stretch(l.bins.middle[j])
+		above, sum := 1.0, 0.0
+		for k := j; k < n-1 && above > 1e-5; k++ {
+			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])
+			sum += seen[k] * (above - next)
+			above = next
+		}
+		into[j] = sum + seen[n-1]*above
+	}
+}

@@ -1,0 +1,69 @@
+package search
+
+import (
+	"math"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// rungs are the loads, as shares of the greatest allowed, that are weighed against
+// one another when the crossing is to be predicted from below.
+var rungs = []float64{1, 0.85, 0.7, 0.55, 0.4, 0.25}
+
+// enough steps are made before a prediction is given up.
+const enough = 7
+
+// restful is the share of the greatest allowed load at which requests hardly wait.
+const restful = 0.25
+
+// below offers more steps to a search that may not go up to the crossing, as long
+// as they make its prediction better: one at a low load, where the time that
+// requests take without waiting is read, and then always the one that shrinks the
+// variance of the prediction most. ok is false if it is good enough, cannot be
+// made, or the budget is needed for the confirmation.
+func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) (d Decision, ok bool) {
+	if left-s.confirm-drain < s.step+drain {
+		return Decision{}, false
+	}
+	top := 0.0
+	for _, p := range Usable(run) {
+		top = max(top, p.Offered)
+	}
+	if bound, _ := ceiling(run, s.cfg.MaxUtilisation); bound < 0.99*top {
+		top = bound // demand rose: what was offered before is more than is allowed
+	}
+	if (e.Predicted || s.cfg.MaxUtilisation > 0) && !rested(run, restful*top) {
+		return s.offer(scenarios.KindRefine, max(restful*top, lowest), s.step,
+			"all objectives hold up to %.4g/s; a low load shows what requests take without waiting", top), true
+	}
+	if !e.Predicted && s.cfg.MaxUtilisation > 0 && len(Usable(run)) < enough {
+		return s.offer(scenarios.KindRefine, max(top, lowest), s.step, "all objectives hold up to %.4g/s; more steps are needed for a prediction", top), true
+	}
+	if !e.Predicted || e.High-e.Low <= precise*e.Value {
+		return Decision{}, false
+	}
+	load, why := top, "the greatest load allowed"
+	if planner, can := s.cfg.Estimator.(Planner); can {
+		loads := make([]float64, len(rungs))
+		for i, share := range rungs {
+			loads[i] = max(share*top, lowest)
+		}
+		if i := planner.Best(Usable(run), loads, s.step.Seconds()); i >= 0 && i < len(loads) {
+			load, why = loads[i], "where a step narrows that most"
+		}
+	}
+	return s.offer(scenarios.KindRefine, load, s.step,
+		"the crossing is predicted between %.4g and %.4g/s; %s", e.Low, e.High, why), true
+}
+
+// rested says whether a refinement was made at about that load.
+func rested(run []observation.Point, load float64) bool {
+	for _, p := range run {
+		if p.Kind == scenarios.KindRefine && math.Abs(p.Offered-load) < 0.5*load {
+			return true
+		}
+	}
+	return false
+}
