@@ -27,6 +27,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	if len(all) < fewSteps {
 		a.warn("only %d valid steps: the laws rest on few loads", len(all))
 	}
+	a.audit(all)
 	source := rng(spec.Seed)
 	a.capacity(all, spec, source)
 	sat := saturated(all)
@@ -36,6 +37,9 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
 	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.LockWaits, spec.Replicates, source)...), all)
 	p := a.predict(all, limited, spec, source)
+	if a.Capacity != nil {
+		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
+	}
 	a.saturation(all, limited, sat, p, spec, source)
 	a.headroom(spec)
 	a.cost(all, fits, spec)
@@ -86,7 +90,6 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		}
 	}
 	c.Warnings = f.doubts(all, spec)
-	a.Warnings = append(a.Warnings, c.Warnings...)
 	a.Capacity = c
 }
 

@@ -25,10 +25,14 @@ func (s *series) observed(r *replicate) {
 	for i := range s.windows {
 		r.add(&s.windows[i])
 	}
+	if len(s.windows) == 0 {
+		r.ok = s.table.ok
+		copy(r.bins, s.table.bins)
+	}
 }
 
 func (s *series) begin(r *replicate) {
-	width := 0
+	width := len(s.table.bins)
 	if len(s.windows) > 0 {
 		width = len(s.windows[0].bins)
 	}
@@ -60,6 +64,10 @@ func (s *series) draw(r *replicate, rng *rand.Rand) {
 	r.jitter = rng.NormFloat64()
 	r.load = max(s.load+rng.NormFloat64()*s.spread(), 0.01*s.load)
 	n := len(s.windows)
+	if n == 0 {
+		r.redrawn(&s.table, rng)
+		return
+	}
 	block := max(1, int(math.Round(math.Cbrt(float64(n)))))
 	for taken := 0; taken < n; {
 		at := rng.IntN(n)

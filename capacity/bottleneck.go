@@ -72,6 +72,10 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		m, other = p.blame(share, other)
 		defer func() { a.Saturation.Measured = false }()
 	}
+	if low, top := lowest(limited), highest(all); m == nil && p == nil && low > furthest*top {
+		m, other = unexercised(share, low, top, other)
+		defer func() { a.Saturation.Measured = false }()
+	}
 	list := rank(limited, m, share, other)
 	s := &Saturation{Bottlenecks: list, Measured: m != nil}
 	if m != nil {
@@ -96,11 +100,36 @@ func (s *Saturation) warn(format string, args ...any) {
 	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
 }
 
-func (s *Saturation) doubtExtrapolation(all []series) {
-	top := 0.0
-	for _, one := range all {
-		top = max(top, one.load)
+// unexercised makes room for what nothing measured: where the nearest limit lies
+// far above every load, something else may well come before it.
+func unexercised(share []float64, low, top float64, other Bottleneck) (*measured, Bottleneck) {
+	for i := range share {
+		share[i] /= 2
 	}
+	share[len(share)-1] = 0.5
+	other.Evidence = fmt.Sprintf("the nearest limit that is measured is %.0f times as far as the highest load, %.4g/s: what lies between was not seen", low/top, top)
+	return &measured{rate: low, low: top, high: low, method: "resource law, as an upper bound", spread: (low - top) / 3.29}, other
+}
+
+// lowest is the least ceiling.
+func lowest(limited []fit) float64 {
+	low := math.Inf(1)
+	for i := range limited {
+		low = min(low, limited[i].ceiling(-1))
+	}
+	return low
+}
+
+// highest is the highest load.
+func highest(all []series) (top float64) {
+	for i := range all {
+		top = max(top, all[i].load)
+	}
+	return top
+}
+
+func (s *Saturation) doubtExtrapolation(all []series) {
+	top := highest(all)
 	if s.Value.Value > 2*top {
 		s.warn("saturation is extrapolated to %.1f times the highest load offered", s.Value.Value/top)
 	}
@@ -109,10 +138,7 @@ func (s *Saturation) doubtExtrapolation(all []series) {
 // candidates are the resources that can give out: with a limit, and with a use
 // that grows with the load.
 func candidates(fits []fit, all []series) []fit {
-	top := 0.0
-	for _, s := range all {
-		top = max(top, s.load)
-	}
+	top := highest(all)
 	var limited []fit
 	for _, f := range fits {
 		if f.limit > 0 && f.exercised && f.reaches(f.limit) < far*top {

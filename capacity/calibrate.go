@@ -1,10 +1,108 @@
 package capacity
 
-import "math"
+import (
+	"math"
+	"slices"
 
-// calibrate widens the interval to what predictions of its kind were off by.
-func (p *prediction) calibrate() {
-	k := 2.5
-	p.low = p.value * math.Exp(k*math.Log(p.low/p.value))
-	p.high = p.value * math.Exp(k*math.Log(p.high/p.value))
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
+)
+
+// Score is how far a prediction was from what was observed, for calibration:
+// |ln(predicted/observed)| in units of half the width of its own interval (in
+// logs). 1 is a prediction whose interval just reached.
+type Score struct {
+	// Kind is what the prediction rested on.
+	Kind  string
+	Value float64
+}
+
+// stretchedBy is by how much (in logs) an interval is widened for each factor of e
+// that a prediction lies above the loads that were offered.
+const stretchedBy = 0.02
+
+// ofOwn is how many of the shipped scores one of the target's own counts for.
+const ofOwn = 10
+
+// calibrate widens the interval to what predictions of its kind were off by, here
+// and elsewhere: split-conformal prediction with a normalised score (Papadopoulos
+// et al. 2002; Lei et al. 2018). Intervals from replicates know the scatter of the
+// readings and nothing of laws that are not quite those of the target.
+func (p *prediction) calibrate(confidence float64, past []Score) {
+	k := widening(p.kind, confidence, past)
+	base := stretchedBy * math.Log(max(p.reach, 1.2))
+	side := func(end float64) float64 {
+		if !(end > 0) {
+			return base
+		}
+		return math.Hypot(math.Log(end/p.value), base)
+	}
+	p.halfLow, p.halfHigh = side(p.low), side(p.high)
+	p.low = p.value * math.Exp(-k*p.halfLow)
+	p.high = p.value * math.Exp(k*p.halfHigh)
+}
+
+// score holds the prediction against what was observed; it must not be calibrated
+// further than its halves are.
+func (p *prediction) score(observed float64) Score {
+	off := math.Log(observed / p.value)
+	half := p.halfHigh
+	if off < 0 {
+		half = p.halfLow
+	}
+	return Score{Kind: p.kind, Value: math.Abs(off) / half}
+}
+
+// widening is the factor that would have made the intervals of a kind reach as
+// often as is asked.
+func widening(kind string, confidence float64, past []Score) float64 {
+	scores := slices.Clone(shipped(kind))
+	for _, s := range past {
+		if s.Kind == kind && s.Value >= 0 && !math.IsInf(s.Value, 0) {
+			for range ofOwn {
+				scores = append(scores, s.Value)
+			}
+		}
+	}
+	if len(scores) == 0 {
+		return 1
+	}
+	slices.Sort(scores)
+	// The rank of conformal prediction: one more than the scores that there are.
+	n := float64(len(scores))
+	return percentile(scores, min(math.Ceil((n+1)*confidence)/n, 1))
+}
+
+// Backtest says how well the capacity of a drill that did reach its limit would
+// have been predicted from below: the steps above shares (0..1) of the capacity
+// are hidden, and what is predicted without them is scored against what was
+// measured. The scores calibrate later predictions (Spec.Past). It returns none
+// for a drill that reached no limit, or that says too little below it.
+func Backtest(points []observation.Point, spec Spec, shares ...float64) []Score {
+	spec = spec.defaults()
+	whole := Analyse(points, spec)
+	if whole.Capacity == nil || whole.Capacity.Bound != "" || !(whole.Capacity.Value.Value > 0) {
+		return nil
+	}
+	observed := whole.Capacity.Value.Value
+	var scores []Score
+	for _, share := range shares {
+		below := slices.DeleteFunc(search.Usable(points), func(p observation.Point) bool { return p.Offered > share*observed })
+		if len(below) == 0 {
+			continue
+		}
+		if a := Analyse(below, spec); a.prediction != nil {
+			scores = append(scores, a.prediction.score(observed))
+		}
+	}
+	return scores
+}
+
+// Score says how far the predicted capacity is from one that was observed later;
+// ok is false if none was predicted.
+func (a *Analysis) Score(observed float64) (s Score, ok bool) {
+	if a.prediction == nil || !(observed > 0) {
+		return Score{}, false
+	}
+	return a.prediction.score(observed), true
 }

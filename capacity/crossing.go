@@ -238,6 +238,9 @@ func (e *estimator) predict(all []series) *prediction {
 	source := rng(e.seed)
 	limited := candidates(fitResources(all, nil, estimatorRefits, source), all)
 	p, _ := predict(all, limited, e.objectives, estimatorRefits, DefaultConfidence, quick, source)
+	if p != nil {
+		p.calibrate(DefaultConfidence, nil)
+	}
 	return p
 }
 

@@ -24,10 +24,11 @@ func (e *estimator) Best(points []observation.Point, loads []float64, seconds fl
 	if tooLittle(list) != "" {
 		return -1
 	}
-	first, second, hidden := p.models(list, b, quick)
-	if first == nil {
+	known, second, hidden := p.models(list, b, quick)
+	if len(known) == 0 {
 		return -1
 	}
+	first := known[0]
 	if hidden > 0.5 {
 		first = second
 	}

@@ -34,6 +34,8 @@ type series struct {
 	seconds float64
 	windows []window
 	first   int // bin of windows[i].bins[0]
+	// table stands for the windows of a point that has none.
+	table window
 }
 
 // window is one second of a step.
@@ -81,7 +83,16 @@ func rebin(p *observation.Point) series {
 		w.fill(second.Tally, low, high)
 		s.windows = append(s.windows, w)
 	}
+	if cut := settled(s.windows); cut > 0 {
+		for _, w := range s.windows[:cut] {
+			planned, before, s.seconds = planned-w.planned, before-w.width, s.seconds-w.width
+		}
+		s.windows = s.windows[cut:]
+	}
 	n := len(s.windows)
+	if n == 0 {
+		s.table, s.first = imagined(p)
+	}
 	known := s.seconds > 0 && s.seconds <= longestStep
 	if n == 0 {
 		if !known {

@@ -15,11 +15,12 @@ const coarse = 4
 //	P(R > t) = sum over bins b of base(b) P(W > t - b)
 type latency struct {
 	server
-	// share is the part of the time without waiting that is stretched when cores
-	// are shared; 0 where requests are served in order.
-	share float64
-	bins  bins
-	base  []float64 // adds up to 1
+	// shared says that all who are present share the cores, and rest is the part of
+	// the time without waiting, in seconds, that is no work for them.
+	shared bool
+	rest   float64
+	bins   bins
+	base   []float64 // adds up to 1
 	// fit is the log likelihood of the steps, in units of its dispersion.
 	fit float64
 }
@@ -54,7 +55,7 @@ type stage struct {
 // is the forward half of the fit; into is reused.
 func (l *latency) spread(load, ca2 float64, into []float64) []float64 {
 	into = slices.Grow(into[:0], len(l.base))[:len(l.base)]
-	if l.share > 0 {
+	if l.shared {
 		l.stretched(load, into)
 		return into
 	}
@@ -74,7 +75,7 @@ func (l *latency) spread(load, ca2 float64, into []float64) []float64 {
 // the backward half. seen is the ratio of counts to expectation.
 func (l *latency) credit(load, ca2 float64, seen, into []float64) []float64 {
 	into = slices.Grow(into[:0], len(l.base))[:len(l.base)]
-	if l.share > 0 {
+	if l.shared {
 		l.stretchedCredit(load, seen, into)
 		return into
 	}
@@ -101,8 +102,8 @@ func (l *latency) tail(load, t float64) float64 {
 		switch b := l.bins.middle[j]; {
 		case l.bins.edges[j] >= t:
 			sum += p
-		case l.share > 0:
-			sum += p * others.stretch(b).tail(t-b)
+		case l.shared:
+			sum += p * others.stretch(l.work(b)).tail(t-b)
 		case l.bins.edges[j+1] > t: // spread over its bin
 			above := (l.bins.edges[j+1] - t) / (l.bins.edges[j+1] - l.bins.edges[j])
 			sum += p * (above + (1-above)*w.tail((t-l.bins.edges[j])/2))
@@ -119,8 +120,12 @@ func (l *latency) mean(load float64) float64 {
 	for j, p := range l.base {
 		sum += p * l.bins.middle[j]
 	}
-	if l.share > 0 {
-		return sum * (1 + l.share*l.slowed(load))
+	if l.shared {
+		work := 0.0
+		for j, p := range l.base {
+			work += p * l.work(l.bins.middle[j])
+		}
+		return sum + work*l.crowd(load).mean
 	}
 	return sum + l.waiting(load, 1).mean()
 }
@@ -144,7 +149,7 @@ func (l *latency) quantile(load, q float64) float64 {
 // stages gathers what steps show of the responses, steps of practically one load
 // together. draws[i] is step i as it was or redrawn; ca2 that of the arrivals.
 func stages(all []series, draws []replicate, ca2 float64) (list []stage, b bins) {
-	low, high := span4(all)
+	low, high := filled(all)
 	if low > high {
 		return nil, bins{}
 	}
@@ -161,11 +166,15 @@ func stages(all []series, draws []replicate, ca2 float64) (list []stage, b bins)
 	return list, newBins(low, high)
 }
 
-// span4 is the first and last coarse bin that any window fills.
-func span4(all []series) (low, high int) {
+// filled are the first and the last coarse bin that any step fills.
+func filled(all []series) (low, high int) {
 	low = math.MaxInt
 	for i := range all {
-		for _, w := range all[i].windows {
+		windows := all[i].windows
+		if len(windows) == 0 {
+			windows = []window{all[i].table}
+		}
+		for _, w := range windows {
 			for k, n := range w.bins {
 				if n > 0 {
 					low, high = min(low, (all[i].first+k)/coarse), max(high, (all[i].first+k)/coarse)

@@ -47,7 +47,12 @@ type fitted struct {
 	// cost is minus the log of likelihood and belief.
 	cost float64
 	know belief
+	// weight is the law's part in a prediction that several make.
+	weight float64
 }
+
+// sharing says that cores are shared, and rest is what a request takes besides.
+type sharing struct{ rest float64 }
 
 // effort is how hard a fit is worked on.
 type effort struct{ rounds, steps, expectations int }
@@ -63,9 +68,12 @@ var (
 // explains the responses at all loads best, by expectation and maximisation
 // (Dempster, Laird and Rubin 1977; as a deconvolution Richardson 1972). The server
 // is found by the simplex method (Nelder and Mead 1965). start may be nil.
-func fitLatency(list []stage, b bins, know belief, share float64, start *fitted, work effort) fitted {
-	f := fitted{at: know.mean, know: know}
-	f.bins, f.share = b, share
+func fitLatency(list []stage, b bins, know belief, sharing *sharing, start *fitted, work effort) fitted {
+	f := fitted{at: know.mean, know: know, weight: 1}
+	f.bins = b
+	if sharing != nil {
+		f.shared, f.rest = true, sharing.rest
+	}
 	top := 0.0
 	for _, g := range list {
 		top = max(top, g.load)
@@ -73,7 +81,7 @@ func fitLatency(list []stage, b bins, know belief, share float64, start *fitted,
 	if start != nil {
 		f.at, f.base = start.at, start.base
 	} else {
-		f.base = lowest(list, len(b.middle))
+		f.base = restful(list, len(b.middle))
 	}
 	f.at[0] = max(f.at[0], math.Log(1.03*top))
 	scratch := newScratch(len(b.middle))
@@ -181,9 +189,9 @@ func (l *latency) expectInto(list []stage, base []float64, s *scratch, into []fl
 	return into
 }
 
-// lowest is a first guess at the base: the responses at the lowest loads, and a
+// restful is a first guess at the base: the responses at the lowest loads, and a
 // trace of all others so that nothing is excluded.
-func lowest(list []stage, n int) []float64 {
+func restful(list []stage, n int) []float64 {
 	base := make([]float64, n)
 	seen := 0.0
 	for i := range list {

@@ -1,7 +1,6 @@
 package capacity
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 )
@@ -9,7 +8,7 @@ import (
 // Response is the latency law of the target: the time that its requests take
 // without waiting, as it was measured, and the wait on top of it.
 type Response struct {
-	law latency
+	laws []*fitted // their weights add up to 1
 	// Method says in a few words what the law is.
 	Method string
 }
@@ -17,19 +16,25 @@ type Response struct {
 // Quantile returns the response time in ms that a share q (0..1) of the requests
 // stay below at a load in requests/s; +Inf at and above saturation.
 func (r *Response) Quantile(rps, q float64) float64 {
-	if !(rps < r.law.saturation) {
-		return math.Inf(1)
-	}
-	return 1000 * r.law.quantile(max(rps, 0), min(max(q, 0), 1-1e-9))
+	return r.over(rps, func(l *latency) float64 { return l.quantile(max(rps, 0), min(max(q, 0), 1-1e-9)) })
 }
 
 // Mean returns the mean response time in ms at a load in requests/s; +Inf at and
 // above saturation.
 func (r *Response) Mean(rps float64) float64 {
-	if !(rps < r.law.saturation) {
-		return math.Inf(1)
+	return r.over(rps, func(l *latency) float64 { return l.mean(max(rps, 0)) })
+}
+
+// over is the geometric mean of what the laws say, in ms.
+func (r *Response) over(rps float64, says func(*latency) float64) float64 {
+	sum := 0.0
+	for _, f := range r.laws {
+		if !(rps < f.saturation) {
+			return math.Inf(1)
+		}
+		sum += f.weight * math.Log(1000*says(&f.latency))
 	}
-	return 1000 * r.law.mean(max(rps, 0))
+	return math.Exp(sum)
 }
 
 // predict puts the capacity where the laws see it, if every step held.
@@ -40,23 +45,25 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	}
 	p, why := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
 	if p == nil {
-		a.warn("where the objectives break is not identifiable from these steps, because %s", why)
+		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+why)
 		return nil
 	}
+	p.calibrate(spec.Confidence, spec.Past)
+	a.prediction = p
 	held := c.Value.Value
 	c.Value = Value{
 		Value: max(p.value, held), Low: max(p.low, min(held, p.value)), High: max(p.high, held), Confidence: spec.Confidence,
-		Method: p.method(), Warnings: c.Warnings,
+		Method: p.method(), Warnings: append(p.doubts(limited, held), c.Warnings[min(1, len(c.Warnings)):]...),
 	}
 	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
 	c.Bound, c.Objective = Predicted, p.objective
-	a.Response = &Response{law: *p.law, Method: p.method()}
+	a.Response = &Response{laws: p.laws, Method: p.method()}
 	return p
 }
 
 func (p *prediction) method() string {
 	how := "served in order"
-	if p.law.share > 0 {
+	if p.laws[0].shared {
 		how = "cores shared"
 	}
 	switch p.kind {
@@ -82,8 +89,4 @@ func (p *prediction) blame(share []float64, other Bottleneck) (*measured, Bottle
 	m.low, m.high = min(m.low, m.rate), max(m.high, m.rate)
 	m.spread = (m.high - m.low) / 3.29
 	return m, other
-}
-
-func (r *Response) Debug() string {
-	return fmt.Sprintf("[X %.4g c %.1f scv %.2f share %.2f] %s", r.law.saturation, r.law.servers, r.law.scv, r.law.share, r.Method)
 }

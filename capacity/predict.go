@@ -14,7 +14,7 @@ import (
 type prediction struct {
 	value, low, high float64
 	objective        scenarios.Objective
-	law              *latency
+	laws             []*fitted // the heaviest first
 	// hidden is the probability that a queue which nothing measured gives out
 	// before every measured resource, at queue.saturation, and queueLow and
 	// queueHigh its interval.
@@ -26,24 +26,32 @@ type prediction struct {
 	// kind is what the prediction rests on, which its calibration goes by.
 	kind     string
 	warnings []string
+	// halfLow and halfHigh are the halves of the interval, in logs, before it is
+	// calibrated.
+	halfLow, halfHigh float64
 }
 
 const (
 	// furthest is the greatest ratio of a predicted capacity to the highest load
 	// offered: beyond it the steps say too little of what happens there.
 	furthest = 3.2
+	// leastExercise is the use of its limit that the nearest resource must have shown.
+	leastExercise = 0.3
 	// rejected is the log of the odds by which a queue that nothing measures must
 	// explain the responses better than the nearest measured limit does.
-	rejected = 4.0
+	rejected = 20.0
 	// refits is how many replicates of a prediction are drawn.
 	refits = 60
 )
 
 // What a prediction rests on.
 const (
-	restsOnResource = "resource" // a measured resource whose limit is known
-	restsOnCurve    = "curve"    // one whose demand rises with the load
-	restsOnQueue    = "queue"    // response growth alone
+	restsOnOrder   = "in order" // a measured resource that serves in order
+	restsOnSharing = "sharing"  // a measured resource that is shared
+	restsOnLock    = "lock"     // a lock in a mutex profile
+	restsOnMemory  = "memory"   // memory that fills
+	restsOnCurve   = "curve"    // one whose demand rises with the load
+	restsOnQueue   = "queue"    // response growth alone
 )
 
 // predictor predicts the capacity from steps that all held.
@@ -73,25 +81,29 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	if why := tooLittle(list); why != "" {
 		return nil, why
 	}
-	first, second, hidden := p.models(list, b, work)
-	if first == nil {
+	known, second, hidden := p.models(list, b, work)
+	if len(known) == 0 {
 		return nil, fmt.Sprintf("responses do not grow and no measured resource nears its limit up to %.4g/s; run a step above that", p.top)
 	}
-	out := &prediction{hidden: hidden, law: &first.latency, kind: p.kind(hidden)}
-	main := first
+	main := known
 	if hidden > 0.5 {
-		main = second
-		out.law = &second.latency
+		main = []*fitted{second}
 	}
-	if second != nil {
-		out.queue = &second.latency
+	out := &prediction{hidden: hidden, laws: main, kind: p.kind(hidden, &main[0].latency), queue: &second.latency}
+	sum := 0.0
+	for _, f := range main {
+		x, o := p.crossing(f, -1)
+		sum += f.weight * math.Log(max(x, 1e-9))
+		if out.objective.Metric == "" {
+			out.objective = o
+		}
 	}
-	out.value, out.objective = p.crossing(main, -1)
+	out.value = math.Exp(sum)
 	out.reach = out.value / p.top
-	if !(out.value > 0) || out.reach > furthest {
-		return nil, fmt.Sprintf("the nearest limit is more than %.0f times the highest load offered; run a step above %.4g/s", furthest, max(out.value/3, p.top))
+	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
+		return nil, fmt.Sprintf("the nearest limit, at %.4g/s, is too far above the highest load offered, %.4g/s, and others may lie between; run a step above %.4g/s", p.ceiling(-1), p.top, max(out.value/2.5, 1.2*p.top))
 	}
-	p.interval(out, list, b, first, second, min(replicates, refits), confidence, source)
+	p.interval(out, b, known, second, min(replicates, refits), confidence, source)
 	return out, ""
 }
 
@@ -107,14 +119,27 @@ func tooLittle(list []stage) string {
 }
 
 // kind is what the prediction rests on.
-func (p *predictor) kind(hidden float64) string {
+func (p *predictor) kind(hidden float64, law *latency) string {
 	if hidden > 0.5 || len(p.limited) == 0 {
 		return restsOnQueue
 	}
-	if p.limited[p.nearest(-1)].curved() || p.limited[p.nearest(-1)].drift != 0 {
+	switch f := &p.limited[p.nearest(-1)]; {
+	case f.curved() || f.drift != 0:
 		return restsOnCurve
+	case f.lock != "":
+		return restsOnLock
+	case f.unit == "bytes":
+		return restsOnMemory
+	case law.shared:
+		return restsOnSharing
 	}
-	return restsOnResource
+	return restsOnOrder
+}
+
+// exercise is how much of its limit the nearest resource used at the highest load.
+func (p *predictor) exercise() float64 {
+	f := &p.limited[p.nearest(-1)]
+	return f.at(p.top) / f.limit
 }
 
 // nearest is the index of the resource with the lowest ceiling in replicate r, -1
@@ -161,26 +186,32 @@ func (f *fit) doubt() float64 {
 }
 
 // models fits what may make requests wait: the measured resource with the lowest
-// ceiling, served in order or by sharing, and a queue that nothing measures. first
-// is nil if neither shows. hidden is the probability of the unmeasured queue.
-func (p *predictor) models(list []stage, b bins, work effort) (first, second *fitted, hidden float64) {
+// ceiling, served in order or by sharing, and a queue that nothing measures. known
+// is empty if neither shows. hidden is the probability of the unmeasured queue.
+func (p *predictor) models(list []stage, b bins, work effort) (known []*fitted, second *fitted, hidden float64) {
 	unmeasured := fitLatency(list, b, belief{
 		mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
-	}, 0, nil, work)
+	}, nil, nil, work)
 	second = &unmeasured
 	i := p.nearest(-1)
 	if i < 0 {
 		if !p.waits(list, second) {
 			return nil, nil, 0
 		}
-		return second, second, 1
+		return []*fitted{second}, second, 1
 	}
-	first = p.measured(list, b, i, -1, work, nil)
-	gain := second.fit - first.fit
+	known = p.measured(list, b, i, -1, work, nil)
+	best := known[0].fit
+	if len(known) > 1 {
+		best = max(best, known[1].fit)
+	}
+	gain := second.fit - best
 	if second.saturation > 0.97*p.limited[i].ceiling(-1) {
-		return first, second, 0
+		return known, second, 0
 	}
-	return first, second, 1 / (1 + math.Exp(-(gain - rejected)))
+	// The further the nearest limit, the likelier is another before it.
+	needed := rejected - 16*min(max(p.ceiling(-1)/p.top-1.8, 0), 1)
+	return known, second, 1 / (1 + math.Exp(-(gain - needed)))
 }
 
 // waits says whether the responses grow beyond doubt.
@@ -191,45 +222,57 @@ func (p *predictor) waits(list []stage, f *fitted) bool {
 	for range 20 {
 		flat.base = flat.expect(list, flat.base, scratch)
 	}
-	return f.fit-flat.likelihood(list, flat.base, scratch) > rejected
+	return f.fit-flat.likelihood(list, flat.base, scratch) > 4
 }
 
 // measured fits the latency law with what is known of a resource.
-func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start *fitted) *fitted {
+//
+// Cores may be shared or serve in order, which no figure tells beforehand: both
+// laws are fitted, and count for as much as they predict.
+func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start *fitted) []*fitted {
 	f := &p.limited[i]
 	know := believe(max(f.ceiling(r), 1.02*p.top), f.doubt(), f.servers(), 0.15)
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
-		again := fitLatency(list, b, know, start.share, start, work)
-		return &again
+		var how *sharing
+		if start.shared {
+			how = &sharing{start.rest}
+		}
+		again := fitLatency(list, b, know, how, start, work)
+		return []*fitted{&again}
 	}
-	mean, variance := moments(list[0], b)
+	how := &sharing{}
 	service := f.demandAt(list[0].load) // unit-seconds: the time of one request on one server
-	share := min(max(service/mean, 0.02), 1)
-	if f.lock == "" && f.unit != "bytes" && share > 0.25 {
-		rest := 0.3 * mean * (1 - share)
-		scv := max(variance-rest*rest, 0.1*variance) / (service * service)
-		know.mean[2], know.sd[2] = math.Log(min(max(scv, 0.05), 8)), 0.5
+	if f.lock == "" && f.unit != "bytes" {
+		how.rest = restOf(list[0], b, service)
+		if scv, known := variability(list[0], b, how.rest); known {
+			know.mean[2], know.sd[2] = math.Log(scv), 0.4
+		}
 	}
-	ordered := fitLatency(list, b, know, 0, nil, work)
+	ordered := fitLatency(list, b, know, nil, nil, work)
 	if f.name != cpu {
-		return &ordered
+		return []*fitted{&ordered}
 	}
-	shared := fitLatency(list, b, know, share, nil, work)
-	if shared.cost < ordered.cost {
-		return &shared
-	}
-	return &ordered
+	shared := fitLatency(list, b, know, how, nil, work)
+	return stacked(list, b, work, &ordered, &shared)
 }
 
-// moments are the mean and variance of the responses at a stage, in seconds.
-func moments(g stage, b bins) (mean, variance float64) {
-	var squares float64
+// variability is the squared coefficient of variation of the work of requests, if
+// it is what makes responses at a low load vary: known is false where other parts
+// of the response are as long.
+func variability(g stage, b bins, rest float64) (scv float64, known bool) {
+	var whole, mean, squares float64
 	for k, n := range g.counts {
-		mean += n * b.middle[k] / g.total
-		squares += n * b.middle[k] * b.middle[k] / g.total
+		w := max(b.middle[k]-rest, 0)
+		whole += n * b.middle[k]
+		mean += n * w
+		squares += n * w * w
 	}
-	return mean, squares - mean*mean
+	if !(mean > 0.25*whole) {
+		return 0, false
+	}
+	scv = squares*g.total/(mean*mean) - 1
+	return min(max(scv, 0.03), 12), true
 }
 
 // servers is how many requests the resource serves at one time, as far as its unit
@@ -329,7 +372,7 @@ func (p *predictor) refuses(f *fitted, ratio float64, r int) float64 {
 }
 
 // interval redraws the steps, refits all, and takes the percentiles.
-func (p *predictor) interval(out *prediction, list []stage, b bins, first, second *fitted, n int, confidence float64, source *rand.Rand) {
+func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *fitted, n int, confidence float64, source *rand.Rand) {
 	var values, queues []float64
 	for r := range n {
 		for i := range p.all {
@@ -339,19 +382,21 @@ func (p *predictor) interval(out *prediction, list []stage, b bins, first, secon
 		if out.hidden > 0 && source.Float64() < out.hidden {
 			f := fitLatency(drawn, b, belief{
 				mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
-			}, 0, second, again)
+			}, nil, second, again)
 			queues = append(queues, f.saturation)
 			x, _ := p.crossing(&f, r)
 			values = append(values, x)
 			continue
 		}
-		f := p.measured(drawn, b, p.nearest(r), r, again, first)
-		x, _ := p.crossing(f, r)
+		from := known[0]
+		if len(known) > 1 && source.Float64() < known[1].weight {
+			from = known[1]
+		}
+		x, _ := p.crossing(p.measured(drawn, b, p.nearest(r), r, again, from)[0], r)
 		values = append(values, x)
 	}
 	out.low, out.high = interval(values, confidence)
 	out.low, out.high = min(out.low, out.value), max(out.high, out.value)
-	out.calibrate()
 	if len(queues) > 0 {
 		out.queueLow, out.queueHigh = interval(queues, confidence)
 	}

@@ -69,7 +69,7 @@ type fit struct {
 	// lock is the function that holds the lock whose use this is, if it is one.
 	lock string
 	// peak is the greatest use as a ratio of the limit, 0 without a limit.
-	peak float64
+	peak  float64
 	shape shape
 	// draws are refits over resampled points.
 	draws []line
@@ -111,6 +111,7 @@ func fitResources(all []series, sat *plateau, replicates int, source *rand.Rand)
 }
 
 func uses(name string, all []series, sat *plateau) (us []use, limit float64, unit string) {
+	var ready []use
 	for i := range all {
 		u, ok := all[i].point.Resources[name]
 		if !ok || !(u.Used >= 0) || math.IsInf(u.Used, 0) {
@@ -121,10 +122,18 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 			weight = min(max(all[i].seconds, 1), 1000)
 		}
 		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), slots: u.Unit == "slots"})
+		if p := all[i].point; p.Discarded >= 2*p.Response.Mean/1000 {
+			ready = append(ready, us[len(us)-1])
+		}
 		unit = u.Unit
 		if u.Limit > 0 && !math.IsInf(u.Limit, 0) {
 			limit = u.Limit
 		}
+	}
+	// Requests keep their part of the memory for as long as they are in flight, so
+	// that it fills within a few response times after a load begins.
+	if unit == "bytes" && len(ready) >= 4 {
+		us = ready
 	}
 	return us, limit, unit
 }

@@ -110,8 +110,8 @@ func TestBottleneckIsPredictedBelowSaturation(t *testing.T) {
 		}
 	}, 50, 100, 200, 400, 600)
 	a := Analyse(points, Spec{Objectives: p99})
-	if a.Capacity == nil || a.Capacity.Bound != Above {
-		t.Errorf("capacity %+v, want bound above", a.Capacity)
+	if c := a.Capacity; c == nil || c.Bound != Predicted || c.Value.Value < 900 || c.Value.Value > 1000 || c.High < 950 {
+		t.Errorf("capacity %+v, want one predicted a little below 1000", a.Capacity)
 	}
 	s := a.Saturation
 	if s == nil || s.Measured || math.Abs(s.Value.Value-1000) > 1 {

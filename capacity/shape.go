@@ -59,7 +59,8 @@ func better(without, with float64, n int, chance float64) bool {
 }
 
 func firmly(us []use, l line, s shape) bool {
-	if len(us) < 6 {
+	// A gauge of slots scatters too much for a third term.
+	if len(us) < 6 || us[0].slots {
 		return false
 	}
 	if s == drifting {

@@ -13,18 +13,33 @@ func (d delayed) tail(t float64) float64 {
 	return d.chance * math.Exp(-d.decay*(t-d.shift))
 }
 
-// slowed is by how much a request takes longer in the mean when all that are
-// present share the cores, as a ratio of its work: C/(c(1-rho)), whatever the
-// distribution of the work (insensitivity of processor sharing; Kleinrock 1976).
-func (l *latency) slowed(load float64) float64 {
-	rho := min(load/l.saturation, 1-1e-9)
-	return erlangC(l.servers, rho) / (l.servers * (1 - rho))
+// work is the part of a time without waiting that is work for the cores: what
+// varies, as far as its mean is that of the work (see restOf).
+func (l *latency) work(base float64) float64 { return max(base-l.rest, 0) }
+
+// restOf is the part of the responses at a stage that is no work, for which the
+// mean of what is above it is the work that a request takes.
+func restOf(g stage, b bins, work float64) float64 {
+	low, high := 0.0, b.edges[len(b.edges)-1]
+	for range 50 {
+		rest, above := (low+high)/2, 0.0
+		for k, n := range g.counts {
+			above += n * max(b.middle[k]-rest, 0) / g.total
+		}
+		if above > work {
+			low = rest
+		} else {
+			high = rest
+		}
+	}
+	return (low + high) / 2
 }
 
 // crowd is what a request meets at one load when cores are shared.
 type crowd struct {
-	share   float64 // of its time without waiting that is work
-	mean    float64 // by which work is stretched, as a ratio
+	// mean is by how much work takes longer in the mean, as a ratio: C/(c(1-rho)),
+	// whatever its distribution (insensitivity of processor sharing; Kleinrock 1976).
+	mean    float64
 	squares float64 // variance of that for short work
 	lasting float64 // s in which the number of others changes
 }
@@ -35,19 +50,18 @@ func (l *latency) crowd(load float64) crowd {
 	each := 1 / (l.servers * (1 - rho))
 	mean := busy * each
 	return crowd{
-		share: l.share, mean: mean, squares: busy*each*each*(1+rho) - mean*mean,
+		mean: mean, squares: busy*each*each*(1+rho) - mean*mean,
 		lasting: l.mu() / ((1 - rho) * (1 - rho)) * (1 + l.scv) / 2 / l.servers,
 	}
 }
 
-// stretch is what is added to a request that takes base seconds without load. A
+// stretch is what is added to a request with so many seconds of work. A
 // short one meets one number of others, which makes its delay as random as that
 // number; a long one sees many of them, and its delay is nearly its mean. The
 // variance goes from the one to the other with the work over the time that the
 // number of others takes to change (for one core and long work it is exact:
 // Zwart and Boxma 2000).
-func (c crowd) stretch(base float64) delayed {
-	work := c.share * base
+func (c crowd) stretch(work float64) delayed {
 	mean := work * c.mean
 	if !(mean > 1e-12) {
 		return delayed{decay: 1}
@@ -76,7 +90,7 @@ func (l *latency) stretched(load float64, into []float64) {
 		if p == 0 {
 			continue
 		}
-		d := others.stretch(l.bins.middle[j])
+		d := others.stretch(l.work(l.bins.middle[j]))
 		above := 1.0
 		for k := j; k < n-1 && above > 1e-5; k++ {
 			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])
@@ -92,7 +106,7 @@ func (l *latency) stretchedCredit(load float64, seen, into []float64) {
 	others := l.crowd(load)
 	n := len(l.base)
 	for j := range l.base {
-		d := others.stretch(l.bins.middle[j])
+		d := others.stretch(l.work(l.bins.middle[j]))
 		above, sum := 1.0, 0.0
 		for k := j; k < n-1 && above > 1e-5; k++ {
 			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])

@@ -27,6 +27,9 @@ type Spec struct {
 	// MaxRPS is the greatest load that was allowed, 0 if not known. It only
 	// serves to say why a capacity is bounded below alone.
 	MaxRPS float64
+	// Past are scores of earlier drills of the target (Backtest), by which the
+	// intervals of predictions are calibrated besides those that are shipped.
+	Past []Score
 	// LockWaits holds, for each step (Point.Step), what its mutex profile says.
 	LockWaits map[int][]LockWait
 }
@@ -49,6 +52,8 @@ type Analysis struct {
 	Headroom   *Headroom
 	Cost       *Cost
 	Warnings   []string
+	// prediction is what Capacity is, if its bound is Predicted.
+	prediction *prediction
 	// Response says how long requests take at loads that were not offered; nil if
 	// the steps do not tell.
 	Response *Response

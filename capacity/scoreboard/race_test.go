@@ -1,0 +1,6 @@
+//go:build race
+
+package scoreboard
+
+// slow says that fewer systems are simulated, under the race detector.
+const slow = true
