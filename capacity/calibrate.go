@@ -19,7 +19,7 @@ type Score struct {
 
 // stretchedBy is by how much (in logs) an interval is widened for each factor of e
 // that a prediction lies above the loads that were offered.
-const stretchedBy = 0.02
+const stretchedBy = 0.06
 
 // ofOwn is how many of the shipped scores one of the target's own counts for.
 const ofOwn = 10

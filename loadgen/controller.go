@@ -271,7 +271,8 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 		step = c.cfg.Plan.Steps[i]
 	} else if c.cfg.Search != nil {
 		d := c.cfg.Search.Next(c.points, c.cfg.Now())
-		if d.Predicted != nil {
+		// What was predicted before a confirmation, and not what is known after it.
+		if d.Predicted != nil && !d.Done {
 			c.predicted = d.Predicted.Value
 		}
 		if d.Done {

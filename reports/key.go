@@ -47,6 +47,9 @@ func capacityFigure(c *Capacity, dash string) Figure {
 		f.Value = "< " + perSecond(bound(c.RPS.High, c.RPS.Value))
 		f.Notes = append(f.Notes, "the lowest load offered missed an objective")
 	default:
+		if c.Bound == "predicted" {
+			f.Notes = append(f.Notes, "predicted, not offered")
+		}
 		if c.RPS.High > c.RPS.Low {
 			f.Notes = append(f.Notes, perSecond(c.RPS.Low)+dash+perSecond(c.RPS.High)+confidence(c.RPS))
 		}
@@ -61,6 +64,12 @@ func capacityFigure(c *Capacity, dash string) Figure {
 		f.Notes = append(f.Notes, "confirmed")
 	case c.Bound == "":
 		f.Notes = append(f.Notes, "not confirmed")
+	}
+	switch {
+	case c.Check != nil:
+		f.Notes = append(f.Notes, fmt.Sprintf("p99 there predicted %s, observed %s", millis(c.Check.PredictedMS), millis(c.Check.ObservedMS)))
+	case c.Bound == "" && c.Predicted != nil && c.Predicted.Value > 0:
+		f.Notes = append(f.Notes, "predicted "+perSecond(c.Predicted.Value)+" before that")
 	}
 	return f
 }

@@ -154,14 +154,33 @@ type Capacity struct {
 	RPS       Estimate `json:"rps"`
 	Objective string   `json:"objective"` // the one that breaks first
 	// Bound is "" for a crossing that was measured, "above" if every step met the
-	// objectives (capacity is at least Low), "below" if none did (at most High).
+	// objectives (capacity is at least Low), "below" if none did (at most High),
+	// "predicted" if every step met them and the laws say where they break.
 	Bound     string `json:"bound,omitempty"`
 	Confirmed bool   `json:"confirmed"`
 	Method    string `json:"method"`
-	// Predicted is the estimate before the confirmation step, ObservedP99 what
-	// that step showed.
+	// Predicted is the estimate before the confirmation step, and Check what that
+	// step showed beside what the steps before it predict of it.
 	Predicted      *Estimate `json:"predicted,omitempty"`
 	ConfirmedAtRPS float64   `json:"confirmed_at_rps,omitempty"`
+	Check          *Check    `json:"check,omitempty"`
+	// Curve is the response that is predicted at loads up to the capacity, if it
+	// was not offered.
+	Curve []CurvePoint `json:"curve,omitempty"`
+}
+
+// Check is what was predicted of the confirmation step beside what was observed.
+type Check struct {
+	RPS         float64 `json:"rps"`
+	PredictedMS float64 `json:"predicted_p99_ms"`
+	ObservedMS  float64 `json:"observed_p99_ms"`
+}
+
+// CurvePoint is the response at a load, as predicted.
+type CurvePoint struct {
+	RPS float64 `json:"rps"`
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
 }
 
 // Saturation is the load at which the first resource reaches its limit.

@@ -82,6 +82,13 @@ func capacitySentence(r *Run, dash string) string {
 	case "above":
 		return fmt.Sprintf("Capacity is at least %s req/s: %s held at every load offered.", perSecond(bound(c.RPS.Low, c.RPS.Value)), held)
 	}
+	if c.Bound == "predicted" {
+		s := "Predicted to meet " + held + " up to " + perSecond(c.RPS.Value) + " req/s" + interval(c.RPS, dash)
+		if c.ConfirmedAtRPS > 0 {
+			s += ", confirmed up to " + perSecond(c.ConfirmedAtRPS)
+		}
+		return s + "."
+	}
 	verb := "Meets "
 	if plural {
 		verb = "Meets all "

@@ -16,6 +16,8 @@ func TestSentence(t *testing.T) {
 	refused := &Run{Verdict: Invalid, Ended: "failed", EndedDetail: "connect to 127.0.0.1:8080: connection refused"}
 	mixed := fixedRun()
 	mixed.Objectives[0].Met, mixed.Objectives[0].Observed = no(), 83
+	predicted := aboveRun()
+	predicted.Capacity = &Capacity{Bound: "predicted", RPS: Estimate{Value: 392, Low: 371, High: 410, Confidence: 0.9}, ConfirmedAtRPS: 240, Confirmed: true}
 	open := fixedRun()
 	open.Objectives[0].Met = nil
 
@@ -31,6 +33,7 @@ func TestSentence(t *testing.T) {
 		{"unmeasured", unknown, "Meets p99 < 50 ms and errors < 0.1% up to 392 req/s (381-401). First to give out: something unmeasured (95%), at 402 req/s."},
 		{"below", belowRun(), "Capacity is below 50 req/s: p99 < 50 ms did not hold at the lowest load offered."},
 		{"above", aboveRun(), "Capacity is at least 200 req/s: p99 < 50 ms and errors < 0.1% held at every load offered. First to give out: pool.shop (98%), at 402 req/s; then cpu at 640."},
+		{"predicted", predicted, "Predicted to meet p99 < 50 ms and errors < 0.1% up to 392 req/s (371-410), confirmed up to 240. First to give out: pool.shop (98%), at 402 req/s; then cpu at 640."},
 		{"guard", guardRun(), "A guard ended the drill after 18 s: errors > 20% for 5s. Capacity is at least 200 req/s: p99 < 50 ms and errors < 0.1% held at every load offered. First to give out: pool.shop (98%), at 402 req/s; then cpu at 640."},
 		{"fixed", fixedRun(), "Meets p99 < 50 ms and errors < 0.1% at 300 req/s."},
 		{"fixed, missed", mixed, "Misses p99 < 50 ms (83 ms) at 300 req/s; errors < 0.1% held."},

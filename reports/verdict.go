@@ -36,6 +36,7 @@ func (c *computation) analyse() {
 		if c.end != nil && c.end.PredictedRPS > 0 {
 			c.run.Capacity.Predicted = &Estimate{Value: c.end.PredictedRPS}
 		}
+		c.foretell(&seen, spec)
 	}
 	if x := seen.Saturation; x != nil {
 		c.run.Saturation = &Saturation{RPS: estimate(x.Value), Bottlenecks: []Bottleneck{}}
@@ -55,6 +56,41 @@ func (c *computation) analyse() {
 		c.run.Cost.PerMillion.Idle = estimate(x.Idle)
 	}
 }
+
+// foretell adds what the model says of loads that were not offered, and holds what
+// it would have said of the confirmation against what that showed.
+func (c *computation) foretell(seen *capacity.Analysis, spec capacity.Spec) {
+	x := c.run.Capacity
+	if seen.Response == nil {
+		return
+	}
+	if x.Bound == capacity.Predicted {
+		x.Predicted = &x.RPS
+		for i := 1; i <= curveSteps; i++ {
+			rps := x.RPS.Value * float64(i) / curveSteps
+			p := CurvePoint{RPS: rps, P50: seen.Response.Quantile(rps, 0.5), P99: seen.Response.Quantile(rps, 0.99)}
+			if finite(p.P50) && finite(p.P99) {
+				x.Curve = append(x.Curve, p)
+			}
+		}
+	}
+	points := c.tellingPoints()
+	last := slices.IndexFunc(points, func(p observation.Point) bool { return p.Kind == scenarios.KindConfirm && p.Valid && p.Cut == "" })
+	if last < 0 {
+		return
+	}
+	before := capacity.Analyse(points[:last], spec)
+	if before.Response == nil {
+		return
+	}
+	confirm := &points[last]
+	if p99 := before.Response.Quantile(confirm.Offered, 0.99); finite(p99) {
+		x.Check = &Check{RPS: confirm.Offered, PredictedMS: p99, ObservedMS: confirm.Response.P99}
+	}
+}
+
+// curveSteps is how many loads the predicted curve has.
+const curveSteps = 20
 
 // tellingPoints are those that the model reads. A drill that ended before any hit
 // of its search did has only its warm-up to tell what the lowest load came to.
@@ -290,14 +326,23 @@ func (c *computation) decideSearch() (verdict, reason string) {
 		return Fail, fmt.Sprintf("capacity is below %.4g req/s, the lowest load that was offered", x.RPS.High)
 	}
 	if c.run.Headroom == nil {
+		if x.Bound == capacity.Predicted {
+			return Pass, "a capacity was predicted, and no demand was set to hold it against"
+		}
 		return Pass, "a capacity was found, and no demand was set to hold it against"
 	}
 	demand := c.run.Headroom.DemandRPS
+	what := "the capacity"
+	if x.Bound == capacity.Predicted {
+		what = "the predicted capacity"
+	}
 	switch {
-	case x.RPS.Low >= demand, x.Confirmed && x.ConfirmedAtRPS >= demand:
+	case x.Confirmed && x.ConfirmedAtRPS >= demand:
 		return Pass, fmt.Sprintf("the capacity covers the demand of %.4g req/s", demand)
-	case x.Bound == "" && x.RPS.High < demand:
-		return Fail, fmt.Sprintf("the capacity is below the demand of %.4g req/s", demand)
+	case x.RPS.Low >= demand:
+		return Pass, fmt.Sprintf("%s covers the demand of %.4g req/s", what, demand)
+	case x.Bound != capacity.Above && x.RPS.High < demand:
+		return Fail, fmt.Sprintf("%s is below the demand of %.4g req/s", what, demand)
 	}
 	return Invalid, fmt.Sprintf("the demand of %.4g req/s lies inside the interval of the capacity, or above what was offered", demand)
 }
