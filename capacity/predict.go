@@ -24,8 +24,7 @@ type prediction struct {
 	// reach is the value over the highest load that was offered.
 	reach float64
 	// kind is what the prediction rests on, which its calibration goes by.
-	kind     string
-	warnings []string
+	kind string
 	// halfLow and halfHigh are the halves of the interval, in logs, before it is
 	// calibrated.
 	halfLow, halfHigh float64
