@@ -207,7 +207,7 @@ type estimator struct {
 const estimatorReplicates = 80
 
 // estimatorRefits are fewer: each fits the latency law again.
-const estimatorRefits = 10
+const estimatorRefits = 6
 
 // Estimator returns what the search asks for the crossing of the objectives. It
 // sees points as Analyse does, with fewer replicates. It is a pure function of

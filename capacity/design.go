@@ -24,7 +24,7 @@ func (e *estimator) Best(points []observation.Point, loads []float64, seconds fl
 	if tooLittle(list) != "" {
 		return -1
 	}
-	known, second, hidden := p.models(list, b, quick)
+	known, second, hidden := p.models(list, b, again)
 	if len(known) == 0 {
 		return -1
 	}

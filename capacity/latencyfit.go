@@ -59,8 +59,8 @@ type effort struct{ rounds, steps, expectations int }
 
 var (
 	thorough = effort{rounds: 3, steps: 70, expectations: 4}
-	quick    = effort{rounds: 2, steps: 45, expectations: 3}
-	again    = effort{rounds: 1, steps: 40, expectations: 4}
+	quick    = effort{rounds: 2, steps: 40, expectations: 2}
+	again    = effort{rounds: 1, steps: 36, expectations: 3}
 )
 
 // fitLatency fits the latency law to the stages by penalised maximum likelihood.

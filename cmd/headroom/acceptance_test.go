@@ -143,3 +143,77 @@ func drillKnown(t *testing.T, headroom, limit string, truth int) {
 		t.Errorf("interval %.1f-%.1f does not contain %d", c.Low, c.High, truth)
 	}
 }
+
+// TestPredictedCapacity drills demo targets up to 60% of their limit, and then goes
+// there: what was predicted has to hold what is found, or has to say that the steps
+// do not tell. HEADROOM_ACCEPTANCE=1 makes one such pair of drills of each limit
+// (`make acceptance-predicted`, about 20 minutes).
+func TestPredictedCapacity(t *testing.T) {
+	n, err := strconv.Atoi(os.Getenv("HEADROOM_ACCEPTANCE"))
+	if err != nil || n <= 0 {
+		t.Skip("takes some minutes for each limit; set HEADROOM_ACCEPTANCE=1 to have it")
+	}
+	limits := []string{"pool", "lock", "downstream", "cpu", "memory"}
+	if only := os.Getenv("HEADROOM_ACCEPTANCE_LIMIT"); only != "" {
+		limits = strings.Split(only, ",")
+	}
+	headroom := built(t)
+	for _, limit := range limits {
+		for i := range n {
+			t.Run(fmt.Sprintf("%s/%d", limit, i+1), func(t *testing.T) { predictKnown(t, headroom, limit, 400) })
+		}
+	}
+}
+
+func predictKnown(t *testing.T, headroom, limit string, truth float64) {
+	url := demoTarget(t, headroom, limit, int(truth))
+	drill := func(name string, args ...string) reports.Run {
+		args = append([]string{"drill", url + "/", "--slo", "p99<150ms", "--json", "--out", filepath.Join(t.ArtifactDir(), name)}, args...)
+		var stderr bytes.Buffer
+		cmd := exec.Command(headroom, args...)
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("drill: %v\n%s", err, stderr.String())
+		}
+		var r reports.Run
+		if err := json.Unmarshal(out, &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Capacity == nil || r.Saturation == nil || len(r.Saturation.Bottlenecks) == 0 {
+			t.Fatalf("no capacity or no saturation: %v %v", r.Reasons, r.Warnings)
+		}
+		return r
+	}
+	below := drill("below", "--max-utilisation", "60%", "--set", fmt.Sprintf("safety.max_rps=%g", 0.6*truth))
+	for _, s := range below.Steps {
+		if s.OfferedRPS > 0.6*truth {
+			t.Errorf("step %d offered %.1f req/s, which is above 60%% of %g", s.Index, s.OfferedRPS, truth)
+		}
+	}
+	p := below.Capacity
+	first := below.Saturation.Bottlenecks[0]
+	there := drill("there")
+	found := there.Capacity.RPS
+	t.Logf("%s: predicted %q %.1f (%.1f-%.1f), first %s (%.2f); found %.1f (%.1f-%.1f), first %s; check %+v", limit,
+		p.Bound, p.RPS.Value, p.RPS.Low, p.RPS.High, first.Resource, first.Probability, found.Value, found.Low, found.High,
+		there.Saturation.Bottlenecks[0].Resource, p.Check)
+	switch p.Bound {
+	case "predicted":
+		if p.RPS.Low > found.High || p.RPS.High < found.Low {
+			t.Errorf("predicted %.1f-%.1f and found %.1f-%.1f", p.RPS.Low, p.RPS.High, found.Low, found.High)
+		}
+		if first.Probability >= 0.9 && first.Resource != there.Saturation.Bottlenecks[0].Resource {
+			t.Errorf("%s was to give out first, and %s did", first.Resource, there.Saturation.Bottlenecks[0].Resource)
+		}
+	case "above":
+		if limit == "pool" || limit == "cpu" || limit == "lock" {
+			t.Errorf("nothing was predicted of a limit that is measured: %v", below.Warnings)
+		}
+		if p.RPS.Low > found.High {
+			t.Errorf("at least %.1f, and found %.1f", p.RPS.Low, found.High)
+		}
+	default:
+		t.Errorf("bound %q of a drill that stayed below", p.Bound)
+	}
+}
