@@ -27,9 +27,11 @@ func (s server) waiting(load, ca2 float64) waiting {
 	}
 	chance := erlangC(s.servers, rho)
 	if ca2 != 1 {
-		// Allen and Cunneen scale the mean wait by (ca2+cs2)/(1+cs2); the tail
-		// below takes its part of that, and the chance the rest.
-		chance *= math.Sqrt((ca2 + s.scv) / (1 + s.scv))
+		// Of one exponential server the chance is 1 - decay/saturation, exactly
+		// (GI/M/1); of more it differs from Erlang's by a power of that, which is
+		// read from simulated queues of 1 to 16 servers.
+		one := 1 - server{saturation: s.saturation, servers: 1, scv: 1}.decay(load, ca2)/s.saturation
+		chance *= math.Pow(max(one, 0)/rho, 1+0.4*math.Log2(s.servers))
 	}
 	return waiting{min(chance, 1), s.decay(load, ca2)}
 }

@@ -1,0 +1,125 @@
+package capacity
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+func cores(perRequest, limit float64) func(float64) map[string]observation.Use {
+	return func(x float64) map[string]observation.Use {
+		return map[string]observation.Use{"cpu": {Used: 0.05 + perRequest*x, Limit: limit, Unit: "cores"}}
+	}
+}
+
+// What the points do not tell is said, and no number is made up.
+func TestWhatIsNotIdentifiable(t *testing.T) {
+	edit := func(points []observation.Point, change func(i int, p *observation.Point)) []observation.Point {
+		for i := range points {
+			change(i, &points[i])
+		}
+		return points
+	}
+	loads := []float64{50, 100, 150, 200, 240}
+	for _, c := range []struct {
+		name   string
+		points []observation.Point
+		says   string // in a warning
+	}{
+		{"one point", ladder(1e9, cores(0.0025, 1), 50), "practically one load"},
+		{"one load", ladder(1e9, cores(0.0025, 1), 50, 50, 50, 50), "practically one load"},
+		{"two points", ladder(1e9, nil, 50, 100), "run a step above"},
+		{"no resource, flat responses", ladder(1e9, nil, loads...), "run a step above"},
+		{"no limit", ladder(1e9, cores(0.0025, 0), loads...), "run a step above"},
+		{"a limit far away", ladder(1e9, cores(0.0025, 32), loads...), "run a step above"},
+		{"use that falls", ladder(1e9, cores(-0.0001, 1), loads...), "run a step above"},
+		{"use that is not a number", ladder(1e9, cores(math.NaN(), 1), loads...), "run a step above"},
+		{"negative use", ladder(1e9, cores(-1, 1), loads...), "run a step above"},
+		{"responses that are not numbers", edit(ladder(1e9, cores(0.0025, 1), loads...), func(_ int, p *observation.Point) {
+			p.Response = observation.Quantiles{Mean: math.NaN(), P50: math.NaN(), P99: math.NaN()}
+		}), ""},
+		{"responses that are negative", edit(ladder(1e9, cores(0.0025, 1), loads...), func(_ int, p *observation.Point) {
+			p.Response = observation.Quantiles{Mean: -1, P50: -1, P90: -2, P99: -5, Max: -6}
+		}), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := Analyse(c.points, Spec{Objectives: p99})
+			if k := a.Capacity; k != nil && (k.Bound == "" || k.Bound == Predicted) {
+				t.Errorf("a capacity of %g (%s) out of nothing: %v", k.Value.Value, k.Bound, a.Warnings)
+			}
+			if all := strings.Join(a.Warnings, "\n"); !strings.Contains(all, c.says) || len(a.Warnings) == 0 {
+				t.Errorf("warnings %q do not say %q", all, c.says)
+			}
+			_ = Estimator(p99, 1).Estimate(c.points)
+		})
+	}
+}
+
+func TestOddInputStaysANumber(t *testing.T) {
+	loads := []float64{50, 100, 150, 200, 240}
+	over := ladder(1e9, cores(0.006, 1), loads...) // used 1.5 cores of one
+	a := Analyse(over, Spec{Objectives: p99})
+	if k := a.Capacity; k == nil || k.Bound == "" || k.Value.Value < 200 {
+		t.Errorf("use above its limit: %+v, want at least what held", k)
+	}
+	down := ladder(1e9, cores(0.0025, 1), 240, 200, 150, 100, 50)
+	if k := Analyse(down, Spec{Objectives: p99}).Capacity; k == nil || k.Bound != Predicted || math.Abs(k.Value.Value-375) > 20 {
+		t.Errorf("points from the top down: %+v, want about 375", k)
+	}
+	for name, o := range map[string]scenarios.Objective{
+		"one that no step meets": {Metric: "p99", Op: "<", Value: 0.001},
+		"one of a request":       {Request: "buy", Metric: "p99", Op: "<", Value: 150},
+		"a throughput":           {Metric: "throughput", Op: ">=", Value: 100},
+		"one that all meet":      {Metric: "max", Op: "<", Value: 1e9},
+	} {
+		a := Analyse(down, Spec{Objectives: []scenarios.Objective{o}})
+		if k := a.Capacity; k != nil && (math.IsNaN(k.Value.Value) || math.IsInf(k.Value.Value, 0) || k.Value.Value > 450) {
+			t.Errorf("%s: %+v", name, k)
+		}
+	}
+}
+
+func TestSecondsForMillisecondsAreNamed(t *testing.T) {
+	points := ladder(1e9, nil, 50, 100, 200)
+	for i := range points {
+		p := &points[i]
+		p.InFlight = p.Throughput * 0.005
+		p.Response.Mean = 0.005
+	}
+	if a := Analyse(points, Spec{Objectives: p99}); !strings.Contains(strings.Join(a.Warnings, "\n"), "seconds, perhaps") {
+		t.Errorf("warnings: %q", a.Warnings)
+	}
+	points[1].Response.Mean = 50
+	if a := Analyse(points[1:2], Spec{Objectives: p99}); !strings.Contains(strings.Join(a.Warnings, "\n"), "Little's law") {
+		t.Errorf("warnings: %q", a.Warnings)
+	}
+}
+
+func TestWarmUpIsCut(t *testing.T) {
+	warm := make([]float64, 60)
+	for i := range warm {
+		warm[i] = 10 + 0.1*float64(i%3)
+		if i < 10 {
+			warm[i] = 40
+		}
+	}
+	if got := mser(warm); got != 10 {
+		t.Errorf("%d seconds are cut, want 10", got)
+	}
+	windows := make([]window, len(warm))
+	for i, v := range warm {
+		windows[i] = window{ok: 1, sum: v}
+	}
+	if got := settled(windows); got != 10 {
+		t.Errorf("%d windows are cut, want 10", got)
+	}
+	for i := range windows {
+		windows[i].sum = float64(i) // a queue that grows is no warm-up
+	}
+	if got := settled(windows); got != 0 {
+		t.Errorf("%d windows of a growing queue are cut", got)
+	}
+}
