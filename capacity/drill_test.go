@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/headroom-project/headroom/capacity"
+	"github.com/headroom-project/headroom/capacity/scoreboard"
 	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
 )
@@ -98,7 +99,7 @@ func longRun(make func() system, ms float64, n int) float64 {
 		slow, at := 0, 0.0
 		for range n {
 			at += rng.ExpFloat64() / load
-			if s.answer(at, rng)+network(rng)-at > ms/1000 {
+			if s.answer(at, rng)+scoreboard.Network(rng)-at > ms/1000 {
 				slow++
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/headroom-project/headroom/capacity/scoreboard"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
@@ -82,16 +83,6 @@ func (b *bucket) answer(at float64, _ *rand.Rand) float64 {
 
 func downstream(rate float64) system { return &bucket{rate: rate, burst: 5} }
 
-// network is what lies on the way: 0.3 ms, noise of 0.2 ms, and now and then a
-// hiccup of 1 to 5 ms.
-func network(rng *rand.Rand) float64 {
-	d := 0.0003 + math.Abs(rng.NormFloat64())*0.0002
-	if rng.Float64() < 0.002 {
-		d += 0.001 + 0.004*rng.Float64()
-	}
-	return d
-}
-
 // drill is a simulated drill: a search against a system, with its clock.
 type drill struct {
 	system system
@@ -121,11 +112,10 @@ func (d *drill) run() {
 
 // discard is the controller's rule for the seconds left out as warm-up.
 func (d *drill) discard(step scenarios.Step) int {
-	seconds := math.Round(min(max(step.Lasts.Seconds()/5, 1), 3))
-	if d.warm || seconds > step.Lasts.Seconds()/2 {
+	if d.warm {
 		return 0
 	}
-	return int(seconds)
+	return scoreboard.Discarded(step.Lasts)
 }
 
 // offer runs one step and returns its point and how long it took to the last
@@ -138,50 +128,22 @@ func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float6
 	}
 	ends := make([]float64, len(hits))
 	for i, at := range hits {
-		ends[i] = d.system.answer(d.clock+at, d.rng) - d.clock + network(d.rng)
+		ends[i] = d.system.answer(d.clock+at, d.rng) - d.clock + scoreboard.Network(d.rng)
 	}
+	o := scoreboard.Outcome{Step: step, Index: index, Clock: d.clock, Discard: d.discard(step), Planned: hits, Ends: ends}
 	stop, cut := lasts, ""
 	for now := 1.0; now < lasts; now++ {
-		p := d.reduce(step, index, hits, ends, now, now)
-		if reason, yes := d.search.Cut(p, uint64(step.From*(lasts-float64(d.discard(step))))); yes {
+		if reason, yes := d.search.Cut(o.Point(now, now), uint64(step.From*(lasts-float64(o.Discard)))); yes {
 			stop, cut = now, reason
 			break
 		}
 	}
-	p := d.reduce(step, index, hits, ends, stop, math.Inf(1))
-	p.Cut = cut
-	last := stop
-	for i, at := range hits {
-		if at < stop {
-			last = max(last, ends[i])
-		}
-	}
-	p.Flow, p.Discarded = flow(hits, ends, stop, last), float64(d.discard(step))
+	p := o.Point(stop, math.Inf(1))
+	p.Cut, p.Flow = cut, o.Flow(stop)
 	if cut != "" {
 		d.forget()
 	}
-	return p, last
-}
-
-// flow is what a worker reports of the hits planned before stop: it closes a
-// second at each whole one of the step, drain included, and at the last answer.
-func flow(hits, ends []float64, stop, last float64) []observation.Flow {
-	seconds := int(math.Ceil(last))
-	f := make([]observation.Flow, seconds)
-	for k := range f {
-		f[k].From, f[k].To = float64(k), min(float64(k+1), last)
-	}
-	for i, at := range hits {
-		if at >= stop {
-			continue
-		}
-		end := min(int(ends[i]), seconds-1)
-		f[end].OK++
-		for k := int(at); k < end; k++ {
-			f[k].InFlight++
-		}
-	}
-	return f
+	return p, o.Last(stop)
 }
 
 // forget empties the system after a cut: what was planned later never came.
@@ -192,54 +154,6 @@ func (d *drill) forget() {
 	case *bucket:
 		s.next = 0
 	}
-}
-
-// reduce builds the point of a step from the hits planned before stop that were
-// answered before now.
-func (d *drill) reduce(step scenarios.Step, index int, hits, ends []float64, stop, now float64) observation.Point {
-	discard := d.discard(step)
-	n := int(math.Ceil(stop)) - discard
-	p := observation.Point{Step: index, Kind: step.Kind, Offered: step.From, Seconds: stop - float64(discard)}
-	if n <= 0 {
-		p.Seconds = 0
-		return p
-	}
-	p.Valid = true
-	all := observation.NewTally()
-	for s := range n {
-		p.Windows = append(p.Windows, observation.Second{
-			Second: s + discard, Width: 1, At: d.clock + float64(s+discard),
-			Tally: &observation.Tally{Response: observation.NewHistogram()},
-		})
-	}
-	served := 0.0
-	for i, at := range hits {
-		s := int(at) - discard
-		if at >= stop || s < 0 {
-			continue
-		}
-		w := &p.Windows[s]
-		w.Planned++
-		if ends[i] <= stop {
-			served++
-		}
-		if ends[i] <= now {
-			w.Tally.OK++
-			_ = w.Tally.Response.RecordValue(int64((ends[i] - at) * 1e6))
-		}
-	}
-	for _, w := range p.Windows {
-		all.OK += w.Tally.OK
-		all.Response.Merge(w.Tally.Response)
-	}
-	p.Sent, p.OK = all.OK, all.OK
-	p.Throughput = served / p.Seconds
-	ms := func(q float64) float64 { return float64(all.Response.ValueAtPercentile(q)) / 1000 }
-	p.Response = observation.Quantiles{
-		Mean: all.Response.Mean() / 1000, P50: ms(50), P90: ms(90), P95: ms(95), P99: ms(99), P999: ms(99.9),
-		Max: float64(all.Response.Max()) / 1000,
-	}
-	return p
 }
 
 // describe prints the steps of a drill, for a failing test.

@@ -94,7 +94,7 @@ func cpuMeter(part int, limit, base float64) instrument {
 // outside is the way to the target and back, and what it does besides.
 func outside(rng *rand.Rand, mean float64) part {
 	rest := lognormal(mean, between(rng, 0, 0.5))
-	return part{station: delay{}, work: func(rng *rand.Rand) float64 { return rest(rng) + network(rng) }}
+	return part{station: delay{}, work: func(rng *rand.Rand) float64 { return rest(rng) + Network(rng) }}
 }
 
 // service draws a distribution of work.

@@ -200,9 +200,9 @@ func twoPoint(mean, slow, factor float64) func(*rand.Rand) float64 {
 	}
 }
 
-// network is what lies on the way: 0.3 ms, noise of 0.2 ms, and now and then a
+// Network is what lies on the way: 0.3 ms, noise of 0.2 ms, and now and then a
 // hiccup of 1 to 5 ms.
-func network(rng *rand.Rand) float64 {
+func Network(rng *rand.Rand) float64 {
 	d := 0.0003 + math.Abs(rng.NormFloat64())*0.0002
 	if rng.Float64() < 0.002 {
 		d += 0.001 + 0.004*rng.Float64()
