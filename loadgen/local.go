@@ -19,6 +19,8 @@ type LocalConfig struct {
 	Allow    *attack.AllowList
 	// Now is the drill clock.
 	Now func() time.Duration
+	// Raw takes the result of every hit, nil for none.
+	Raw *attack.Raw
 }
 
 // Local is a fleet of one worker in this process. It opens no port.
@@ -44,6 +46,7 @@ func (l *Local) Begin(ctx context.Context, a Assignment) ([]string, error) {
 	}
 	cfg := AttackConfig(a.Scenario, a.Plan.Slice(0, 1))
 	cfg.Requests, cfg.Allow, cfg.Worker, cfg.Now = l.cfg.Requests, l.cfg.Allow, l.cfg.Name, l.cfg.Now
+	cfg.Raw = l.cfg.Raw
 	cfg.Emit = func(w *observation.Window) { l.windows <- w }
 	att, err := attack.New(cfg)
 	if err != nil {

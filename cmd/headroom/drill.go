@@ -55,6 +55,7 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.StringFlag{Name: "arrivals", Usage: "poisson or constant"},
 			&cli.IntFlag{Name: "connections", Usage: "use at most `N` connections"},
 			&cli.StringFlag{Name: "receive", Usage: "take the profiles that the target's pyroscope-go, or another agent, sends to `ADDR`"},
+			&cli.StringFlag{Name: "raw", Usage: "keep every hit's result in `FILE`, for vegeta report and plot: .csv, .json, else gob"},
 			selfProfileFlag(),
 			&cli.BoolFlag{Name: "json", Usage: "print run.json"},
 		},
@@ -349,12 +350,16 @@ func (j *job) run(c *cli.Context, s streams) error {
 			return cannotRun(err, "")
 		}
 	}
+	raw, err := createRaw(c.String("raw"), j.requests, started)
+	if err != nil {
+		return err
+	}
 	id := started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name)
 	sending, sent := j.push(pushTo, record, id, now)
 	defer sent()
 	cfg := loadgen.Config{
 		ID: id, Scenario: j.scenario, Plan: j.plan,
-		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now}),
+		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now, Raw: raw.raw}),
 		Record: sending, Now: now, Started: started, Environment: j.environment(), Progress: j.progress(s),
 		Watch: watch,
 	}
@@ -369,7 +374,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 		}
 	}
 	outcome, err := loadgen.Run(ctx, cfg)
-	err = cmp.Or(err, record.Close())
+	err = cmp.Or(err, record.Close(), raw.close())
 	return j.report(c, s, dir, outcome, err)
 }
 

@@ -20,6 +20,7 @@ import (
 
 // bench is an attack on a server, and what came of it.
 type bench struct {
+	at      time.Duration // when the first step began
 	t       testing.TB
 	attack  *attack.Attack
 	now     func() time.Duration
@@ -50,6 +51,10 @@ func TestEngines(t *testing.T) {
 				{"ErrorClasses", testErrorClasses, direct},
 				{"TheRequestIsSentAsWritten", testTheRequestIsSentAsWritten, direct},
 				{"AConnectionThatWasClosedIsNotUsedAgain", testAConnectionThatWasClosedIsNotUsedAgain, direct},
+				{"KillIsSilentAtTheTarget", testKillIsSilentAtTheTarget, direct},
+				{"RawResults", testRawResults, direct},
+				{"StepsAreContiguous", testStepsAreContiguous, direct},
+				{"HoldBridgesTheTimeUntilTheNextStep", testHoldBridgesTheTimeUntilTheNextStep, direct},
 			} {
 				if test.fits == nil || test.fits(r) {
 					t.Run(test.name, test.run)
@@ -106,6 +111,7 @@ func (b *bench) run(ctx context.Context, steps ...scenarios.Step) *observation.R
 	b.t.Helper()
 	r := observation.NewReducer()
 	at := b.now() + 10*time.Millisecond
+	b.at = at
 	for i, s := range steps {
 		s.Index = i
 		r.Begin(observation.StepRecord{Index: i, Kind: scenarios.KindLoad, From: s.From, To: s.To, Start: at, Lasts: s.Lasts, Users: s.Users})

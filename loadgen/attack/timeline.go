@@ -44,6 +44,7 @@ type timeline struct {
 	begun  bool
 	base   time.Duration // begin of the step, which a hold goes on with
 	step   int           // of base
+	floor  int           // the first second that a hold of the step may book under
 	hit    scenarios.Hit // the next hit of the current order
 	more   bool          // there is one
 	cursor *scenarios.Cursor
@@ -249,8 +250,11 @@ func (t *timeline) open() {
 	t.begun = true
 	o := t.cur
 	if o.step.Index != t.step {
-		t.step, t.base = o.step.Index, o.at
+		t.step, t.base, t.floor = o.step.Index, o.at, 0
 		t.book.begin(beginning{step: t.step, at: o.at, ends: o.at + o.step.Lasts})
+	}
+	if o.hold && o.at > t.base {
+		t.floor = int((o.at - t.base + time.Second - 1) / time.Second)
 	}
 	t.cursor = t.slice.Cursor(o.step)
 	t.hit, t.more = t.cursor.Next()
@@ -279,7 +283,7 @@ func (t *timeline) openHit() *hit {
 	h.Hit = t.hit
 	h.due, h.until = t.cur.at+h.At, t.cur.at+t.cur.step.Lasts
 	h.At = h.due - t.base
-	h.second = int(h.At / time.Second)
+	h.second = max(int(h.At/time.Second), t.floor)
 	t.book.planned(h)
 	t.hit, t.more = t.cursor.Next()
 	return h

@@ -42,6 +42,7 @@ type stepSum struct {
 	samples  map[string]*sampleSum
 	captures []Capture
 	out      map[int]bool      // seconds that are excluded
+	beyond   *cell             // planned after the end, to bridge the time until the next step
 	works    map[string]*work  // by worker
 	lacked   map[string]uint64 // of the whole step
 }
@@ -195,6 +196,11 @@ func (r *Reducer) Add(w *Window) bool {
 		c.add(w)
 		return true
 	}
+	if time.Duration(w.Second)*time.Second >= s.rec.Lasts && s.rec.Lasts > 0 {
+		// Beyond the step's end, only the time until the next one was bridged.
+		s.held(w)
+		return true
+	}
 	s.cell(w.Second).add(w)
 	s.kept.add(w)
 	for name, t := range w.Requests {
@@ -206,6 +212,15 @@ func (r *Reducer) Add(w *Window) bool {
 		sum.Merge(t)
 	}
 	return true
+}
+
+// held adds hits that were planned beyond the step's end: they count, but are no
+// part of its figures.
+func (s *stepSum) held(w *Window) {
+	if s.beyond == nil {
+		s.beyond = &cell{tally: NewTally()}
+	}
+	s.beyond.add(w)
 }
 
 // serve books what ended under the step that was being offered when it ended.
@@ -379,6 +394,11 @@ func (r *Reducer) Totals() (planned, sent, ok, failed, dropped uint64, errors ma
 				for class, n := range c.tally.Errors {
 					errors[class] += n
 				}
+			}
+		}
+		if s.beyond != nil {
+			for class, n := range s.beyond.tally.Errors {
+				errors[class] += n
 			}
 		}
 	}

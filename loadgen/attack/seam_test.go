@@ -1,0 +1,131 @@
+package attack_test
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// planned reads the planned instants of hits off their raw results.
+type planned struct {
+	out bytes.Buffer
+	raw *attack.Raw
+}
+
+var epoch = time.Unix(1_000_000, 0)
+
+func (p *planned) keep(t *testing.T) func(*scenarios.Scenario, *attack.Config) {
+	return func(s *scenarios.Scenario, cfg *attack.Config) {
+		requests, err := scenarios.CompileRequests(s, scenarios.Inputs{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.raw, err = attack.NewRaw(attack.RawConfig{To: &p.out, Format: "gob", Requests: requests, Started: epoch}); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Raw = p.raw
+	}
+}
+
+// instants are in the order of sending, in drill time.
+func (p *planned) instants(t *testing.T) []time.Duration {
+	t.Helper()
+	if err := p.raw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, seen := decodeRaw(t, &p.out)
+	out := make([]time.Duration, len(seen))
+	for _, res := range seen {
+		out[res.Seq] = res.Timestamp.Sub(epoch)
+	}
+	return out
+}
+
+// Steps that follow each other leave no gap: of evenly spaced arrivals the last
+// hit of a step lies half a distance before its end, and the first of the next
+// half a distance after.
+func testStepsAreContiguous(t *testing.T) {
+	noLeaks(t)
+	srv, _ := counting(t, ok)
+	defer srv.Close()
+	var p planned
+	b := newBench(t, srv.URL, p.keep(t))
+	b.run(context.Background(), constant(200, 500*time.Millisecond), constant(400, 500*time.Millisecond), constant(100, 500*time.Millisecond))
+	at := p.instants(t)
+	if len(at) != 100+200+50 {
+		t.Fatalf("%d hits, want 350", len(at))
+	}
+	for i := 1; i < len(at); i++ {
+		want := 5 * time.Millisecond // 200/s
+		switch {
+		case i == 100:
+			want = 2500*time.Microsecond + 1250*time.Microsecond
+		case i > 100 && i < 300:
+			want = 2500 * time.Microsecond
+		case i == 300:
+			want = 1250*time.Microsecond + 5*time.Millisecond
+		case i > 300:
+			want = 10 * time.Millisecond
+		}
+		if gap := at[i] - at[i-1]; math.Abs(float64(gap-want)) > 10 {
+			t.Errorf("hit %d comes %v after the one before, want %v", i, gap, want)
+		}
+	}
+}
+
+// A hold goes on at the last rate until the next order begins, and its hits are
+// booked behind the step's seconds, so that they are no part of its figures.
+func testHoldBridgesTheTimeUntilTheNextStep(t *testing.T) {
+	noLeaks(t)
+	srv, received := counting(t, ok)
+	defer srv.Close()
+	var p planned
+	b := newBench(t, srv.URL, p.keep(t))
+	first, hold, second := constant(200, time.Second), constant(200, 30*time.Second), constant(400, 500*time.Millisecond)
+	second.Index = 1
+	at := b.now() + 10*time.Millisecond
+	b.attack.Offer(first, at)
+	b.attack.Hold(hold, at+first.Lasts)
+	turn := at + first.Lasts + 310*time.Millisecond
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		<-time.After(at + first.Lasts + 150*time.Millisecond - b.now())
+		b.attack.Offer(second, turn)
+		b.attack.Finish()
+	})
+	r := observation.NewReducer()
+	r.Begin(observation.StepRecord{Index: 0, Start: at, Lasts: first.Lasts, From: 200, To: 200})
+	r.Begin(observation.StepRecord{Index: 1, Start: turn, Lasts: second.Lasts, From: 400, To: 400})
+	if err := b.attack.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	for _, w := range b.windows {
+		r.Add(w)
+	}
+	one, err := r.Point(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := r.Point(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, _, _, _, _, _ := r.Totals()
+	if one.OK != 200 || two.OK != 200 || sum != 462 || received.Load() != 462 {
+		t.Errorf("step 0 has %d hits, step 1 %d, all %d, the target received %d; want 200, 200, 462, 462", one.OK, two.OK, sum, received.Load())
+	}
+	instants := p.instants(t)
+	for i := 1; i < len(instants); i++ {
+		if gap := instants[i] - instants[i-1]; gap > 5*time.Millisecond+10 {
+			t.Errorf("hit %d comes %v after the one before", i, gap)
+		}
+	}
+}
