@@ -59,6 +59,8 @@ type Config struct {
 	Started     time.Time
 	Progress    Progress
 	Environment map[string]any
+	// Calibration is what the generator can do here, nil if that is not known.
+	Calibration *Calibration
 	// Lead is how far ahead a step is ordered, so that its first hits are not
 	// late; 0 is what one machine needs. Over a network it is more than a round
 	// trip.
@@ -90,7 +92,7 @@ type Outcome struct {
 func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	c := &controller{
 		cfg: cfg, reducer: observation.NewReducer(), guards: newGuardWatch(cfg.Scenario.Guards),
-		observed: make(chan func(), 256), over: make(chan struct{}), targetCPU: -1, step: -1, share: 1,
+		observed: make(chan func(), 256), over: make(chan struct{}), warned: map[string]bool{}, targetCPU: -1, step: -1, share: 1,
 	}
 	if c.cfg.Lead <= 0 {
 		c.cfg.Lead = lead
@@ -121,6 +123,7 @@ type controller struct {
 	lastShown time.Duration
 	ended     *observation.EndRecord // set as soon as the drill is to end
 	share     float64                // of the plan that the workers left offer
+	warned    map[string]bool        // of what comes near the calibration
 	aborted   bool                   // a worker was lost that must not be
 }
 
@@ -336,6 +339,7 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 	if err == nil {
 		err = c.drained(ctx, rec.Start+end.Lasted)
 	}
+	end.Invalid = append(end.Invalid, c.beyond(step)...)
 	c.reducer.End(end)
 	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}), c.cfg.Record.Flush())
 	p, perr := c.reducer.Point(step.Index)
@@ -347,6 +351,22 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 		}
 	}
 	return cmp.Or(err, perr)
+}
+
+// beyond says what a step asks of the generator that it cannot do, and warns once
+// of what comes near to that.
+func (c *controller) beyond(step scenarios.Step) []string {
+	if c.cfg.Calibration == nil {
+		return nil
+	}
+	near, beyond := c.cfg.Calibration.Concerns(c.cfg.Scenario.Objectives, step, len(c.workers))
+	for _, text := range near {
+		if !c.warned[text] {
+			c.warned[text] = true
+			c.warn(text)
+		}
+	}
+	return beyond
 }
 
 // offered returns when the step is over, or was cut.

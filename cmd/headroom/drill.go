@@ -55,6 +55,7 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.StringFlag{Name: "arrivals", Usage: "poisson or constant"},
 			&cli.IntFlag{Name: "connections", Usage: "use at most `N` connections"},
 			&cli.StringFlag{Name: "receive", Usage: "take the profiles that the target's pyroscope-go, or another agent, sends to `ADDR`"},
+			calibrationFlag("what headroom calibrate has measured"),
 			&cli.StringFlag{Name: "raw", Usage: "keep every hit's result in `FILE`, for vegeta report and plot: .csv, .json, else gob"},
 			selfProfileFlag(),
 			&cli.BoolFlag{Name: "json", Usage: "print run.json"},
@@ -350,6 +351,10 @@ func (j *job) run(c *cli.Context, s streams) error {
 			return cannotRun(err, "")
 		}
 	}
+	calibration, err := readCalibration(c.String("calibration"), attack.EngineFor(j.requests))
+	if err != nil {
+		return err
+	}
 	raw, err := createRaw(c.String("raw"), j.requests, started)
 	if err != nil {
 		return err
@@ -360,7 +365,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 	cfg := loadgen.Config{
 		ID: id, Scenario: j.scenario, Plan: j.plan,
 		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now, Raw: raw.raw}),
-		Record: sending, Now: now, Started: started, Environment: j.environment(), Progress: j.progress(s),
+		Record: sending, Now: now, Started: started, Environment: j.environment(calibration), Calibration: calibration, Progress: j.progress(s),
 		Watch: watch,
 	}
 	if j.plan.Search != nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // environment is where a drill ran, for the report.
-func (j *job) environment() map[string]any {
+func (j *job) environment(calibration *loadgen.Calibration) map[string]any {
 	pacing := "economical"
 	if loadgen.Precise(j.scenario.Objectives) {
 		pacing = "precise"
@@ -29,6 +29,9 @@ func (j *job) environment() map[string]any {
 		"headroom": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 		"cpus": runtime.NumCPU(), "engine": attack.EngineFor(j.requests), "pacing": pacing,
 		"protocol": string(j.requests.Transport().Protocol),
+	}
+	if calibration != nil {
+		out["calibration"] = calibration
 	}
 	if p := j.requests.Transport().Proxy; p != nil {
 		out["proxy"] = p.Host
