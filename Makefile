@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # Folders that hold Go code of ours.
 PACKAGES = ./...
 
-.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine
+.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
@@ -72,3 +72,6 @@ scoreboard-train: ## calibrate the intervals on other systems, and write capacit
 
 bench-engine: ## CPU per request beside wrk and vegeta, against nginx
 	@bash .ci/bench-engine
+
+bench-profiler: ## CPU that default capture costs a target, blocks with against blocks without
+	HEADROOM_BENCH_PROFILER=1 $(GO) test -count=1 -timeout 10m -run '^TestCostOfCapture$$' -v ./cmd/headroom

@@ -43,7 +43,10 @@ func demandTable(p ProfileDemand) *table {
 		Caption: kindName(p.Kind) + " per request: " + scaled(p.PerRequest, p.Unit) + " ± " + scaled(p.Error, p.Unit) + exactly(p),
 		Head:    []string{"Function", "Share", "Per request", "±", "With its calls", "At the lowest load", "At the highest"},
 	}
-	for _, f := range p.Functions[:min(len(p.Functions), mostPageRows)] {
+	for i, f := range p.Functions[:min(len(p.Functions), mostPageRows)] {
+		if i > 0 && f.Share < leastTextShare && !f.Growing {
+			continue
+		}
 		low, high := none, none
 		if n := len(f.Steps); n > 1 {
 			low, high = scaled(f.Steps[0].PerRequest, p.Unit), scaled(f.Steps[n-1].PerRequest, p.Unit)

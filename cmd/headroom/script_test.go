@@ -18,6 +18,10 @@ import (
 
 // TestMain lets scripts run this program as the command headroom.
 func TestMain(m *testing.M) {
+	if os.Getenv(hotTargetEnv) != "" {
+		serveHotTarget()
+		return
+	}
 	testscript.Main(m, map[string]func(){
 		"headroom": func() {
 			os.Exit(run(context.Background(), os.Args, streams{os.Stdin, os.Stdout, os.Stderr}))

@@ -123,7 +123,7 @@ export class FlameView {
       body.replaceChildren(...(flame.table || []).map((f) => row(f.name, [f.self, f.cum, f.per])));
       return;
     }
-    const list = selfTimes(before, flame).sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before)).slice(0, rows);
+    const list = selfTimes(before, flame).filter((f) => f.after !== f.before).sort((a, b) => Math.abs(b.after - b.before) - Math.abs(a.after - a.before)).slice(0, rows);
     body.replaceChildren(...list.map((f) => row(f.name,
       [amount(f.before, flame.unit), amount(f.after, flame.unit), signed(f.after - f.before, flame.unit) + (f.sure ? "" : " (by chance?)")], !f.sure)));
   }
