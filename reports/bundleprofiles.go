@@ -95,9 +95,26 @@ func (b *BundleProfiles) absent(typ string, step int) error {
 	case len(steps) == 0:
 		return fmt.Errorf("the bundle has no %s profile; hint: it has %s", clean(typ), strings.Join(b.Types(), ", "))
 	case step < 0:
-		return fmt.Errorf("no %s profile of the bundle says what a request costs: none was served while it was taken", clean(typ))
+		why := "no requests were served while they were taken"
+		if b.empty(typ) {
+			why = "they hold no samples" + map[string]string{
+				"mutex": "; hint: call runtime.SetMutexProfileFraction(1) in the target",
+				"block": "; hint: call runtime.SetBlockProfileRate(10_000) in the target",
+			}[typ]
+		}
+		return fmt.Errorf("the %s profiles of the bundle do not say what a request takes: %s", clean(typ), why)
 	}
 	return fmt.Errorf("step %d has no %s profile; hint: steps %s have", step, clean(typ), strings.Trim(fmt.Sprint(steps), "[]"))
+}
+
+// empty says whether no capture of a type has samples.
+func (b *BundleProfiles) empty(typ string) bool {
+	for i := range b.c.points {
+		if b.c.taken(&b.c.points[i], typ) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Load is what was captured of a type in a step. Requests is 0 if none were

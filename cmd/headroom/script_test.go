@@ -10,8 +10,11 @@ import (
 	"net/http/httptest"
 	"net/http/pprof"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -69,6 +72,8 @@ func TestScripts(t *testing.T) {
 	selfSigned := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
 	selfSigned.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(selfSigned.Close)
+	sampled := runtime.SetMutexProfileFraction(1)
+	t.Cleanup(func() { runtime.SetMutexProfileFraction(sampled) })
 	profiled := httptest.NewServer(profiledTarget())
 	t.Cleanup(profiled.Close)
 	targets["PROFILED"] = profiled.URL + "/"
@@ -108,7 +113,13 @@ func profiledTarget() http.Handler {
 	mux.HandleFunc("/debug/pprof/", guarded(pprof.Index))
 	mux.HandleFunc("/debug/pprof/profile", guarded(pprof.Profile))
 	mux.HandleFunc("/debug/pprof/trace", guarded(pprof.Trace))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, spendCPU(200_000)) })
+	var ledger sync.Mutex
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, spendCPU(200_000))
+		ledger.Lock()
+		defer ledger.Unlock()
+		time.Sleep(3 * time.Millisecond) // what others wait for
+	})
 	return mux
 }
 
