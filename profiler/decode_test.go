@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"math"
 	"runtime/pprof"
 	"strings"
 	"testing"
@@ -100,6 +101,7 @@ func FuzzProfile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _ = Summarise(data)
 		_, _ = LockWait(data)
+		demandsAreSound(t, data)
 		root, functions, err := Flame(data, "", FlameOptions{})
 		if err != nil {
 			return
@@ -111,6 +113,54 @@ func FuzzProfile(f *testing.F) {
 		}
 		sound(t, root)
 	})
+}
+
+// demandsAreSound checks that costs add up, and that what is merged, scaled or
+// compared stays readable.
+func demandsAreSound(t *testing.T, data []byte) {
+	l := Load{Step: 1, RPS: 10, Requests: 7, Seconds: 1, Pprofs: [][]byte{data, data}}
+	d, err := Demands("", []Load{l})
+	if err != nil {
+		return
+	}
+	own := 0.0
+	for _, f := range d.Functions {
+		own += f.Own.Value
+		if f.Own.Value < 0 || math.IsNaN(f.Own.Variance) || f.Growing {
+			t.Errorf("%+v", f)
+		}
+	}
+	if total := d.Totals[0].Value; len(d.Functions) < mostFunctions && math.Abs(own-total) > 1e-6*total {
+		t.Errorf("owners add up to %g of %g", own, total)
+	}
+	if x, err := Compare("", l, l); err != nil || x.Total.Changed {
+		t.Errorf("compared with itself: %+v, %v", x.Total, err)
+	}
+	_, _ = Waits([]Load{l}, []Load{l}, 10)
+	_, _ = Difference(l, l)
+}
+
+// Ids that point to themselves or to nothing, negative values, names with HTML and
+// a graph of a million functions: an error, or figures of what is good, in bounded
+// memory.
+func TestHostileProfilesHaveNoDemand(t *testing.T) {
+	m := newProfile(cpuTypes...).add([]int64{-3, -30}, "main.shrunk").add([]int64{5, 50}, "<img src=x onerror=alert(1)>")
+	d, err := Demands("cpu", []Load{{RPS: 1, Requests: 1, Seconds: 1, Pprofs: [][]byte{m.bytes(t)}}})
+	if err != nil || d.Totals[0].Value != 50 || len(d.Functions) != 1 {
+		t.Errorf("%+v, %v", d, err)
+	}
+	raw, err := decompress(m.bytes(t), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"cut off": raw[:len(raw)-7], "not a profile": []byte("<html>"), "empty": nil} {
+		if _, err := Demands("cpu", []Load{{RPS: 1, Requests: 1, Seconds: 1, Pprofs: [][]byte{data}}}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if _, err := Merge(m.bytes(t), data); err == nil {
+			t.Errorf("%s: merged", name)
+		}
+	}
 }
 
 // A profile that Go's runtime really writes.

@@ -147,6 +147,25 @@ capacity: {prices: {vcpu_hour: 0.04, gb_hour: 0.005}}
 	if !hasFunction(r, "cpu", "prometheus/prometheus") {
 		t.Error("no function of Prometheus is in the CPU flame graph")
 	}
+	if f, ok := demands(r, "cpu", "prometheus/prometheus"); !ok || !(f.PerRequest > 0) || f.Samples < 1 {
+		t.Errorf("no function of Prometheus is in the demand table: %+v", r.Demand)
+	}
+}
+
+// demands returns the function that takes most of a kind, of those whose name has
+// a part.
+func demands(r reports.Run, kind, part string) (reports.FunctionDemand, bool) {
+	if r.Demand == nil {
+		return reports.FunctionDemand{}, false
+	}
+	for _, p := range r.Demand.Profiles {
+		for _, f := range p.Functions {
+			if p.Kind == kind && strings.Contains(f.Name, part) {
+				return f, true
+			}
+		}
+	}
+	return reports.FunctionDemand{}, false
 }
 
 func hasFunction(r reports.Run, typ, part string) bool {
