@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -16,6 +17,9 @@ type Demand struct {
 	// Profiles has one entry for each kind: cpu, alloc_bytes, alloc_objects,
 	// lock_wait.
 	Profiles []ProfileDemand `json:"profiles"`
+	// GCPerMillion is the number of garbage collections for a million requests, by
+	// exact counters; 0 if there are none.
+	GCPerMillion float64 `json:"gc_per_million,omitempty"`
 	// Waits are the places where requests wait for one another, the one that adds
 	// most at capacity first.
 	Waits []WaitDemand `json:"waits,omitempty"`
@@ -123,6 +127,7 @@ func (c *computation) demand() {
 	if len(d.Profiles) == 0 && len(d.Waits) == 0 {
 		return
 	}
+	d.GCPerMillion = 1e6 * cmp.Or(max(c.counted("gc_cycles")-c.counted("gc_forced"), 0), c.metered("gc"))
 	d.Summary = summary(&c.run, d)
 	c.run.Demand = d
 }
@@ -217,11 +222,25 @@ func (c *computation) exact(kind string) float64 {
 		profiled := c.halves().profiled
 		return ratio(profiled.cpu*1e9, profiled.cpuRequests)
 	case "alloc_bytes":
-		return c.counted("total_alloc")
+		return cmp.Or(c.counted("total_alloc"), c.metered("alloc.bytes"))
 	case "alloc_objects":
-		return c.counted("mallocs")
+		return cmp.Or(c.counted("mallocs"), c.metered("alloc.objects"))
 	}
 	return 0
+}
+
+// metered is what a request takes by the target's own metrics page, over the
+// steps that count; 0 if it does not say.
+func (c *computation) metered(resource string) float64 {
+	sum, requests := 0.0, 0.0
+	for i := range c.points {
+		p := &c.points[i]
+		if u, ok := p.Resources[resource]; ok && p.Valid && p.Kind != scenarios.KindWarmup {
+			sum += u.Used * p.Seconds
+			requests += p.Throughput * p.Seconds
+		}
+	}
+	return ratio(sum, requests)
 }
 
 func ratio(a, b float64) float64 {

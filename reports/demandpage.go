@@ -29,8 +29,11 @@ func demandOf(r *Run) *demandSection {
 	if len(r.Demand.Waits) > 0 {
 		s.Tables = append(s.Tables, waitTable(r.Demand.Waits))
 	}
+	if gc := r.Demand.GCPerMillion; gc > 0 && finite(gc) {
+		s.Cost = "Garbage is collected " + perSecond(gc) + " times for a million requests. "
+	}
 	if r.Profiling != nil {
-		s.Cost = profilingSentence(r.Profiling)
+		s.Cost += profilingSentence(r.Profiling)
 	}
 	if s.Summary == "" && len(s.Tables) == 0 {
 		return nil

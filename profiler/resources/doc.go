@@ -21,6 +21,7 @@
 // comment for the rule in full.
 //
 // Names of resources are cpu (cores), cpu.throttled (cores), memory (bytes),
-// fds, threads, goroutines (count), pool.<name> (slots) and
-// pool.<name>.waiting (count).
+// fds, threads, goroutines (count), pool.<name> (slots),
+// pool.<name>.waiting (count), alloc.bytes (bytes/s), alloc.objects and gc
+// (count/s).
 package resources

@@ -96,6 +96,10 @@ process_open_fds 9
 process_max_fds 1024
 go_goroutines 33
 go_threads 8
+go_memstats_alloc_bytes_total 1.5e+09
+go_memstats_mallocs_total 2.5e+07
+go_gc_duration_seconds{quantile="0.5"} 0.0001
+go_gc_duration_seconds_count 77
 go_sched_gomaxprocs_threads 1
 go_gc_gomemlimit_bytes 9.223372036854776e+18
 # TYPE http_requests_total counter

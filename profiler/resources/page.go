@@ -32,6 +32,9 @@ var scalars = []string{
 	"go_threads",
 	"go_sched_gomaxprocs_threads",
 	"go_gc_gomemlimit_bytes",
+	"go_memstats_alloc_bytes_total",
+	"go_memstats_mallocs_total",
+	"go_gc_duration_seconds_count",
 }
 
 // Suffixes and names of the metrics of pools.
@@ -122,6 +125,10 @@ func processReadings(f families) []Reading {
 	add("fds", "process_open_fds", UnitCount, false, limit("process_max_fds"))
 	add("goroutines", "go_goroutines", UnitCount, false, 0)
 	add("threads", "go_threads", UnitCount, false, 0)
+	// What is allocated, not what is in use: each request has its part of it.
+	add("alloc.bytes", "go_memstats_alloc_bytes_total", UnitByteRate, true, 0)
+	add("alloc.objects", "go_memstats_mallocs_total", UnitRate, true, 0)
+	add("gc", "go_gc_duration_seconds_count", UnitRate, true, 0)
 	return readings
 }
 

@@ -17,6 +17,9 @@ const (
 	UnitBytes = "bytes"
 	UnitSlots = "slots"
 	UnitCount = "count"
+	// Rates are of counters without a limit of their own.
+	UnitByteRate = "bytes/s"
+	UnitRate     = "count/s"
 )
 
 // Reading is one resource at one look.

@@ -166,6 +166,9 @@ func TestMetrics(t *testing.T) {
 		Reading{Resource: "fds", Value: 9, Limit: 1024, Unit: UnitCount},
 		Reading{Resource: "goroutines", Value: 33, Unit: UnitCount},
 		Reading{Resource: "threads", Value: 8, Unit: UnitCount},
+		Reading{Resource: "alloc.bytes", Value: 1.5e9, Counter: true, Unit: UnitByteRate},
+		Reading{Resource: "alloc.objects", Value: 2.5e7, Counter: true, Unit: UnitRate},
+		Reading{Resource: "gc", Value: 77, Counter: true, Unit: UnitRate},
 		Reading{Resource: "pool.orders", Value: 7, Limit: 20, Unit: UnitSlots},
 		Reading{Resource: "pool.orders.waiting", Value: 3.5, Counter: true, Unit: UnitCount},
 		// The exact counter, not the gauge of the same name.

@@ -65,7 +65,7 @@ func readings(t *testing.T, r resources.Reader) {
 			}
 		}
 		switch reading.Unit {
-		case resources.UnitCores, resources.UnitBytes, resources.UnitSlots, resources.UnitCount:
+		case resources.UnitCores, resources.UnitBytes, resources.UnitSlots, resources.UnitCount, resources.UnitByteRate, resources.UnitRate:
 		default:
 			t.Errorf("%+v: unknown unit", reading)
 		}
