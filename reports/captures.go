@@ -40,8 +40,9 @@ func (c *computation) taken(p *observation.Point, typ string) *taken {
 	_, _, captures := c.reducer.Record(p.Step)
 	t := &taken{point: p, typ: typ, missing: 1}
 	have, of := 0, 0
+	source := sourceOf(captures, typ)
 	for _, x := range captures {
-		if x.Type != typ || !x.Usable() {
+		if x.Type != typ || !x.Usable() || cmp.Or(x.Source, observation.CaptureFetched) != source {
 			continue
 		}
 		t.files = append(t.files, x.File)
@@ -59,6 +60,20 @@ func (c *computation) taken(p *observation.Point, typ string) *taken {
 	}
 	t.spans = union(t.spans, 0)
 	return t
+}
+
+// sourceOf is the source that captures of a type are taken from, where a step has
+// them from several: they show the same requests, which must not count twice. What
+// was fetched comes first, since its time is the step's own.
+func sourceOf(captures []observation.Capture, typ string) string {
+	for _, source := range []string{observation.CaptureFetched, observation.CaptureReceived, observation.CapturePyroscope} {
+		if slices.ContainsFunc(captures, func(x observation.Capture) bool {
+			return x.Type == typ && x.Usable() && cmp.Or(x.Source, observation.CaptureFetched) == source
+		}) {
+			return source
+		}
+	}
+	return ""
 }
 
 // union joins spans that overlap, or are less than a gap apart.
