@@ -35,6 +35,9 @@ func (c *computation) missing() {
 	if c.searched() && c.run.Cost == nil && c.scenario.Capacity.Prices == nil {
 		add("Cost per million requests: set capacity.prices.")
 	}
+	if c.scenario.Load.Search != nil && c.run.Attribution == nil && c.scenario.Capacity.Prices != nil && len(c.scenario.Target.Requests) > 1 {
+		add("Cost by request: drill with --attribute, which varies the mix.")
+	}
 }
 
 // method says in sentences how it was measured.

@@ -147,6 +147,14 @@ func totalsLine(t Totals) string {
 	return s
 }
 
+// quantile is a quantile in ms that a table may not have: 0 beside a p99 is none.
+func quantile(ms float64, s *Step) string {
+	if ms == 0 && s.Response.P99 > 0 {
+		return none
+	}
+	return millis(ms)
+}
+
 // use looks a resource of a step up.
 func use(s *Step, name string) (observation.Use, bool) {
 	u, ok := s.Resources[name]

@@ -100,7 +100,7 @@ func stepColumns(r *Run) []column {
 		{name: "kind", cell: func(s *Step) string { return clean(s.Kind) }, left: true, spare: 2},
 		{name: "offered/s", cell: offered},
 		{name: "served/s", cell: func(s *Step) string { return perSecond(s.ThroughputRPS) }},
-		{name: "p50", cell: ifEnded(func(s *Step) string { return millis(s.Response.P50) }), spare: 1},
+		{name: "p50", cell: ifEnded(func(s *Step) string { return quantile(s.Response.P50, s) }), spare: 1},
 		{name: "p99", cell: ifEnded(func(s *Step) string { return millis(s.Response.P99) })},
 		{name: "errors", cell: ifEnded(func(s *Step) string { return percent(s.ErrorRatio) })},
 	}

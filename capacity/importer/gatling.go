@@ -3,14 +3,11 @@ package importer
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/headroom-project/headroom/capacity/table"
 )
 
 var gatlingLacks = []string{
@@ -28,26 +25,9 @@ func isGatlingLog(head []byte) bool {
 // status follow each other in all of them.
 func readGatlingLog(in *input) (*Results, error) {
 	l := &log{}
-	p := &table.Problems{Name: in.name}
-	for line := 1; ; line++ {
-		text, err := in.ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-		last := err != nil
-		if strings.HasPrefix(text, "REQUEST\t") {
-			if err := l.gatling(strings.TrimRight(text, "\r\n")); err != nil && !last {
-				p.Add(line, 0, "", "%v", err)
-				if errors.Is(err, errTooMany) || len(p.List) == 20 {
-					break
-				}
-			}
-		}
-		if last {
-			break
-		}
-	}
-	if err := p.Err(); err != nil {
+	relevant := func(b []byte) bool { return bytes.HasPrefix(b, []byte("REQUEST\t")) }
+	do := func(b []byte) error { return l.gatling(strings.TrimRight(string(b), "\r\n")) }
+	if err := lines(in, relevant, do); err != nil {
 		return nil, err
 	}
 	return l.results(in, gatlingLacks)

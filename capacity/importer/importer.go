@@ -91,7 +91,8 @@ func formats() []format {
 type input struct {
 	name string
 	*bufio.Reader
-	cfg Config
+	limit *limited
+	cfg   Config
 }
 
 // headBytes is how much of a file is looked at to tell what it is.
@@ -110,7 +111,8 @@ func Read(name string, r io.Reader, cfg Config) (*Results, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	in := &input{name: name, cfg: cfg, Reader: bufio.NewReaderSize(&limited{r: plain, left: MaxBytes, line: maxLine}, 64<<10)}
+	limit := &limited{r: plain, left: MaxBytes, line: maxLine}
+	in := &input{name: name, cfg: cfg, limit: limit, Reader: bufio.NewReaderSize(limit, 64<<10)}
 	head, err := in.Peek(headBytes)
 	if err != nil && len(head) == 0 {
 		return nil, fmt.Errorf("%s: the file is empty", name)

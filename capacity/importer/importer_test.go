@@ -136,6 +136,14 @@ func TestWhatIsNotRead(t *testing.T) {
 	}
 }
 
+// A quote that is never closed does not make a reader hold the whole file.
+func TestUnclosedQuote(t *testing.T) {
+	text := "timeStamp,elapsed,label,success\n1772445600000,1,\"" + strings.Repeat("x\n", maxLine) + "\",true\n"
+	if _, err := Read("file", strings.NewReader(text), Config{}); err == nil || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestGzip(t *testing.T) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)

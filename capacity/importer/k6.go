@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
-
-	"github.com/headroom-project/headroom/capacity/table"
 )
 
 // Names of k6's metrics.
@@ -122,26 +119,10 @@ func isK6Lines(head []byte) bool {
 // readK6Lines reads `k6 run --out json=FILE`.
 func readK6Lines(in *input) (*Results, error) {
 	l := &log{}
-	p := &table.Problems{Name: in.name}
-	for line := 1; ; line++ {
-		b, err := in.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, err
-		}
-		last := err != nil
-		if bytes.Contains(b, []byte(k6Duration)) || bytes.Contains(b, []byte(k6Dropped)) {
-			if err := l.k6Line(b); err != nil && !last {
-				p.Add(line, 0, "", "%v", err)
-				if errors.Is(err, errTooMany) || len(p.List) == 20 {
-					break
-				}
-			}
-		}
-		if last {
-			break
-		}
+	relevant := func(b []byte) bool {
+		return bytes.Contains(b, []byte(k6Duration)) || bytes.Contains(b, []byte(k6Dropped))
 	}
-	if err := p.Err(); err != nil {
+	if err := lines(in, relevant, l.k6Line); err != nil {
 		return nil, err
 	}
 	return l.results(in, k6Lacks)

@@ -20,11 +20,14 @@ var (
 	errLongLine = fmt.Errorf("a line is longer than %d MiB", maxLine>>20)
 )
 
-// limited bounds what is read in all, and of one line; a line of 0 is no bound.
+// limited bounds what is read in all, and of one line: of one record of a CSV file,
+// whose quoted fields may hold line ends.
 type limited struct {
 	r          io.Reader
 	left, line int64
 	run        int64
+	csv        bool
+	quoted     bool
 }
 
 // Read is io.Reader.
@@ -34,15 +37,42 @@ func (l *limited) Read(b []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	for _, c := range b[:n] {
-		if c == '\n' {
+		if c == '"' {
+			l.quoted = !l.quoted
+		}
+		if c == '\n' && !(l.csv && l.quoted) {
 			l.run = 0
 			continue
 		}
-		if l.run++; l.line > 0 && l.run > l.line {
+		if l.run++; l.run > l.line {
 			return 0, errLongLine
 		}
 	}
 	return n, err
+}
+
+// lines calls do with each line that relevant says yes to, and notes what is wrong
+// with it. A last line that was cut off, as of a tool that was killed, is left out.
+func lines(in *input, relevant func([]byte) bool, do func([]byte) error) error {
+	p := &table.Problems{Name: in.name}
+	for line := 1; ; line++ {
+		b, err := in.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		last := err != nil
+		if relevant(b) {
+			if err := do(b); err != nil && !last {
+				p.Add(line, 0, "", "%v", err)
+				if errors.Is(err, errTooMany) || len(p.List) == 20 {
+					return p.Err()
+				}
+			}
+		}
+		if last {
+			return p.Err()
+		}
+	}
 }
 
 // rows reads a CSV file with a header, row by row.
@@ -54,10 +84,10 @@ type rows struct {
 }
 
 func newRows(in *input) (*rows, error) {
+	in.limit.csv = true
 	r := &rows{in: csv.NewReader(in), at: map[string]int{}, problems: &table.Problems{Name: in.name}}
 	r.in.FieldsPerRecord = -1
 	r.in.ReuseRecord = true
-	r.in.LazyQuotes = true
 	head, err := r.in.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", in.name, err)
