@@ -70,20 +70,23 @@ func TestGrowthIsForecast(t *testing.T) {
 	}
 }
 
-// A load that jumps about from week to week has no trend to follow: where
-// Holt-Winters loses, the last week is repeated, and it is said.
+// A load whose week changed at once, and repeats to the digit since: nothing beats
+// repeating it. Where Holt-Winters loses, it is not used, and it is said.
 func TestALosingForecastIsNotUsed(t *testing.T) {
 	lost := 0
 	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 2))
+		var old, now [168]float64
+		for i := range 168 {
+			old[i], now[i] = 100+900*rng.Float64(), 100+900*rng.Float64()
+		}
 		var readings []Reading
-		level := 1.0
 		for h := range 8 * 168 {
-			if h%168 == 0 {
-				level *= math.Exp(0.4 * rng.NormFloat64()) // a random walk by the week
+			v := old[h%168]
+			if h >= 4*168 {
+				v = now[h%168]
 			}
-			at := begin.Add(time.Duration(h) * hour)
-			readings = append(readings, Reading{at, level * traffic(at, 1000, 0, begin)})
+			readings = append(readings, Reading{begin.Add(time.Duration(h) * hour), v})
 		}
 		f := make1(t, readings, Config{Seed: 1, Horizon: week})
 		if f.Method == SeasonalNaive {
@@ -98,8 +101,8 @@ func TestALosingForecastIsNotUsed(t *testing.T) {
 			}
 		}
 	}
-	if lost == 0 {
-		t.Error("Holt-Winters won on every random walk")
+	if lost < 7 {
+		t.Errorf("Holt-Winters was used in %d of 8", 8-lost)
 	}
 }
 

@@ -80,7 +80,7 @@ type hw struct {
 func fitHW(values, filled []float64, season int) hw {
 	begin := initial(filled, season)
 	loss := func(x []float64) float64 {
-		p := squash(x)
+		p := squash(x, season)
 		s := begin.clone()
 		sum := 0.0
 		for i, y := range values {
@@ -91,12 +91,12 @@ func fitHW(values, filled []float64, season int) hw {
 		}
 		return sum
 	}
-	best, least := smoothing{0.2, 0.01, 0.1, 0.98}, math.Inf(1)
+	best, least := squash([]float64{-1.5, -4.5, -2, 2}, season), math.Inf(1)
 	for _, start := range [][]float64{{-1.5, -4.5, -2, 2}, {-3, -6, -3, 4}} {
 		settings := &optimize.Settings{FuncEvaluations: 300}
 		r, err := optimize.Minimize(optimize.Problem{Func: loss}, start, settings, &optimize.NelderMead{})
 		if r != nil && (err == nil || r.F < least) && r.F < least && !math.IsNaN(r.F) {
-			best, least = squash(r.X), r.F
+			best, least = squash(r.X, season), r.F
 		}
 	}
 	m := hw{smoothing: best, state: begin.clone()}
@@ -109,9 +109,10 @@ func fitHW(values, filled []float64, season int) hw {
 	return m
 }
 
-// squash maps free numbers to parameters. The trend's share is small by nature:
-// it moves by the hour and speaks of weeks.
-func squash(x []float64) smoothing {
+// squash maps free numbers to parameters. The trend's share is small by nature: it
+// moves by the hour and speaks of weeks. So does its damping, which leaves at least
+// half of the trend after a week.
+func squash(x []float64, season int) smoothing {
 	unit := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
-	return smoothing{unit(x[0]), 0.2 * unit(x[1]), unit(x[2]), 0.9 + 0.1*unit(x[3])}
+	return smoothing{unit(x[0]), 0.2 * unit(x[1]), unit(x[2]), math.Pow(0.5+0.5*unit(x[3]), 1/float64(season))}
 }

@@ -1,6 +1,7 @@
 package planning
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -176,7 +177,7 @@ func TestOtherMix(t *testing.T) {
 		t.Error("180%")
 	}
 	s.Requests = nil
-	if _, _, err := s.WithMix(map[string]float64{"buy": 0.5}); err == nil {
+	if _, _, err := s.WithMix(map[string]float64{"buy": 0.5}); !errors.Is(err, ErrNotAttributed) {
 		t.Error("a mix without attribution")
 	}
 }

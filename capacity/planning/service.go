@@ -1,6 +1,7 @@
 package planning
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -170,12 +171,15 @@ func (s Service) first() float64 {
 	return low
 }
 
+// ErrNotAttributed is returned for a mix of requests whose demand is not known.
+var ErrNotAttributed = errors.New("the demand of each request is not known: the mix did not vary enough in this drill")
+
 // WithMix returns the service under another mix, in which the named requests have
 // the given shares and the others keep their proportions. It fails where the
 // demand of the requests was not attributed.
 func (s Service) WithMix(shares map[string]float64) (Service, []string, error) {
 	if len(s.Requests) == 0 {
-		return s, nil, fmt.Errorf("the demand of each request is not known: the mix did not vary enough in this drill")
+		return s, nil, ErrNotAttributed
 	}
 	now, err := s.mixed(shares)
 	if err != nil {

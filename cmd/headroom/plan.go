@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -247,7 +248,11 @@ func (p *planner) plan() (*reports.Planned, error) {
 			return nil, err
 		}
 		service, notes, err := p.service.WithMix(shares)
-		if err != nil {
+		switch {
+		case err == nil:
+		case !errors.Is(err, planning.ErrNotAttributed):
+			return nil, badInput("name the scenario's requests, with shares up to 100%", "plan: --mix %s: %w", text, err)
+		default:
 			return nil, &codedError{exitInvalid, fmt.Errorf("plan: --mix %s: %w", text, err), "headroom drill SCENARIO.yaml --attribute varies the mix on purpose"}
 		}
 		x, err := p.priced(service, list, nil, notes)
