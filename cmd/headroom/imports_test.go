@@ -38,7 +38,7 @@ var stages = map[string][]string{
 	"capacity/scaleout":    {},
 	"capacity/attribution": {"scenarios", "loadgen/observation"},
 	"capacity/forecast":    {"capacity/table"},
-	"reports":              {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout", "capacity/forecast", "capacity/attribution"},
+	"reports":              {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout", "capacity/forecast", "capacity/attribution", "capacity/table"},
 	"cmd/headroom":         {"*"},
 }
 

@@ -1,0 +1,110 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	points "github.com/headroom-project/headroom/capacity/table"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// fitTable fits a table of loads and p99s in ms, ten seconds each.
+func fitTable(t *testing.T, rows string, q Question) *Run {
+	t.Helper()
+	x, err := points.Read("t.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,seconds,cpu_used,cpu_limit\n"+rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Objectives == nil {
+		q.Objectives = []scenarios.Objective{{Metric: "p99", Op: "<", Value: 50}}
+	}
+	return Fit(Measured{Name: "t", Source: "t.csv", Points: x.Points, Seed: 1}, q)
+}
+
+const rising = "50,50,6,10,0.3,2\n100,100,7,10,0.5,2\n200,200,9,10,0.9,2\n300,300,17,10,1.3,2\n400,400,48,10,1.7,2\n440,430,160,10,1.9,2\n"
+
+func TestFitSaysWhatWouldIdentifyTheCapacity(t *testing.T) {
+	for name, c := range map[string]struct {
+		rows, verdict, reason string
+		demand                float64
+	}{
+		"crossing":                   {rising, Pass, "a capacity was found", 0},
+		"crossing above the demand":  {rising, Pass, "covers the demand", 200},
+		"crossing below the demand":  {rising, Fail, "below the demand", 800},
+		"all meet":                   {"50,50,6,10,,\n100,100,7,10,,\n", Invalid, "run a step above 100 req/s", 0},
+		"all meet, and the demand":   {"50,50,6,10,,\n100,100,7,10,,\n", Pass, "covers the demand", 80},
+		"all meet, short of demand":  {"50,50,6,10,,\n100,100,7,10,,\n", Invalid, "run a step above 100 req/s", 800},
+		"none meets":                 {"50,50,600,10,,\n100,100,700,10,,\n", Fail, "below 50 req/s", 0},
+		"one load":                   {"50,50,6,10,,\n", Invalid, "all points are at 50 req/s", 0},
+		"one load, several times":    {"50,50,6,10,,\n50,50,7,10,,\n", Invalid, "all points are at 50 req/s", 0},
+		"loads in descending order":  {"440,430,160,10,,\n300,300,17,10,,\n100,100,7,10,,\n", Pass, "a capacity was found", 0},
+		"throughput falls when full": {"100,100,7,10,,\n200,200,9,10,,\n400,250,900,10,,\n800,150,2000,10,,\n", Pass, "a capacity was found", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := Question{}
+			if c.demand > 0 {
+				q.Demand = &scenarios.Demand{Peak: c.demand}
+			}
+			r := fitTable(t, c.rows, q)
+			if r.Verdict != c.verdict || !strings.Contains(strings.Join(r.Reasons, "\n"), c.reason) {
+				t.Errorf("%s: %q, want %s: %s", r.Verdict, r.Reasons, c.verdict, c.reason)
+			}
+		})
+	}
+}
+
+// A demand that grows uses the headroom up on a day that can be worked out.
+func TestGrowingDemand(t *testing.T) {
+	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	r := fitTable(t, rising, Question{Demand: &scenarios.Demand{Peak: 200, Growth: "100%/year"}, Now: now})
+	h := r.Headroom
+	if h == nil || h.AtForecastPeak == nil || h.Now == nil || h.AtForecastPeak.Value >= h.Now.Value {
+		t.Fatalf("%+v", h)
+	}
+	g, err := scenarios.ParseGrowth("100%/year")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, _ := g.Reaches(r.Capacity.RPS.Value / 200)
+	if want := now.Add(after).Format(time.DateOnly); h.ExhaustedOn != want {
+		t.Errorf("exhausted on %s, want %s", h.ExhaustedOn, want)
+	}
+}
+
+// Whatever a table holds, there is a run that every view can show, without a figure
+// that is not finite.
+func FuzzFit(f *testing.F) {
+	f.Add(rising)
+	f.Add("1e-6,0,0,0.1,5,5\n1e9,1e9,1e9,1e7,1,2\n")
+	f.Add("50,50,6,10,,\n50,0,900000,10,,\n")
+	f.Fuzz(func(t *testing.T, rows string) {
+		x, err := points.Read("t.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,seconds,cpu_used,cpu_limit\n"+rows))
+		if err != nil || len(x.Points) > 40 {
+			return
+		}
+		q := Question{
+			Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 50}, {Metric: "errors", Op: "<", Value: 0.01}},
+			Demand:     &scenarios.Demand{Peak: 100, Growth: "5%/month"}, Prices: &scenarios.Prices{VCPUHour: 0.04},
+		}
+		r := Fit(Measured{Name: "t", Source: "t.csv", Points: x.Points, Seed: 1}, q)
+		if r.Verdict == "" || len(r.Reasons) == 0 {
+			t.Fatal("no verdict, or no reason")
+		}
+		var b bytes.Buffer
+		if err := JSON(&b, r); err != nil {
+			t.Fatal(err) // a figure that is not finite cannot be encoded
+		}
+		if !json.Valid(b.Bytes()) {
+			t.Fatal("no JSON")
+		}
+		for _, render := range []func(io.Writer, *Run) error{func(w io.Writer, r *Run) error { return Text(w, r, TextOptions{}) }, Markdown, HTML} {
+			if err := render(io.Discard, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
