@@ -40,7 +40,7 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 		return s, false
 	}
 	s.Capacity = planning.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}
-	s.AtLeast = x.Bound == "above"
+	s.AtLeast, s.Predicted = x.Bound == "above", x.Bound == "predicted"
 	s.BytesPerRequest, s.Requests = r.BytesPerRequest, mixOf(r)
 	if r.Saturation != nil {
 		for _, b := range r.Saturation.Bottlenecks {

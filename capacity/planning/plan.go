@@ -161,6 +161,9 @@ func (p *Plan) doubts(s Service, c Config) {
 	if s.AtLeast {
 		p.warn("the capacity is at least %.4g/s, as every load offered met the objectives: fewer replicas may do", s.Capacity.Low)
 	}
+	if s.Predicted {
+		p.warn("the capacity of a replica was predicted and not offered: confirm it by a drill that goes there")
+	}
 	if c.Survive == 0 && c.Spare == 0 {
 		p.warn("nothing may fail: without --lose-zones or --spare the loss of one replica takes the others above their capacity")
 	}

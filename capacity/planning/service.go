@@ -28,6 +28,8 @@ type Service struct {
 	Capacity Figure
 	// AtLeast says that the capacity is bounded below only.
 	AtLeast bool
+	// Predicted says that no load near the capacity was offered.
+	Predicted bool
 	// Limits are what can give out, the first to do so first.
 	Limits []Limit
 	// VCPU and MemoryBytes are what one replica has; 0 if it is not known.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/scaleout"
 	"github.com/headroom-project/headroom/reports"
 )
@@ -27,11 +28,15 @@ func scaleOut(c *cli.Context, s streams) error {
 		return badInput("give it in requests per second", "plan: no peak above 0 to plan for")
 	}
 	var counts []scaleout.Count
+	var notes []string
 	out := &reports.ScaledOut{Schema: reports.ScaleOutSchema, Sources: []string{}}
 	for _, arg := range c.Args().Slice() {
-		x, err := countOf(c, arg, reports.Question{Objectives: slo, Fit: true})
+		x, predicted, err := countOf(c, arg, reports.Question{Objectives: slo, Fit: true})
 		if err != nil {
 			return err
+		}
+		if predicted {
+			notes = append(notes, arg+": the capacity was predicted and not offered")
 		}
 		counts = append(counts, x)
 		out.Sources = append(out.Sources, arg)
@@ -44,34 +49,35 @@ func scaleOut(c *cli.Context, s streams) error {
 		return badInput("", "plan: %w", err)
 	}
 	out.Fit = fit
+	out.Fit.Warnings = append(out.Fit.Warnings, notes...)
 	if c.Bool("json") {
 		return reports.ScaleOutJSON(s.out, out)
 	}
 	return reports.ScaleOutText(s.out, out, textOptions(s))
 }
 
-// countOf reads SOURCE@N and asks the model for the capacity of the N replicas.
-func countOf(c *cli.Context, arg string, q reports.Question) (scaleout.Count, error) {
-	none := scaleout.Count{}
+// countOf reads SOURCE@N and asks the model for the capacity of the N replicas,
+// and whether that was predicted.
+func countOf(c *cli.Context, arg string, q reports.Question) (x scaleout.Count, predicted bool, err error) {
 	at := strings.LastIndex(arg, "@")
 	if at <= 0 {
-		return none, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q names no replica count", arg)
+		return x, false, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q names no replica count", arg)
 	}
 	n, err := strconv.Atoi(arg[at+1:])
 	if err != nil || n < 1 || n > 1000 {
-		return none, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q is no replica count from 1 to 1000", arg[at+1:])
+		return x, false, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q is no replica count from 1 to 1000", arg[at+1:])
 	}
 	src, err := openSource("plan", []string{arg[:at]}, c.String("from"))
 	if err != nil {
-		return none, err
+		return x, false, err
 	}
 	r, err := src.compute(q, 1)
 	if err != nil {
-		return none, err
+		return x, false, err
 	}
-	if r.Capacity == nil || r.Capacity.Bound != "" {
-		return none, &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity: %s", arg, strings.Join(r.Reasons, "; ")), "headroom fit " + arg[:at] + " says what would identify it"}
+	if r.Capacity == nil || r.Capacity.Bound != "" && r.Capacity.Bound != capacity.Predicted {
+		return x, false, &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity: %s", arg, strings.Join(r.Reasons, "; ")), "headroom fit " + arg[:at] + " says what would identify it"}
 	}
 	e := r.Capacity.RPS
-	return scaleout.Count{Replicas: n, RPS: e.Value, Low: e.Low, High: e.High}, nil
+	return scaleout.Count{Replicas: n, RPS: e.Value, Low: e.Low, High: e.High}, r.Capacity.Bound == capacity.Predicted, nil
 }
