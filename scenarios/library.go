@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"embed"
-	"fmt"
 	"strings"
 )
 
@@ -58,15 +57,5 @@ func summary(src string) string {
 }
 
 // Warnings names the keys that are accepted but not acted upon by this version,
-// with what that means.
-func (s *Scenario) Warnings() []string {
-	var out []string
-	ignored := func(set bool, key, meaning string) {
-		if set {
-			out = append(out, fmt.Sprintf("%s is not acted upon by this version: %s", key, meaning))
-		}
-	}
-	ignored(s.Resources.Prometheus != nil, "resources.prometheus", "resources are read from the process, its cgroup and its own metrics page")
-	ignored(s.Profiles.Baggage, "profiles.baggage", "no header Baggage is sent")
-	return out
-}
+// with what that means: none at present.
+func (s *Scenario) Warnings() []string { return nil }

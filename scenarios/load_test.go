@@ -60,8 +60,8 @@ func TestLoadDesignExample(t *testing.T) {
 	if len(s.Guards) != 3 || s.Guards[2].Metric != "target.cpu" || s.Guards[2].For != 10*time.Second {
 		t.Errorf("guards = %v", s.Guards)
 	}
-	if got := len(s.Warnings()); got != 1 {
-		t.Errorf("%d warnings, want 1: %q", got, s.Warnings())
+	if got := len(s.Warnings()); got != 0 {
+		t.Errorf("%d warnings, want 0: %q", got, s.Warnings())
 	}
 }
 

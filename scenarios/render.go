@@ -131,6 +131,10 @@ func (d *drawing) append(dst []byte, t template) []byte {
 			}
 		case actVar:
 			dst = d.variable(dst, s)
+		case actRun:
+			dst = append(dst, d.requests.run...)
+		case actStep:
+			dst = strconv.AppendInt(dst, int64(d.hit.Step), 10)
 		case actNow:
 			dst = appendTime(dst, d.requests.now(), s.text, s.use)
 		}

@@ -38,7 +38,8 @@ type Requests struct {
 	now       func() time.Time
 	transport Transport
 	flow      bool
-	variables int // how many names are captured
+	variables int    // how many names are captured
+	run       string // the run's id, for the header Baggage
 }
 
 // compiled is one request.
@@ -90,6 +91,9 @@ func CompileRequests(s *Scenario, in Inputs) (*Requests, error) {
 	}
 	c := newComplaints("")
 	b := builder{complaints: c, in: in, feeds: map[string]*feed{}, variables: map[string]int{}}
+	if s.Profiles.Baggage {
+		b.baggage = baggage(s.Name)
+	}
 	base := b.base(s.Target.URL)
 	r := &Requests{seed: s.Load.Seed, now: in.Now, flow: len(s.Target.Flow) > 0, transport: b.transport(&s.Target)}
 	list, at := s.Target.mix()
@@ -145,6 +149,7 @@ type builder struct {
 	slot  uint64
 	// variables are the slots of the names that have been captured so far.
 	variables map[string]int
+	baggage   template // of the header Baggage, nil for none
 }
 
 // quoteErr complains about an error.
@@ -294,6 +299,9 @@ func (b *builder) headers(out *compiled, r *Request, path, authorization, conten
 	}
 	if authorization != "" {
 		add("Authorization", rendering{fixed: authorization})
+	}
+	if b.baggage != nil && !slices.ContainsFunc(out.headers, func(h compiledHeader) bool { return strings.EqualFold(h.name, "Baggage") }) {
+		add("Baggage", rendering{dynamic: b.baggage})
 	}
 	for _, h := range out.headers {
 		if len(h.value.dynamic) > 0 {

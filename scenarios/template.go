@@ -52,6 +52,9 @@ const (
 	actRow
 	actEnv
 	actVar // column is the slot of the variable
+	// Of the header Baggage alone; they cannot be written.
+	actRun
+	actStep
 )
 
 // Layouts of now that are no layout of package time.

@@ -360,6 +360,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 		return err
 	}
 	id := started.UTC().Format("20060102T150405Z") + "-" + fileName(j.scenario.Name)
+	j.requests.SetRun(id)
 	sending, sent := j.push(pushTo, record, id, now)
 	defer sent()
 	cfg := loadgen.Config{

@@ -88,7 +88,8 @@ func drillWith(t *testing.T, scenario string) (e *observation.Evidence, said str
 	}
 	var out, progress bytes.Buffer
 	bundle := filepath.Join(dir, "bundle")
-	if code := run(context.Background(), []string{"headroom", "drill", file, "--out", bundle}, streams{strings.NewReader(""), &out, &progress}); code != exitOK {
+	// On a busy machine a step may be invalid; what is looked at here is not timing.
+	if code := run(context.Background(), []string{"headroom", "drill", file, "--out", bundle}, streams{strings.NewReader(""), &out, &progress}); code != exitOK && code != exitInvalid {
 		t.Fatalf("exit code %d:\n%s%s", code, out.String(), progress.String())
 	}
 	e, err := observation.Open(bundle)

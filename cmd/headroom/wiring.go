@@ -81,7 +81,15 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 			return nil, err
 		}
 	}
+	prom, err := j.prometheus(ctx, client, warn)
+	if err != nil {
+		return nil, err
+	}
 	return func(w loadgen.WatchConfig) loadgen.Watcher {
+		var reads readResources
+		if prom != nil {
+			w.OnSample = reads.note(w.OnSample)
+		}
 		cfg := profiler.Config{
 			Pprof: source.profiles, Counters: source.counters, Instances: source.instances, Types: source.types,
 			Readers: readers, Now: w.Now, OnSample: w.OnSample, OnCapture: w.OnCapture, OnWarning: w.OnWarning,
@@ -97,6 +105,9 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 		}
 		if pull != nil {
 			all = append(all, pull(w))
+		}
+		if prom != nil {
+			all = append(all, prom(w, &reads))
 		}
 		return all
 	}, nil

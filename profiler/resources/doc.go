@@ -10,7 +10,10 @@
 // busy-seconds counter is preferred to its in-use gauge, and CPU seconds to
 // any percentage.
 //
-// Three sources exist, and a drill may use any of them together:
+// A Prom, finally, asks a Prometheus server that scrapes the target: its figures
+// come late and per step, so it hands on samples by itself.
+//
+// Three sources are read, and a drill may use any of them together:
 //
 //   - process: /proc/<pid> on Linux, the system's own interface elsewhere
 //   - cgroup:  the control group's files, version 1 and 2

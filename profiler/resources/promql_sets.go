@@ -1,0 +1,51 @@
+package resources
+
+// Units of resources that only queries have.
+const (
+	UnitBytesPerSecond = "bytes/s"
+	UnitRatio          = "ratio"
+)
+
+// container selects the containers themselves, not their pod's sums and pauses.
+const container = `$match,container!="",container!="POD"`
+
+// sets are the ready-made queries, by what exports their metrics. Where several
+// series match, the target is all of them.
+var sets = map[string][]Query{
+	// The process collector of Prometheus client libraries.
+	"process": {
+		{Resource: "cpu", Unit: UnitCores, Used: `sum(rate(process_cpu_seconds_total{$match}[$window]))`, Limit: `sum(go_sched_gomaxprocs_threads{$match})`},
+		{Resource: "memory", Unit: UnitBytes, Used: `sum(process_resident_memory_bytes{$match})`},
+		{Resource: "fds", Unit: UnitCount, Used: `sum(process_open_fds{$match})`, Limit: `sum(process_max_fds{$match})`},
+	},
+	// The Go collector of client_golang.
+	"go": {
+		{Resource: "goroutines", Unit: UnitCount, Used: `sum(go_goroutines{$match})`},
+		{Resource: "threads", Unit: UnitCount, Used: `sum(go_threads{$match})`},
+		{Resource: "go.heap", Unit: UnitBytes, Used: `sum(go_memstats_heap_inuse_bytes{$match})`, Limit: `sum(go_gc_gomemlimit_bytes{$match})`},
+	},
+	// The node exporter.
+	"node": {
+		{Resource: "node.cpu", Unit: UnitCores, Used: `sum(rate(node_cpu_seconds_total{$match,mode!~"idle|iowait|steal"}[$window]))`, Limit: `count(node_cpu_seconds_total{$match,mode="idle"})`},
+		{Resource: "node.memory", Unit: UnitBytes, Used: `sum(node_memory_MemTotal_bytes{$match} - node_memory_MemAvailable_bytes{$match})`, Limit: `sum(node_memory_MemTotal_bytes{$match})`},
+		{Resource: "node.disk", Unit: UnitRatio, Used: `max(rate(node_disk_io_time_seconds_total{$match}[$window]))`, Limit: "1"},
+		{Resource: "node.network.sent", Unit: UnitBytesPerSecond, Used: `max(rate(node_network_transmit_bytes_total{$match,device!="lo"}[$window]))`, Limit: `max(node_network_speed_bytes{$match,device!="lo"} > 0)`},
+		{Resource: "node.network.received", Unit: UnitBytesPerSecond, Used: `max(rate(node_network_receive_bytes_total{$match,device!="lo"}[$window]))`, Limit: `max(node_network_speed_bytes{$match,device!="lo"} > 0)`},
+		{Resource: "node.fds", Unit: UnitCount, Used: `sum(node_filefd_allocated{$match})`, Limit: `sum(node_filefd_maximum{$match})`},
+	},
+	// cAdvisor, as the kubelet has it; limits also of kube-state-metrics.
+	"container": {
+		{Resource: "cpu", Unit: UnitCores, Used: `sum(rate(container_cpu_usage_seconds_total{` + container + `}[$window]))`,
+			Limit: `sum(container_spec_cpu_quota{` + container + `} / container_spec_cpu_period{` + container + `}) or sum(kube_pod_container_resource_limits{$match,resource="cpu"})`},
+		{Resource: "cpu.throttled", Unit: UnitCores, Used: `sum(rate(container_cpu_cfs_throttled_seconds_total{` + container + `}[$window]))`},
+		{Resource: "memory", Unit: UnitBytes, Used: `sum(container_memory_working_set_bytes{` + container + `})`,
+			Limit: `sum(container_spec_memory_limit_bytes{` + container + `} > 0) or sum(kube_pod_container_resource_limits{$match,resource="memory"})`},
+		{Resource: "threads", Unit: UnitCount, Used: `sum(container_threads{` + container + `})`},
+		{Resource: "network.sent", Unit: UnitBytesPerSecond, Used: `sum(rate(container_network_transmit_bytes_total{$match}[$window]))`},
+		{Resource: "network.received", Unit: UnitBytesPerSecond, Used: `sum(rate(container_network_receive_bytes_total{$match}[$window]))`},
+	},
+}
+
+// Set returns the ready-made queries of a name: process, go, node, container; nil
+// if there are none.
+func Set(name string) []Query { return sets[name] }
