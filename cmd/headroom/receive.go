@@ -54,10 +54,13 @@ type receiving struct {
 
 // receive makes the watcher that takes what the target's profiler sends. hurry
 // ends its wait for the last profiles.
-func (j *job) receive(w loadgen.WatchConfig, hurry <-chan struct{}) loadgen.Watcher {
+func (j *job) receive(w loadgen.WatchConfig, hurry <-chan struct{}, say func(string)) loadgen.Watcher {
 	r, err := pyroscope.NewReceiver(pyroscope.ReceiverConfig{
 		Clock: pyroscope.Clock{Now: w.Now, Wall: time.Now}, Token: os.Getenv(receiveToken), Hurry: hurry,
 		OnCapture: w.OnCapture, OnWarning: w.OnWarning,
+		OnWait: func(d time.Duration) {
+			say(fmt.Sprintf("waiting up to %v for the last profiles that the target sends; interrupt to go without", d.Round(time.Second)))
+		},
 	})
 	if err != nil {
 		panic(fmt.Sprintf("profile receiver: %v", err)) // only a missing clock makes it fail

@@ -101,7 +101,7 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 		}
 		all := watchers{session}
 		if j.receiver != nil {
-			all = append(all, j.receive(w, ctx.Done()))
+			all = append(all, j.receive(w, ctx.Done(), warn))
 		}
 		if pull != nil {
 			all = append(all, pull(w))

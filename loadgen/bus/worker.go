@@ -215,6 +215,7 @@ func (w *Worker) begin(ctx context.Context, a assignment) (*session, ready) {
 	if err != nil {
 		return refuse("compile the scenario: %v", err)
 	}
+	compiled.Requests.SetRun(a.Run)
 	s, err := newSession(ctx, w, a, compiled)
 	if err != nil {
 		return refuse("%v", err)

@@ -33,6 +33,8 @@ type ReceiverConfig struct {
 	OnCapture func(observation.Capture, []byte)
 	// OnWarning is handed what the report must say, each once.
 	OnWarning func(string)
+	// OnWait is told how long Run will go on at most after its context has ended.
+	OnWait func(time.Duration)
 }
 
 // Receiver is a server for profiles that belongs to one drill: mount it, run it,
@@ -84,6 +86,9 @@ func NewReceiver(cfg ReceiverConfig) (*Receiver, error) {
 	if cfg.OnCapture == nil {
 		cfg.OnCapture = func(observation.Capture, []byte) {}
 	}
+	if cfg.OnWait == nil {
+		cfg.OnWait = func(time.Duration) {}
+	}
 	if cfg.OnWarning == nil {
 		cfg.OnWarning = func(string) {}
 	}
@@ -134,6 +139,9 @@ func (r *Receiver) Run(ctx context.Context) error {
 
 // linger waits for what the senders have not sent yet of the last step.
 func (r *Receiver) linger() {
+	if wait := r.missing(); wait > time.Second {
+		r.cfg.OnWait(min(wait, r.cfg.Linger))
+	}
 	limit := time.NewTimer(r.cfg.Linger)
 	defer limit.Stop()
 	for {
