@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -113,6 +114,7 @@ type controller struct {
 	workers []string
 
 	points    []observation.Point
+	numbers   numbering
 	predicted float64
 	step      int                      // being offered, -1 between steps
 	idle      map[string]time.Duration // by worker: since when it has been idle
@@ -262,7 +264,7 @@ func (c *controller) rest() {
 // longest is how long a hit may take.
 func (c *controller) longest() time.Duration {
 	longest := c.cfg.Scenario.Target.Timeout
-	for _, r := range c.cfg.Scenario.Target.Requests {
+	for _, r := range slices.Concat(c.cfg.Scenario.Target.Requests, c.cfg.Scenario.Target.Flow) {
 		longest = max(longest, r.Timeout)
 	}
 	return time.Duration(longest)
@@ -290,7 +292,7 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 	}
 	step.Index = i
 	planned, _, _, _, _, _ := c.reducer.Totals()
-	step.First = planned
+	step.First = c.numbers.first(c.cfg.Plan, step, planned)
 	return step, reason, true
 }
 
