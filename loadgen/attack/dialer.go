@@ -78,10 +78,7 @@ const checkedFor = time.Second
 // check asks the allow-list about a target that the proxy connects to.
 func (d *dialer) check(ctx context.Context, name string) error {
 	now := time.Now()
-	d.mu.Lock()
-	known := now.Before(d.allowed[name])
-	d.mu.Unlock()
-	if known {
+	if d.known(name, now) {
 		return nil
 	}
 	if err := d.allow.CheckName(ctx, name); err != nil {
@@ -94,6 +91,13 @@ func (d *dialer) check(ctx context.Context, name string) error {
 	}
 	d.allowed[name] = now.Add(checkedFor)
 	return nil
+}
+
+// known says that a target has been checked a moment ago.
+func (d *dialer) known(name string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return now.Before(d.allowed[name])
 }
 
 // dialAddress is host with its port written out, and the name alone.

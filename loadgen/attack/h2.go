@@ -114,7 +114,9 @@ func (h *h2) once(ctx context.Context, m *scenarios.Message, a ask, host, path s
 		if err != nil {
 			return r, &dialError{err}
 		}
-		if waited {
+		// Without a bound, what was waited for is a connection that is being made,
+		// which is a part of the service time.
+		if waited && h.limit > 0 {
 			r.sent = h.now()
 		}
 	}

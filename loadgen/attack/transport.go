@@ -190,6 +190,9 @@ func (t *transport) exchange(h *hit, m *scenarios.Message, jar *cookies) (reply,
 		m = jar.with(m)
 		r, err := t.senderFor(m.URL).do(m, a)
 		h.book(hop, m, &r)
+		if hop == 0 && r.sent != 0 {
+			t.book.waited(h)
+		}
 		if err != nil {
 			return r, err
 		}

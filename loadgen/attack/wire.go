@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -193,9 +192,12 @@ func (w *wire) forwardable(l *link, host string, deadline time.Time) error {
 	if l.key != "p:" {
 		return nil
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), deadline)
-	defer cancel()
 	_, name := dialAddress(host, false)
+	if w.dialer.known(name, time.Now()) {
+		return nil
+	}
+	ctx, cancel := w.dialer.conns.withDeadline(deadline)
+	defer cancel()
 	err := w.dialer.check(ctx, name)
 	if err != nil {
 		l.resp.closing = true
