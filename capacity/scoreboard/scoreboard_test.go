@@ -110,10 +110,14 @@ func train(t *testing.T) {
 // writeTable tries all systems of the table's seed.
 func writeTable(t *testing.T) {
 	seed := uint64(tableSeed)
-	results := Run(Draw(table, seed), seed, []float64{0.6, 0.4}, runtime.GOMAXPROCS(0))
+	render(t, Run(Draw(table, seed), seed, []float64{0.6, 0.4}, runtime.GOMAXPROCS(0)))
+}
+
+// render writes the table of results at 60% and at 40%.
+func render(t *testing.T, results [][]Result) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s", preface)
-	fmt.Fprintf(&b, "Systems: %d, seed %d. Intervals are of 90%%, calibrated on seed %d.\n", table, seed, trainingSeed)
+	fmt.Fprintf(&b, "Systems: %d, seed %d. Intervals are of 90%%, calibrated on seed %d.\n", table, tableSeed, trainingSeed)
 	for i, title := range []string{"From loads up to 60% of saturation", "From loads up to 40% of saturation"} {
 		fmt.Fprintf(&b, "\n## %s\n\n", title)
 		Table(&b, results[i])
