@@ -100,10 +100,19 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	out.value = math.Exp(sum)
 	out.reach = out.value / p.top
 	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
-		return nil, fmt.Sprintf("the nearest limit, at %.4g/s, is too far above the highest load offered, %.4g/s, and others may lie between; run a step above %.4g/s", p.ceiling(-1), p.top, max(out.value/2.5, 1.2*p.top))
+		return nil, p.unreached(out)
 	}
 	p.interval(out, b, known, second, min(replicates, refits), confidence, source)
 	return out, ""
+}
+
+// unreached says why what was fitted is not extrapolated.
+func (p *predictor) unreached(out *prediction) string {
+	next := max(min(out.value, p.ceiling(-1))/2.5, 1.2*p.top)
+	if out.kind == restsOnQueue || math.IsInf(p.ceiling(-1), 1) {
+		return fmt.Sprintf("responses hardly grow up to %.4g/s and no measured resource nears its limit; run a step above %.4g/s", p.top, next)
+	}
+	return fmt.Sprintf("the nearest limit that is measured, at %.4g/s, is too far above the highest load offered, %.4g/s, and others may lie between; run a step above %.4g/s", p.ceiling(-1), p.top, next)
 }
 
 // tooLittle says why the stages cannot be extrapolated.
