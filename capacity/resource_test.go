@@ -1,8 +1,10 @@
 package capacity
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,8 +79,8 @@ func TestBottlenecks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			points := ladder(400, func(x float64) map[string]observation.Use {
 				m := map[string]observation.Use{"goroutines": {Used: x, Unit: "count"}} // no limit
-				for name, f := range c.resources {
-					m[name] = f(x)
+				for _, name := range slices.Sorted(maps.Keys(c.resources)) { // each draws from one source
+					m[name] = c.resources[name](x)
 				}
 				return m
 			}, loads...)
