@@ -79,7 +79,7 @@ func TestBottlenecks(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			points := ladder(400, func(x float64) map[string]observation.Use {
 				m := map[string]observation.Use{"goroutines": {Used: x, Unit: "count"}} // no limit
-				for _, name := range slices.Sorted(maps.Keys(c.resources)) { // each draws from one source
+				for _, name := range slices.Sorted(maps.Keys(c.resources)) {            // each draws from one source
 					m[name] = c.resources[name](x)
 				}
 				return m
