@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # Folders that hold Go code of ours.
 PACKAGES = ./...
 
-.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler
+.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler bench-memory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
@@ -45,8 +45,11 @@ vuln: ## look for known vulnerabilities; its database must be reachable
 race: deps ## the tests under the race detector
 	$(GO) test -race -p 1 -timeout 20m $(PACKAGES)
 
-bench: ## benchmarks
-	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+bench: ## benchmarks, beside vegeta's command line where it can be built
+	@GOBIN=$(CURDIR)/bin $(GO) install "github.com/tsenart/vegeta/v12@$$($(GO) list -m -f '{{.Version}}' github.com/tsenart/vegeta/v12)" || \
+		echo "left out: vegeta's command line could not be built"
+	@echo "left out: wrk2 and k6, which are no packages of Debian"
+	PATH=$(CURDIR)/bin:$$PATH $(GO) test -p 1 -run '^$$' -bench . -benchmem -timeout 30m $(PACKAGES)
 
 fuzz: ## each fuzz target for FUZZ (default 10s)
 	@set -e; for f in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u); do \
@@ -75,3 +78,6 @@ bench-engine: ## CPU per request beside wrk and vegeta, against nginx
 
 bench-profiler: ## CPU that default capture costs a target, blocks with against blocks without
 	HEADROOM_BENCH_PROFILER=1 $(GO) test -count=1 -timeout 10m -run '^TestCostOfCapture$$' -v ./cmd/headroom
+
+bench-memory: ## resident memory over MINUTES (default 10) at 20,000 req/s
+	@bash .ci/bench-memory

@@ -125,6 +125,8 @@ type controller struct {
 	lastShown time.Duration
 	ended     *observation.EndRecord // set as soon as the drill is to end
 	share     float64                // of the plan that the workers left offer
+	ahead     *ordered               // was ordered to follow the present step
+	open      []*ordered             // over, but not all of their hits have ended
 	warned    map[string]bool        // of what comes near the calibration
 	aborted   bool                   // a worker was lost that must not be
 }
@@ -218,13 +220,19 @@ func (c *controller) drill(ctx context.Context) error {
 		if err := c.runStep(ctx, step, reason); err != nil {
 			c.cfg.Fleet.Kill()
 			c.rest()
-			return cmp.Or(c.recordErr(), err)
+			return cmp.Or(c.recordErr(), err, c.settle(true))
 		}
+	}
+	if err := c.abandon(ctx); err != nil {
+		return err
 	}
 	if err := c.cfg.Fleet.Steer(ctx, Order{Finish: true}); err != nil {
 		return fmt.Errorf("finish drill: %w", err)
 	}
 	c.rest()
+	if err := c.settle(true); err != nil {
+		return err
+	}
 	return c.close()
 }
 
@@ -312,47 +320,37 @@ func Discard(lasts time.Duration) time.Duration {
 // lead is how far ahead a step is ordered, so that its first hits are not late.
 const lead = 20 * time.Millisecond
 
-// runStep offers one step and returns when its hits have ended.
+// runStep offers one step. It returns when its hits have ended or, if the next one
+// was ordered to follow it without a gap, when it is over.
 func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason string) error {
-	rec := observation.StepRecord{
-		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5),
-		Start: c.cfg.Now() + c.cfg.Lead, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason,
-	}
-	c.reducer.Begin(rec)
-	if err := c.note(observation.Entry{Kind: observation.EntryStep, Step: &rec}); err != nil {
-		return err
-	}
-	if err := c.cfg.Fleet.Steer(ctx, Order{Offer: &Offer{Step: step, At: rec.Start}}); err != nil {
-		return fmt.Errorf("offer step %d: %w", step.Index, err)
-	}
-	if c.cfg.Progress != nil {
-		c.cfg.Progress.StepBegins(step, reason)
-	}
-	c.step = step.Index
-	c.shown, c.lastShown = observation.NewTally(), rec.Start
-	if c.watch != nil {
-		c.watch.BeginStep(ctx, step.Index, step.Lasts)
-	}
-	end, err := c.offered(ctx, step, rec)
-	if c.watch != nil {
-		c.watch.EndStep(step.Index)
-	}
-	c.step = -1
-	if err == nil {
-		err = c.drained(ctx, rec.Start+end.Lasted)
-	}
-	end.Invalid = append(end.Invalid, c.beyond(step)...)
-	c.reducer.End(end)
-	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}), c.cfg.Record.Flush())
-	p, perr := c.reducer.Point(step.Index)
-	if perr == nil {
-		Judge(&p, c.cfg.Scenario.Objectives)
-		c.points = append(c.points, p)
-		if c.cfg.Progress != nil {
-			c.cfg.Progress.StepEnds(p)
+	o := c.ahead
+	c.ahead = nil
+	if o == nil {
+		var err error
+		if o, err = c.order(ctx, step, reason, c.cfg.Now()+c.cfg.Lead); err != nil {
+			return err
 		}
 	}
-	return cmp.Or(err, perr)
+	if c.cfg.Progress != nil {
+		c.cfg.Progress.StepBegins(o.step, reason)
+	}
+	c.step = o.step.Index
+	c.shown, c.lastShown = observation.NewTally(), o.rec.Start
+	if c.watch != nil {
+		c.watch.BeginStep(ctx, o.step.Index, o.step.Lasts)
+	}
+	end, err := c.offered(ctx, o)
+	if c.watch != nil {
+		c.watch.EndStep(o.step.Index)
+	}
+	c.step = -1
+	o.end = end
+	c.open = append(c.open, o)
+	if err != nil || c.ahead != nil {
+		return cmp.Or(err, c.settle(err != nil))
+	}
+	err = c.drained(ctx, o.rec.Start+end.Lasted)
+	return cmp.Or(err, c.settle(true))
 }
 
 // beyond says what a step asks of the generator that it cannot do, and warns once
@@ -372,7 +370,10 @@ func (c *controller) beyond(step scenarios.Step) []string {
 }
 
 // offered returns when the step is over, or was cut.
-func (c *controller) offered(ctx context.Context, step scenarios.Step, rec observation.StepRecord) (observation.StepEnd, error) {
+func (c *controller) offered(ctx context.Context, o *ordered) (observation.StepEnd, error) {
+	step, rec := o.step, o.rec
+	soon := time.NewTimer(rec.Start + step.Lasts - max(early, 2*c.cfg.Lead) - c.cfg.Now())
+	defer soon.Stop()
 	over := time.NewTimer(rec.Start + step.Lasts - c.cfg.Now())
 	defer over.Stop()
 	interrupt := ctx.Done()
@@ -391,12 +392,17 @@ func (c *controller) offered(ctx context.Context, step scenarios.Step, rec obser
 				looked = second
 				cut = c.look(step, rec, w.At, planned)
 			}
+			c.fail(c.settle(false))
 		case f := <-c.observed:
 			f()
 		case <-interrupt:
 			interrupt = nil
 			c.ended = &observation.EndRecord{How: observation.EndInterrupted}
 			cut = "interrupted"
+		case <-soon.C:
+			if err := c.orderAhead(ctx, o); err != nil {
+				return observation.StepEnd{Index: step.Index, Lasted: c.since(rec.Start), Cut: "the next step could not be ordered"}, err
+			}
 		case <-over.C:
 			return observation.StepEnd{Index: step.Index, Lasted: step.Lasts}, c.recordErr()
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,6 +140,37 @@ func TestAFixedLoadIsSentAndCountedExactly(t *testing.T) {
 	}
 	if len(out.Points) != 2 || len(rec.find(observation.EntryStepEnd)) != 2 || len(rec.find(observation.EntryEnd)) != 1 {
 		t.Errorf("%d points, %d ends of steps, %d ends", len(out.Points), len(rec.find(observation.EntryStepEnd)), len(rec.find(observation.EntryEnd)))
+	}
+}
+
+// The steps of a plan begin where the ones before end, whether or not all hits of
+// those have ended: the target answers late enough that they have not.
+func TestStepsOfAPlanFollowEachOtherWithoutAGap(t *testing.T) {
+	var received atomic.Uint64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		received.Add(1)
+		<-time.After(150 * time.Millisecond)
+	}))
+	defer srv.Close()
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 1s, arrivals: constant, steps: {rates: [100, 200, 50], duration: 1s}}")
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil || out.How != observation.EndDone || len(out.Points) != 4 {
+		t.Fatalf("ended %q (%s) with %d points, %v", out.How, out.Detail, len(out.Points), err)
+	}
+	begins := rec.find(observation.EntryStep)
+	for i := 1; i < len(begins); i++ {
+		if before := begins[i-1].Step; begins[i].Step.Start != before.Start+before.Lasts {
+			t.Errorf("step %d begins at %v, the one before ends at %v", i, begins[i].Step.Start, before.Start+before.Lasts)
+		}
+	}
+	for i, want := range []uint64{50, 100, 200, 50} {
+		if p := out.Points[i]; p.Step != i || p.OK != want || p.Dropped != 0 {
+			t.Errorf("point %d is of step %d, with %d ok and %d dropped; want %d", i, p.Step, p.OK, p.Dropped, want)
+		}
+	}
+	if rec.sent != 400 || received.Load() != 400 {
+		t.Errorf("%d sent, the target received %d, want 400", rec.sent, received.Load())
 	}
 }
 

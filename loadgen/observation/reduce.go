@@ -11,7 +11,7 @@ import (
 
 // MaxSeconds bounds the seconds that a Reducer keeps apart for one step; a
 // longer step keeps wider ones, so that memory stays flat however long it is.
-const MaxSeconds = 512
+const MaxSeconds = 128
 
 // Reducer merges windows, in any order and each counted once, into points.
 // It is not safe for concurrent use.
@@ -351,6 +351,16 @@ func (r *Reducer) Sample(x Sample) {
 	sum.weight += w
 	sum.n++
 	sum.bound(x.Limit)
+}
+
+// Unfinished is how many hits of a step were planned but have not ended, as far as
+// was told.
+func (r *Reducer) Unfinished(step int) uint64 {
+	s := r.steps[step]
+	if s == nil {
+		return 0
+	}
+	return s.counts.planned - min(s.counts.planned, s.counts.ok+s.counts.failed+s.counts.dropped)
 }
 
 // Points returns a point for each step that has begun, in order. Validity is
