@@ -38,10 +38,16 @@ func (c *controller) order(ctx context.Context, step scenarios.Step, reason stri
 }
 
 // orderAhead orders the step of the plan that follows o, to begin where o ends. A
-// closed step waits: its users begin when the open hits before them have ended.
+// closed step waits: its users begin when the open hits before them have ended. So
+// does every step if more than half a second's hits are in flight, or nothing is
+// known of it yet: a target that hangs
+// is not given the next load before the guards have looked.
 func (c *controller) orderAhead(ctx context.Context, o *ordered) error {
 	i := o.step.Index + 1
 	if c.ahead != nil || i >= len(c.cfg.Plan.Steps) || o.step.Users > 0 || c.cfg.Plan.Steps[i].Users > 0 {
+		return nil
+	}
+	if c.told() <= o.rec.Start || c.backlog() > o.rec.To/2 {
 		return nil
 	}
 	step := c.cfg.Plan.Steps[i]
@@ -49,6 +55,15 @@ func (c *controller) orderAhead(ctx context.Context, o *ordered) error {
 	next, err := c.order(ctx, step, "", o.rec.Start+o.rec.Lasts)
 	c.ahead = next
 	return err
+}
+
+// backlog is the number of hits in flight, as last told.
+func (c *controller) backlog() float64 {
+	n := 0
+	for _, k := range c.inFlight {
+		n += k
+	}
+	return float64(n)
 }
 
 // settle ends the steps before the present one whose last hits have ended; all of
