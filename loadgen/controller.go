@@ -66,6 +66,8 @@ type Config struct {
 	// late; 0 is what one machine needs. Over a network it is more than a round
 	// trip.
 	Lead time.Duration
+	// Resume goes on with a drill that another controller began; nil begins one.
+	Resume *Resume
 }
 
 // WatchConfig is what a controller hands to its watcher.
@@ -129,6 +131,8 @@ type controller struct {
 	open      []*ordered             // over, but not all of their hits have ended
 	warned    map[string]bool        // of what comes near the calibration
 	aborted   bool                   // a worker was lost that must not be
+	first     int                    // the number of the first step to offer
+	redone    int                    // steps of the plan that are offered again
 }
 
 // errFleetLost says that the workers ended before the drill did.
@@ -143,11 +147,7 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	}
 	c.workers = workers
 	defer c.close()
-	err = c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
-		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
-		Seed: c.cfg.Plan.Seed, Workers: len(workers), Environment: c.cfg.Environment,
-	}})
-	if err == nil {
+	if err = c.begin(); err == nil {
 		stop := c.watchTarget(ctx)
 		err = c.drill(ctx)
 		stop()
@@ -161,6 +161,17 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	c.ended.PredictedRPS = c.predicted
 	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
 	return Outcome{How: c.ended.How, Detail: c.ended.Detail, Points: c.points}, err
+}
+
+// begin notes what is run, or what was lost of what is gone on with.
+func (c *controller) begin() error {
+	if c.cfg.Resume != nil {
+		return c.resume()
+	}
+	return c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
+		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
+		Seed: c.cfg.Plan.Seed, Workers: len(c.workers), Environment: c.cfg.Environment,
+	}})
 }
 
 // watchTarget starts the watcher; the returned function ends it and takes what
@@ -212,7 +223,7 @@ func (c *controller) watchTarget(ctx context.Context) (stop func()) {
 
 // drill offers steps until there are no more, then lets the workers end.
 func (c *controller) drill(ctx context.Context) error {
-	for i := 0; c.ended == nil; i++ {
+	for i := c.first; c.ended == nil; i++ {
 		step, reason, ok := c.next(i)
 		if !ok {
 			break
@@ -280,8 +291,8 @@ func (c *controller) longest() time.Duration {
 
 // next returns the step that follows, with its number filled in.
 func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
-	if i < len(c.cfg.Plan.Steps) {
-		step = c.cfg.Plan.Steps[i]
+	if k := i - c.redone; k < len(c.cfg.Plan.Steps) {
+		step = c.cfg.Plan.Steps[k]
 	} else if c.cfg.Search != nil {
 		d := c.cfg.Search.Next(c.points, c.cfg.Now())
 		// What was predicted before a confirmation, and not what is known after it.

@@ -59,6 +59,7 @@ type computation struct {
 	reducer  *observation.Reducer
 
 	run    Run
+	fleet  []observation.FleetRecord
 	drill  observation.DrillRecord
 	end    *observation.EndRecord
 	points []observation.Point // judged
@@ -85,6 +86,8 @@ func (c *computation) journal() error {
 			c.run.Ended, c.run.EndedDetail = x.End.How, x.End.Detail
 		case x.Kind == observation.EntryWarning:
 			c.warn(x.Text)
+		case x.Fleet != nil:
+			c.fleet = append(c.fleet, *x.Fleet)
 		}
 		c.run.DurationS = max(c.run.DurationS, milliseconds(x.At))
 	}
@@ -100,6 +103,7 @@ func (c *computation) journal() error {
 	c.run.Environment["workers"] = c.drill.Workers
 	// As text: not every JSON reader keeps 64-bit integers.
 	c.run.Environment["seed"] = fmt.Sprint(c.drill.Seed)
+	c.tellOfFleet()
 	for _, d := range c.evidence.Damage {
 		c.warn(d)
 	}

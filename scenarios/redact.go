@@ -20,6 +20,10 @@ func (s *Scenario) YAML() ([]byte, error) {
 	return yaml.Marshal(s.Redacted())
 }
 
+// Source is the whole text of the scenario, secrets as they are written: for whoever
+// is to run it, never for the evidence.
+func (s *Scenario) Source() ([]byte, error) { return yaml.Marshal(s) }
+
 // Redacted is a copy without secrets: literal values of cookies and of headers
 // that carry credentials, the user info of URLs, and query parameters and form
 // fields with telling names.

@@ -48,6 +48,9 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.StringSliceFlag{Name: "allow", Usage: "an `ADDRESS`, prefix or host name that may be hit besides loopback; may be repeated"},
 			&cli.StringFlag{Name: "out", Usage: "the `DIR` for the bundle (default runs/<time>-<name>)"},
 			&cli.BoolFlag{Name: "attribute", Usage: "after the search, vary the mix on purpose, so that cost and demand can be told by request"},
+			&cli.StringFlag{Name: "controller", Usage: "run over the workers of the controller at `URL`, or of the access.json of its store"},
+			&cli.StringFlag{Name: "token", Usage: "the controller's `TOKEN`, if the URL or file does not have it", EnvVars: []string{"HEADROOM_TOKEN"}},
+			&cli.IntFlag{Name: "workers", Usage: "with --controller: `N` workers take part (default all that are free)"},
 			&cli.StringFlag{Name: "max-utilisation", Usage: "never offer a load that takes a resource of the target above `SHARE`, such as 60%"},
 			&cli.Float64Flag{Name: "rate", Usage: "a fixed load of `RPS` instead of the search"},
 			&cli.IntFlag{Name: "closed", Usage: "a closed load of `N` users instead of the search"},
@@ -83,6 +86,9 @@ type job struct {
 	// demoPID is the process of the demo target, 0 if there is none.
 	demoPID int
 	maxUse  float64
+	// busiest is the CPU use of the fleet's busiest worker; nil if this process is
+	// the worker.
+	busiest func() (used, limit float64)
 	// history is the text of capacity.demand.history, nil if there is none.
 	history []byte
 	// receiver is where the target's profiler sends to; nil if it does not.
@@ -124,6 +130,12 @@ func drill(c *cli.Context, s streams) error {
 	}
 	if err := j.apply(c); err != nil {
 		return err
+	}
+	if c.IsSet("controller") {
+		return j.runRemote(c, s, dir)
+	}
+	if c.IsSet("workers") {
+		return badInput("--workers goes with --controller; a drill without one has one worker", "drill: --workers without --controller")
 	}
 	if err := j.compile(dir); err != nil {
 		return err
@@ -290,12 +302,15 @@ func drawSeed() (uint64, error) {
 	return binary.LittleEndian.Uint64(b[:])>>12 | 1, nil
 }
 
-func (j *job) compile(dir string) error {
+func (j *job) compile(dir string) error { return j.compileWith(inputs(dir), dir) }
+
+// compileWith compiles with other inputs than the files in dir and the environment.
+func (j *job) compileWith(in scenarios.Inputs, dir string) error {
 	var err error
-	if j.plan, err = scenarios.CompileWith(j.scenario, inputs(dir)); err != nil {
+	if j.plan, err = scenarios.CompileWith(j.scenario, in); err != nil {
 		return badInput("", "%w", err)
 	}
-	if j.requests, err = scenarios.CompileRequests(j.scenario, inputs(dir)); err != nil {
+	if j.requests, err = scenarios.CompileRequests(j.scenario, in); err != nil {
 		return badInput("", "%w", err)
 	}
 	if j.history, err = demandHistory(j.scenario, dir); err != nil {

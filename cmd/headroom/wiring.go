@@ -171,6 +171,9 @@ func (j *job) readers(ctx context.Context, client *http.Client, say func(string)
 	if r != nil {
 		out = append(out, r)
 	}
+	if j.busiest != nil {
+		return append(out, fleetGenerator(j.busiest)), nil
+	}
 	if self, err := resources.NewProcess(resources.ProcessConfig{Pid: os.Getpid()}); err == nil {
 		out = append(out, generator{self})
 	}

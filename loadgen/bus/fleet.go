@@ -46,6 +46,9 @@ type FleetConfig struct {
 	// Names are names given to ids earlier, if the run is resumed.
 	Names map[string]string
 	Input *Input
+	// Digest is that of the input as it was first handed out, if the run is
+	// resumed: workers that have it need not be sent it again.
+	Digest string
 	// Now is the drill clock.
 	Now   func() time.Duration
 	Terms Terms
@@ -115,6 +118,9 @@ func (h *Hub) NewFleet(cfg FleetConfig) (*Fleet, error) {
 	var err error
 	if f.input, f.digest, err = cfg.Input.Encode(); err != nil {
 		return nil, err
+	}
+	if cfg.Digest != "" {
+		f.digest = cfg.Digest
 	}
 	names := map[string]bool{}
 	for i, w := range cfg.Workers {
@@ -336,7 +342,11 @@ func (f *Fleet) renew(id string, r renewal) lease {
 	defer f.mu.Unlock()
 	m := f.members[id]
 	now := f.cfg.Now()
-	if m == nil || r.Epoch != f.cfg.Epoch || m.condemned != "" || f.killed > 0 {
+	if m == nil || r.Epoch != f.cfg.Epoch || m.condemned != "" {
+		return lease{Over: true, Now: now}
+	}
+	if f.killed > 0 {
+		m.heard = now // it is there, and hands in what it saw
 		return lease{Over: true, Now: now}
 	}
 	if r.Failed != "" {

@@ -83,16 +83,26 @@ func (in *Input) inputs() scenarios.Inputs {
 }
 
 // Compile compiles the input.
-func (in *Input) Compile() (*Compiled, error) {
+func (in *Input) Compile() (*Compiled, error) { return in.compile(in.inputs()) }
+
+// CompileBlind compiles an input whose secrets are not known: for planning and
+// judging, not for sending.
+func (in *Input) CompileBlind() (*Compiled, error) {
+	blind := in.inputs()
+	blind.Env = func(string) (string, bool) { return "REDACTED", true }
+	return in.compile(blind)
+}
+
+func (in *Input) compile(from scenarios.Inputs) (*Compiled, error) {
 	s, err := scenarios.Load("scenario", in.Scenario, scenarios.LoadOptions{})
 	if err != nil {
 		return nil, err
 	}
 	c := &Compiled{Scenario: s}
-	if c.Plan, err = scenarios.CompileWith(s, in.inputs()); err != nil {
+	if c.Plan, err = scenarios.CompileWith(s, from); err != nil {
 		return nil, err
 	}
-	if c.Requests, err = scenarios.CompileRequests(s, in.inputs()); err != nil {
+	if c.Requests, err = scenarios.CompileRequests(s, from); err != nil {
 		return nil, err
 	}
 	if c.Allow, err = attack.NewAllowList(s.Safety.Allow); err != nil {

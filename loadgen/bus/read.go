@@ -2,64 +2,134 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
-// windowReader reads the windows of one run from the stream, in their order.
+// windowReader reads the windows of one run from the stream, in their order. When a
+// server is lost, it begins anew after the last message that it has read.
 type windowReader struct {
-	messages jetstream.MessagesContext
-	stopped  atomic.Bool
+	ctx    context.Context
+	cancel context.CancelFunc
+	js     jetstream.JetStream
+	run    string
+	last   uint64 // number in the stream of the last message that was read
+
+	messages jetstream.MessagesContext // nil if it has to be opened
 }
 
 // openWindows begins after a number of the stream; 0 begins with the first.
 func openWindows(ctx context.Context, js jetstream.JetStream, run string, after uint64) (*windowReader, error) {
-	cfg := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{windowSubject + run + ".*"}, DeliverPolicy: jetstream.DeliverAllPolicy,
-		InactiveThreshold: time.Minute,
-	}
-	if after > 0 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, after+1
-	}
-	consumer, err := js.OrderedConsumer(ctx, windowStream, cfg)
-	if err != nil {
+	r := &windowReader{js: js, run: run, last: after}
+	if err := r.open(ctx); err != nil {
 		return nil, fmt.Errorf("read windows: %w", err)
 	}
-	// Heartbeats of half a second make a lost server known soon.
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(500), jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r, nil
+}
+
+// heartbeat makes a server known that is lost.
+const heartbeat = 500 * time.Millisecond
+
+func (r *windowReader) open(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptIn)
+	defer cancel()
+	consumer, err := r.js.CreateConsumer(ctx, windowStream, jetstream.ConsumerConfig{
+		FilterSubject: windowSubject + r.run + ".*", DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.last + 1,
+		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: time.Minute, MemoryStorage: true, Replicas: 1,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read windows: %w", err)
+		return err
 	}
-	return &windowReader{messages: messages}, nil
+	r.messages, err = consumer.Messages(jetstream.PullMaxMessages(500), jetstream.PullExpiry(4*heartbeat),
+		jetstream.PullHeartbeat(heartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	return err
 }
 
 // next waits for a message; false means that the reader was stopped.
 func (r *windowReader) next() (jetstream.Msg, bool) {
-	for !r.stopped.Load() {
-		m, err := r.messages.Next()
-		switch {
-		case err == nil:
-			return m, true
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed) && r.stopped.Load():
-			return nil, false
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			return nil, false
+	for r.ctx.Err() == nil {
+		if r.messages == nil && r.open(r.ctx) != nil {
+			select {
+			case <-time.After(retryAfter):
+			case <-r.ctx.Done():
+			}
+			continue
 		}
-		// Anything else is mended by the reader itself, which begins anew where it
-		// was.
-		time.Sleep(20 * time.Millisecond)
+		msg, err := r.messages.Next(jetstream.NextContext(r.ctx))
+		if err != nil {
+			r.messages.Stop()
+			r.messages = nil
+			continue
+		}
+		meta, err := msg.Metadata()
+		if err != nil || meta.Sequence.Stream <= r.last {
+			continue
+		}
+		r.last = meta.Sequence.Stream
+		return msg, true
+	}
+	if r.messages != nil {
+		r.messages.Stop()
+		r.messages = nil
 	}
 	return nil, false
 }
 
-func (r *windowReader) stop() {
-	if !r.stopped.Swap(true) {
-		r.messages.Stop()
+// stop makes next return false.
+func (r *windowReader) stop() { r.cancel() }
+
+// Stored are the windows of a run that are in the stream.
+type Stored struct {
+	Windows []*observation.Window
+	// Last is the number in the stream of the last message that was read.
+	Last uint64
+	// Told is the drill time up to which they tell.
+	Told time.Duration
+}
+
+// ReadStored reads what is stored of a run up to now. names are the workers' names
+// by id, first is the epoch under which the run began.
+func ReadStored(ctx context.Context, js jetstream.JetStream, run string, names map[string]string, first uint64) (Stored, error) {
+	var out Stored
+	s, err := js.Stream(ctx, windowStream)
+	if err != nil {
+		return out, fmt.Errorf("read windows: %w", err)
 	}
+	r, err := openWindows(ctx, js, run, 0)
+	if err != nil {
+		return out, err
+	}
+	defer r.stop()
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(windowSubject+run+".>"))
+	if err != nil {
+		return out, fmt.Errorf("read windows: %w", err)
+	}
+	left := uint64(0)
+	for _, n := range info.State.Subjects {
+		left += n
+	}
+	for ; left > 0; left-- {
+		msg, ok := r.next()
+		if !ok {
+			return out, fmt.Errorf("read windows: %w", ctx.Err())
+		}
+		b, err := decodeBatch(msg.Data())
+		if err != nil {
+			continue
+		}
+		name := windowName(names[lastToken(msg.Subject())], b.Epoch, first)
+		for _, w := range b.Windows {
+			w.Worker = name
+			out.Windows, out.Told = append(out.Windows, w), max(out.Told, w.At)
+		}
+	}
+	out.Last = r.last
+	return out, nil
 }
 
 // read hands on windows until the reader is stopped.
@@ -99,8 +169,12 @@ func (f *Fleet) read() {
 // windowName is under which name a worker's windows are recorded. They are numbered
 // anew under another epoch, and so have another name.
 func (f *Fleet) windowName(m *member, epoch uint64) string {
-	if epoch == f.cfg.FirstEpoch {
-		return m.name
+	return windowName(m.name, epoch, f.cfg.FirstEpoch)
+}
+
+func windowName(name string, epoch, first uint64) string {
+	if epoch == first {
+		return name
 	}
-	return fmt.Sprintf("%s~%d", m.name, epoch)
+	return fmt.Sprintf("%s~%d", name, epoch)
 }

@@ -216,6 +216,9 @@ func (w *Worker) begin(ctx context.Context, a assignment) (*session, ready) {
 		return refuse("compile the scenario: %v", err)
 	}
 	compiled.Requests.SetRun(a.Run)
+	if err := reach(ctx, compiled.Requests.Hosts(), compiled.Allow.Within(w.cfg.Allow)); err != nil {
+		return refuse("%v", err)
+	}
 	s, err := newSession(ctx, w, a, compiled)
 	if err != nil {
 		return refuse("%v", err)
@@ -224,6 +227,25 @@ func (w *Worker) begin(ctx context.Context, a assignment) (*session, ready) {
 	w.session = s
 	w.mu.Unlock()
 	return s, ready{Plan: planDigest(compiled.Plan), ClockError: s.offset.err}
+}
+
+// reachIn bounds one connection that is made to see whether the target is there.
+const reachIn = 5 * time.Second
+
+// reach connects once to each host: a worker that cannot reach the target, or may
+// not, takes no part. No request is sent.
+func reach(ctx context.Context, hosts []string, allow *attack.AllowList) error {
+	for _, host := range hosts {
+		conn, err := allow.Dial(ctx, "tcp", host, reachIn)
+		if errors.Is(err, attack.ErrBlocked) {
+			return fmt.Errorf("connect to %s: %w; hint: the scenario's safety.allow and the worker's own --allow must both have it", host, err)
+		}
+		if err != nil {
+			return fmt.Errorf("connect to %s: %w", host, err)
+		}
+		_ = conn.Close()
+	}
+	return nil
 }
 
 // fetchIn bounds the wait for one part of the input.

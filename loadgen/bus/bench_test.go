@@ -1,0 +1,131 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/headroom-project/headroom/loadgen/bus"
+	"github.com/headroom-project/headroom/loadgen/bus/bustest"
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+// TestSimulatedFleet is what `make bench-fleet` runs: simulated workers publish real
+// encoded windows once a second, one controller reads and merges them. It prints
+// CPU, memory and lag. HEADROOM_BENCH_WORKERS sets how many, HEADROOM_BENCH_REQUESTS
+// how many request names each window has, HEADROOM_BENCH_SECONDS how long.
+func TestSimulatedFleet(t *testing.T) {
+	workers := number("HEADROOM_BENCH_WORKERS", 20)
+	names := number("HEADROOM_BENCH_REQUESTS", 1)
+	seconds := number("HEADROOM_BENCH_SECONDS", 2)
+	n := bustest.Single(t)
+	read := make(chan result, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds)*4*time.Second+30*time.Second)
+	defer cancel()
+	go func() { read <- merge(ctx, n, workers*seconds) }()
+	batches := simulated(workers, names, seconds)
+	size := len(batches[0][0])
+	began := time.Now()
+	publish(t, n.Conn, batches, began)
+	sent := time.Since(began)
+	r := <-read
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	per := time.Duration(0)
+	if r.windows > 0 {
+		per = r.busy / time.Duration(r.windows)
+	}
+	t.Logf("%d workers, %d request names, %d s: %d of %d windows of %d bytes; published in %.1f s, merged by %.1f s; decode and merge %v a window, %.2f of a core in real time; heap %d MB",
+		workers, names, seconds, r.windows, workers*seconds, size, sent.Seconds(), r.at.Sub(began).Seconds(), per, r.busy.Seconds()/float64(seconds), m.HeapAlloc>>20)
+	if r.windows != workers*seconds {
+		t.Errorf("%d windows were merged, want %d", r.windows, workers*seconds)
+	}
+}
+
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
+	}
+	return otherwise
+}
+
+// result is what the reading side did.
+type result struct {
+	windows int
+	busy    time.Duration // in decoding and merging
+	at      time.Time     // when the last window was merged
+}
+
+// simulated makes the messages of every worker, second by second.
+func simulated(workers, names, seconds int) [][][]byte {
+	out := make([][][]byte, seconds)
+	for s := range out {
+		one := bus.EncodeForBench(1, uint64(s+1), windowOf(names, s))
+		for range workers {
+			out[s] = append(out[s], one)
+		}
+	}
+	return out
+}
+
+// windowOf is a window of 300 hits, over three orders of magnitude.
+func windowOf(names, second int) *observation.Window {
+	w := &observation.Window{
+		Seq: uint64(second + 1), Second: second, At: time.Duration(second+1) * time.Second, Over: time.Second,
+		Planned: 300, Sent: 300, Last: true, Requests: map[string]*observation.Tally{},
+	}
+	for k := range names {
+		tally := observation.NewTally()
+		for i := range 300 / names {
+			d := time.Duration(1+(i*i*7919+second)%5000) * 10 * time.Microsecond
+			tally.Add(d, d-d/20, d/20, "")
+		}
+		w.Requests[fmt.Sprintf("request-%d", k)] = tally
+	}
+	return w
+}
+
+// publish sends each second's messages within that second, without waiting for each
+// to be stored, as many workers do at once.
+func publish(t *testing.T, nc *nats.Conn, batches [][][]byte, began time.Time) {
+	t.Helper()
+	for s, list := range batches {
+		time.Sleep(time.Until(began.Add(time.Duration(s) * time.Second)))
+		for i, data := range list {
+			m := nats.NewMsg(fmt.Sprintf("hr.window.bench.W%d", i))
+			m.Data = data
+			m.Header.Set(nats.MsgIdHdr, fmt.Sprintf("bench/%d/%d", i, s))
+			if err := nc.PublishMsg(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func merge(ctx context.Context, n *bustest.Net, want int) result {
+	reducer := observation.NewReducer()
+	reducer.Begin(observation.StepRecord{Lasts: time.Hour})
+	var r result
+	bus.ReadForBench(ctx, n.JS, "bench", want, func(worker string, data []byte) {
+		began := time.Now()
+		if list, err := bus.DecodeForBench(data); err == nil {
+			for _, w := range list {
+				w.Worker = worker
+				reducer.Add(w)
+				r.windows++
+			}
+		}
+		r.busy += time.Since(began)
+		r.at = time.Now()
+	})
+	return r
+}
