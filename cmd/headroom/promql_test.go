@@ -67,6 +67,7 @@ resources:
   metrics: none
   prometheus:
     url: %[1]s
+    interval: 1s
     queries:
     - {name: scraped.cpu, used: "sum(rate(process_cpu_seconds_total{$match}[$window]))", limit: "1", unit: cores}
     - {name: broken, used: "sum(", unit: count}
