@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # Folders that hold Go code of ours.
 PACKAGES = ./...
 
-.PHONY: help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler bench-memory
+.PHONY: bench-fleet help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler bench-memory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
@@ -81,3 +81,7 @@ bench-profiler: ## CPU that default capture costs a target, blocks with against 
 
 bench-memory: ## resident memory over MINUTES (default 10) at 20,000 req/s
 	@bash .ci/bench-memory
+
+bench-fleet: ## what merging the windows of 1,000 and 10,000 simulated workers costs
+	@for n in 1000 10000; do HEADROOM_BENCH_WORKERS=$$n HEADROOM_BENCH_SECONDS=5 $(GO) test -count=1 -run '^TestSimulatedFleet$$' -v ./loadgen/bus | grep 'workers,'; done
+	@for k in 1 4 16; do HEADROOM_BENCH_WORKERS=1000 HEADROOM_BENCH_REQUESTS=$$k HEADROOM_BENCH_SECONDS=5 $(GO) test -count=1 -run '^TestSimulatedFleet$$' -v ./loadgen/bus | grep 'workers,'; done
