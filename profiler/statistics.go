@@ -87,7 +87,7 @@ type line struct {
 }
 
 // fitLine fits y = intercept + slope*x to points whose variances are known. If the
-// points lie farther from the line than these allow, the variances of the result
+// points lie farther from the line than chance allows, the variances of the result
 // are widened by as much (Birge 1932). It fails with fewer than three points, or
 // if all have the same x.
 func fitLine(x, y, variance []float64) (line, bool) {
@@ -115,7 +115,9 @@ func fitLine(x, y, variance []float64) (line, bool) {
 		d := y[i] - l.intercept - l.slope*x[i]
 		chi += d * d / variance[i]
 	}
-	if wider := chi / float64(len(x)-2); wider > 1 {
+	// Farther than chance allows: beyond two standard deviations of chi squared.
+	if free := float64(len(x) - 2); chi > free+2*math.Sqrt(2*free) {
+		wider := chi / free
 		l.degrees = len(x) - 2
 		l.slopeVar *= wider
 		l.interceptVar *= wider
