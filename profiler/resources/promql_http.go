@@ -42,18 +42,18 @@ func (e *queryError) Error() string { return e.message }
 
 // query evaluates a query at an instant. A range vector gives its raw samples.
 func (s *promServer) query(ctx context.Context, query string, at time.Time) ([]promSeries, error) {
-	return s.call(ctx, "query", url.Values{"query": {query}, "time": {unix(at)}})
+	return s.call(ctx, "query", url.Values{"query": {query}, "time": {unixTime(at)}})
 }
 
 // queryRange evaluates a query every so often between two instants.
 func (s *promServer) queryRange(ctx context.Context, query string, from, until time.Time, every time.Duration) ([]promSeries, error) {
 	return s.call(ctx, "query_range", url.Values{
-		"query": {query}, "start": {unix(from)}, "end": {unix(until)},
+		"query": {query}, "start": {unixTime(from)}, "end": {unixTime(until)},
 		"step": {strconv.FormatFloat(every.Seconds(), 'f', -1, 64)},
 	})
 }
 
-func unix(t time.Time) string {
+func unixTime(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
 }
 
