@@ -40,9 +40,15 @@ func fleetCommand(s streams) *cli.Command {
 func needsSubcommand(c *cli.Context) error {
 	var names []string
 	for _, x := range c.Command.Subcommands {
-		names = append(names, x.Name)
+		if x.Name != "help" {
+			names = append(names, x.Name)
+		}
 	}
-	return badInput("headroom "+c.Command.Name+" "+strings.Join(names, " | "), "%s: no command %q", c.Command.Name, c.Args().First())
+	hint := "headroom " + c.Command.Name + " " + strings.Join(names, " | ")
+	if c.Args().Len() == 0 {
+		return badInput(hint, "%s: which command?", c.Command.Name)
+	}
+	return badInput(hint, "%s: no command %q", c.Command.Name, c.Args().First())
 }
 
 // controllerFlags say which controller is meant. A drill goes to one only if it is

@@ -56,13 +56,14 @@ func (j *job) runRemote(c *cli.Context, s streams, dir string) error {
 	// An interrupt has ended the load; its bundle is still wanted.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context), fetchIn)
 	defer cancel()
-	if err := fetchBundle(ctx, k, run.ID, out); err != nil {
+	if err := fetchBundle(ctx, k, run.ID, out); err != nil && run.State != api.StateFailed {
 		return cannotRun(fmt.Errorf("drill: %w", err), "try again: headroom runs show "+run.ID+" --out DIR")
 	}
 	var failed error
 	if run.State == api.StateFailed {
 		failed = errors.New(run.Detail)
-		if !fileExists(filepath.Join(out, observation.JournalFile)) {
+		// One that never began has nothing to report on.
+		if e, err := observation.Open(out); err != nil || len(e.Journal) == 0 {
 			return cannotRun(fmt.Errorf("drill: run %s: %w", run.ID, failed), "")
 		}
 	}
