@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -111,12 +112,14 @@ func (r *Records) Reserve(ctx context.Context, key, id string) (bound string, er
 }
 
 // Ownership is the right to run a run. Whoever loses it must stop at once: workers
-// obey the later epoch.
+// obey the later epoch. It is safe for concurrent use.
 type Ownership struct {
 	records *Records
-	rec     Record
 	// Epoch is greater than that of every earlier owner.
-	Epoch    uint64
+	Epoch uint64
+
+	mu       sync.Mutex
+	rec      Record
 	revision uint64
 }
 
@@ -158,10 +161,16 @@ func (r *Records) Claim(ctx context.Context, id, owner string, stale time.Durati
 }
 
 // Record is the state as last written.
-func (o *Ownership) Record() Record { return o.rec }
+func (o *Ownership) Record() Record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.rec
+}
 
 // Update writes a change. ErrNotOwner means that somebody else has written since.
 func (o *Ownership) Update(ctx context.Context, change func(*Record)) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	rec := o.rec
 	rec.Beat++
 	change(&rec)
@@ -216,7 +225,7 @@ func (o *Ownership) Hold(ctx context.Context) error {
 		case errors.Is(err, ErrNotOwner):
 			return err
 		case time.Since(written) > Stale-beatEvery:
-			return fmt.Errorf("run %s may have another owner by now: %w", o.rec.ID, err)
+			return fmt.Errorf("run %s may have another owner by now: %w", o.Record().ID, err)
 		}
 	}
 }
