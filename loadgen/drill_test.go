@@ -230,9 +230,9 @@ type script struct {
 
 func (s *script) Next(points []observation.Point, _ time.Duration) search.Decision {
 	if len(points) >= len(s.steps) {
-		return search.Decision{Done: true, Reason: "that was all", Predicted: &search.Estimate{Value: 42}}
+		return search.Decision{Done: true, Reason: "that was all", Predicted: &search.Estimate{Value: 41}}
 	}
-	return search.Decision{Step: s.steps[len(points)], Reason: "because"}
+	return search.Decision{Step: s.steps[len(points)], Reason: "because", Predicted: &search.Estimate{Value: 42}}
 }
 
 func (s *script) Cut(observation.Point, uint64) (string, bool) { return "hopeless", s.cut }
@@ -254,7 +254,7 @@ func TestASearchSteersAndCuts(t *testing.T) {
 		t.Fatalf("steps ended %+v", ends)
 	}
 	if end := rec.find(observation.EntryEnd)[0].End; end.PredictedRPS != 42 {
-		t.Errorf("predicted %v, want 42", end.PredictedRPS)
+		t.Errorf("predicted %v, want 42, as before the last confirmation", end.PredictedRPS)
 	}
 	if n := rec.sent; n != d.Truth().Received {
 		t.Errorf("%d sent, the target received %d", n, d.Truth().Received)
