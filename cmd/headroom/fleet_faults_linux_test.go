@@ -28,6 +28,7 @@ func asRoot(t *testing.T) {
 // TestAFullDiskUnderTheStore: the run ends while there is still space for all that
 // was seen, and says why.
 func TestAFullDiskUnderTheStore(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	asRoot(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=48m"); err != nil {
@@ -69,7 +70,7 @@ func newNetns(t *testing.T) *netns {
 	t.Helper()
 	asRoot(t)
 	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs iproute2")
+		leaveOut(t, "iproute2")
 	}
 	n := &netns{t: t, name: fmt.Sprintf("hr%d", os.Getpid()), n: os.Getpid()%100*2 + 10}
 	if out, err := exec.Command("ip", "netns", "add", n.name).CombinedOutput(); err != nil {
@@ -94,6 +95,7 @@ func (n *netns) addr(link, host int) string { return fmt.Sprintf("10.213.%d.%d",
 // which the lease outlasts, and for thirty, in which the worker is fenced and its
 // share given away.
 func TestANetworkPartition(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	for _, away := range []time.Duration{2 * time.Second, 30 * time.Second} {
 		t.Run(away.String(), func(t *testing.T) { partitionFor(t, away) })
 	}

@@ -207,6 +207,7 @@ func (r *rig) until2(within time.Duration, what string, ok func() bool) {
 // TestSIGKILLOfAWorker: at most what it sent since its last stored window is
 // missing, and the report says how many.
 func TestSIGKILLOfAWorker(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	r := newRig(t, t.TempDir(), 3)
 	run := r.submit(300, 8*time.Second, "")
 	r.flowing()
@@ -229,6 +230,7 @@ func TestSIGKILLOfAWorker(t *testing.T) {
 // TestSIGKILLOfTheController: all load stops within the lease; the controller comes
 // back and goes on.
 func TestSIGKILLOfTheController(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	r := newRig(t, t.TempDir(), 2)
 	run := r.submit(200, 6*time.Second, "")
 	r.flowing()
@@ -258,6 +260,7 @@ func TestSIGKILLOfTheController(t *testing.T) {
 // TestAWorkerThatWasStopped and goes on after its lease has run out sends nothing of
 // what came due meanwhile.
 func TestAWorkerThatWasStopped(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	r := newRig(t, t.TempDir(), 1)
 	run := r.submit(200, 20*time.Second, "")
 	r.flowing()
@@ -282,6 +285,7 @@ func TestAWorkerThatWasStopped(t *testing.T) {
 
 // TestRunsStop: from the command to silence at the target, with ten workers.
 func TestRunsStop(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	r := newRig(t, t.TempDir(), 10)
 	run := r.submit(500, time.Minute, "")
 	r.flowing()
