@@ -219,7 +219,11 @@ func (r *Receiver) conclude() {
 	var none []int
 	every := time.Duration(0)
 	for _, x := range r.steps.list {
-		if t := r.got[x.step]; t != nil && t.whole == 0 && x.to-x.from >= worthy {
+		end := x.to
+		if x.open {
+			end = r.cfg.Clock.Now()
+		}
+		if t := r.got[x.step]; t != nil && t.whole == 0 && end-x.from >= worthy {
 			none = append(none, x.step)
 			every = max(every, t.every)
 		}
