@@ -111,7 +111,7 @@ func Demands(typ string, loads []Load) (Demand, error) {
 	slices.SortFunc(d.Functions, func(a, b FunctionDemand) int {
 		return cmp.Or(cmp.Compare(b.Own.Value, a.Own.Value), cmp.Compare(b.Cum.Value, a.Cum.Value), cmp.Compare(a.Name, b.Name))
 	})
-	d.grow()
+	d.grow(loads)
 	return d, nil
 }
 
@@ -145,8 +145,8 @@ func demandOf(name string, loads []Load, all []*costs) FunctionDemand {
 
 func sum(a, b Amount) Amount { return Amount{a.Value + b.Value, a.Variance + b.Variance} }
 
-// grow fits the slopes, and says which functions grow.
-func (d *Demand) grow() {
+// grow fits the slopes, and says which functions grow; loads are those of Totals.
+func (d *Demand) grow(loads []Load) {
 	if len(d.Totals) < 3 {
 		return
 	}
@@ -154,7 +154,7 @@ func (d *Demand) grow() {
 	var chances []float64
 	for i := range d.Functions {
 		f := &d.Functions[i]
-		l, ok := f.fit(d.Totals)
+		l, ok := f.fit(loads)
 		if !ok {
 			continue
 		}
@@ -169,21 +169,22 @@ func (d *Demand) grow() {
 	}
 }
 
-// fit fits Own against load. A load at which the function was not sampled counts
-// as less than one sample.
-func (f *FunctionDemand) fit(totals []PerRequest) (line, bool) {
+// fit fits Own against load. The variance at each load is what it would be if the
+// function cost the same at all of them: that of the mean, shared out by requests.
+// The variance that was observed will not do: a load at which few samples came by
+// chance would seem to be known best, and a line through it to be steep for sure.
+func (f *FunctionDemand) fit(loads []Load) (line, bool) {
 	if f.Samples < leastSamples {
 		return line{}, false
 	}
+	requests := 0.0
+	for _, l := range loads {
+		requests += l.Requests
+	}
 	var x, y, variance []float64
-	each := f.Own.Value / f.Samples // of a request, for each sample in all
 	for i, at := range f.At {
-		one := each
-		if totals[i].Samples > 0 {
-			one = totals[i].Value / totals[i].Samples
-		}
 		x, y = append(x, at.RPS), append(y, at.Value)
-		variance = append(variance, max(at.Variance, one*one))
+		variance = append(variance, f.Own.Variance*requests/loads[i].Requests)
 	}
 	return fitLine(x, y, variance)
 }
