@@ -83,12 +83,12 @@ const (
 // measure counts what a message would become in memory, without building it.
 func measure(raw []byte, most bounds) error {
 	messages, frames := 0, 0
-	err := walk(raw, func(field protowire.Number, body []byte) error {
+	err := EachField(raw, func(field protowire.Number, body []byte) error {
 		messages++
 		if field != fieldSample && field != fieldLocation {
 			return nil
 		}
-		return walk(body, func(inner protowire.Number, content []byte) error {
+		return EachField(body, func(inner protowire.Number, content []byte) error {
 			switch {
 			case field == fieldSample && inner == fieldSampleLocations:
 				// Packed, one byte at least for each; an unpacked one is a field
@@ -108,32 +108,6 @@ func measure(raw []byte, most bounds) error {
 		return fmt.Errorf("%w: %d entries", errTooLarge, messages)
 	case frames > most.frames:
 		return fmt.Errorf("%w: %d stack frames", errTooLarge, frames)
-	}
-	return nil
-}
-
-// walk calls visit for each field of a message, with its content if that is of
-// the kind "bytes", which strings and messages are, else nil.
-func walk(message []byte, visit func(field protowire.Number, content []byte) error) error {
-	for len(message) > 0 {
-		field, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		message = message[n:]
-		var content []byte
-		if kind == protowire.BytesType {
-			content, n = protowire.ConsumeBytes(message)
-		} else {
-			n = protowire.ConsumeFieldValue(field, kind, message)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := visit(field, content); err != nil {
-			return err
-		}
-		message = message[n:]
 	}
 	return nil
 }

@@ -37,6 +37,13 @@ func built(t *testing.T) string {
 func demoTarget(t *testing.T, headroom, limit string, rps int) string {
 	t.Helper()
 	cmd := exec.Command(headroom, "demo", "--listen", "127.0.0.1:0", "--limit", limit, "--capacity", strconv.Itoa(rps), "--until-stdin-closes")
+	return listening(t, cmd)
+}
+
+// listening starts a target that says where it listens and ends when its standard
+// input does, as the test does, and returns its URL.
+func listening(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +63,7 @@ func demoTarget(t *testing.T, headroom, limit string, rps int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(strings.TrimPrefix(line, "listening on "))
+	return strings.TrimPrefix(strings.TrimSpace(line), "listening on ")
 }
 
 // received is what the target counted of the load.

@@ -32,7 +32,9 @@ func newApp(s streams, quit func(code int)) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			demoCommand(s), drillCommand(s, quit), calibrateCommand(s), responderCommand(s), fitCommand(s), forecastCommand(s), planCommand(s), reportCommand(s), profileCommand(s), scenarioCommand(s),
+			demoCommand(s), drillCommand(s, quit), calibrateCommand(s), responderCommand(s),
+			fitCommand(s), forecastCommand(s), planCommand(s), reportCommand(s), profileCommand(s), scenarioCommand(s),
+			controllerCommand(s), workerCommand(s), fleetCommand(s), runsCommand(s),
 		},
 	}
 }

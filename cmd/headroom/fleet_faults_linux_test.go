@@ -21,7 +21,7 @@ import (
 func asRoot(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		t.Skip("needs mounts and network namespaces; run the tests as root to have it")
 	}
 }
 

@@ -59,7 +59,6 @@ type streams struct {
 // run runs one command and returns the exit code of the process.
 func run(ctx context.Context, args []string, s streams) int {
 	app := newApp(s, os.Exit)
-	app.Commands = append(app.Commands, controllerCommand(s), workerCommand(s), fleetCommand(s), runsCommand(s))
 	err := app.RunContext(ctx, intersperse(app, args))
 	if err == nil {
 		return exitOK

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/pprof/profile"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/headroom-project/headroom/profiler"
 )
 
 // Limits bound what a Receiver takes. A field that is 0 has its default, which
@@ -143,11 +145,11 @@ const (
 func (l Limits) measure(raw []byte) error {
 	var samples, frames, other int
 	counts := map[protowire.Number]int{}
-	err := eachField(raw, func(field protowire.Number, _ protowire.Type, body []byte) error {
+	err := profiler.EachField(raw, func(field protowire.Number, body []byte) error {
 		switch field {
 		case fieldSample:
 			samples++
-			return eachField(body, func(inner protowire.Number, _ protowire.Type, content []byte) error {
+			return profiler.EachField(body, func(inner protowire.Number, content []byte) error {
 				switch {
 				case inner == fieldSampleLocations && content != nil:
 					frames += varints(content)
@@ -158,7 +160,7 @@ func (l Limits) measure(raw []byte) error {
 			})
 		case fieldLocation:
 			counts[field]++
-			return eachField(body, func(inner protowire.Number, _ protowire.Type, _ []byte) error {
+			return profiler.EachField(body, func(inner protowire.Number, _ []byte) error {
 				if inner == fieldLocationLine {
 					counts[fieldLocation]++
 				}
@@ -198,32 +200,6 @@ func varints(packed []byte) (n int) {
 		}
 	}
 	return n
-}
-
-// eachField calls do for each field of a message, with its content if that is of
-// the kind "bytes", else nil.
-func eachField(message []byte, do func(field protowire.Number, kind protowire.Type, content []byte) error) error {
-	for len(message) > 0 {
-		field, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		message = message[n:]
-		var content []byte
-		if kind == protowire.BytesType {
-			content, n = protowire.ConsumeBytes(message)
-		} else {
-			n = protowire.ConsumeFieldValue(field, kind, message)
-		}
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := do(field, kind, content); err != nil {
-			return err
-		}
-		message = message[n:]
-	}
-	return nil
 }
 
 // sensible refuses negative values and times. What is in use may be negative:

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/headroom-project/headroom/profiler"
 )
 
 // message is a protobuf message as it is written, field by field.
@@ -29,8 +31,8 @@ func (m message) double(field protowire.Number, v float64) message {
 // field returns the last value of a field of the kind "bytes", as protobuf has it
 // for a field that is not repeated; nil if there is none.
 func field(data []byte, wanted protowire.Number) (value []byte, err error) {
-	err = eachField(data, func(n protowire.Number, kind protowire.Type, content []byte) error {
-		if n == wanted && kind == protowire.BytesType {
+	err = profiler.EachField(data, func(n protowire.Number, content []byte) error {
+		if n == wanted && content != nil {
 			value = content
 		}
 		return nil

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/headroom-project/headroom/profiler"
 )
 
 // pushPath is the procedure of push.v1, as Connect names it.
@@ -65,7 +67,7 @@ func (l Limits) readPush(w http.ResponseWriter, r *http.Request) ([]upload, erro
 
 // parseProto reads a PushRequest in protobuf's encoding.
 func (l Limits) parseProto(data []byte) (list []upload, err error) {
-	err = eachField(data, func(field protowire.Number, _ protowire.Type, content []byte) error {
+	err = profiler.EachField(data, func(field protowire.Number, content []byte) error {
 		if field != fieldSeries || content == nil {
 			return nil
 		}
@@ -92,7 +94,7 @@ func malformed(err error) error {
 
 func (l Limits) parseSeries(data []byte) (list []upload, err error) {
 	labels := map[string]string{}
-	err = eachField(data, func(field protowire.Number, _ protowire.Type, content []byte) error {
+	err = profiler.EachField(data, func(field protowire.Number, content []byte) error {
 		switch {
 		case field == fieldSeriesLabels && content != nil:
 			name, value, err := pair(content)
@@ -104,7 +106,7 @@ func (l Limits) parseSeries(data []byte) (list []upload, err error) {
 			if len(list) == l.Profiles {
 				return refuse(http.StatusUnprocessableEntity, "the push has more than %d profiles", l.Profiles)
 			}
-			return eachField(content, func(inner protowire.Number, _ protowire.Type, raw []byte) error {
+			return profiler.EachField(content, func(inner protowire.Number, raw []byte) error {
 				if inner == fieldRawProfile && raw != nil {
 					list = append(list, upload{data: raw})
 				}
@@ -121,7 +123,7 @@ func (l Limits) parseSeries(data []byte) (list []upload, err error) {
 
 // pair reads a LabelPair.
 func pair(data []byte) (name, value string, err error) {
-	err = eachField(data, func(field protowire.Number, _ protowire.Type, content []byte) error {
+	err = profiler.EachField(data, func(field protowire.Number, content []byte) error {
 		switch field {
 		case fieldLabelName:
 			name = string(content)

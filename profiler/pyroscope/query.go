@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/pprof/profile"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/headroom-project/headroom/profiler"
 )
 
 // Procedures of querier.v1.
@@ -112,11 +114,11 @@ func (s *Server) times(ctx context.Context, sel selection) ([]time.Time, error) 
 		return nil, err
 	}
 	var list []time.Time
-	err = eachField(answer, func(n protowire.Number, _ protowire.Type, series []byte) error {
+	err = profiler.EachField(answer, func(n protowire.Number, series []byte) error {
 		if n != 1 {
 			return nil
 		}
-		return eachField(series, func(n protowire.Number, _ protowire.Type, point []byte) error {
+		return profiler.EachField(series, func(n protowire.Number, point []byte) error {
 			if n != fieldPoints {
 				return nil
 			}
@@ -162,7 +164,7 @@ func (s *Server) Services(ctx context.Context, from, until time.Time) ([]string,
 		return nil, fmt.Errorf("list the services of the Pyroscope server: %w", err)
 	}
 	var names []string
-	err = eachField(answer, func(n protowire.Number, _ protowire.Type, name []byte) error {
+	err = profiler.EachField(answer, func(n protowire.Number, name []byte) error {
 		if n == 1 && len(names) < 1000 {
 			names = append(names, harmless(string(name)))
 		}
