@@ -40,8 +40,8 @@ func (c *controller) order(ctx context.Context, step scenarios.Step, reason stri
 // orderAhead orders the step of the plan that follows o, to begin where o ends. A
 // closed step waits: its users begin when the open hits before them have ended. So
 // does every step if more than half a second's hits are in flight, or nothing is
-// known of it yet: a target that hangs
-// is not given the next load before the guards have looked.
+// known of it yet: a target that hangs is not given the next load before the guards
+// have looked.
 func (c *controller) orderAhead(ctx context.Context, o *ordered) error {
 	i := o.step.Index + 1
 	if c.ahead != nil || i >= len(c.cfg.Plan.Steps) || o.step.Users > 0 || c.cfg.Plan.Steps[i].Users > 0 {

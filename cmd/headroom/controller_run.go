@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/api"
 	"github.com/headroom-project/headroom/loadgen/bus"
@@ -105,10 +104,7 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 	}
 	cfg.Environment["fleet"] = "nats"
 	if j.plan.Search != nil {
-		cfg.Search = search.New(search.Config{
-			Load: *j.plan.Search, Objectives: j.scenario.Objectives, MaxRPS: j.scenario.Safety.MaxRPS,
-			MaxUtilisation: j.maxUse, Estimator: capacity.Estimator(j.scenario.Objectives, j.plan.Seed),
-		})
+		cfg.Search = search.New(j.searchConfig())
 	}
 	outcome, err := loadgen.Run(ctx, cfg)
 	return outcome, cmp.Or(err, record.Close())

@@ -385,18 +385,22 @@ func (j *job) run(c *cli.Context, s streams) error {
 		Watch: watch,
 	}
 	if j.plan.Search != nil {
-		how := search.Config{
-			Load: *j.plan.Search, Objectives: j.scenario.Objectives, MaxRPS: j.scenario.Safety.MaxRPS,
-			MaxUtilisation: j.maxUse, Estimator: capacity.Estimator(j.scenario.Objectives, j.plan.Seed),
-		}
-		cfg.Search = search.New(how)
+		cfg.Search = search.New(j.searchConfig())
 		if c.Bool("attribute") {
-			cfg.Search = search.NewAttribute(how, j.plan.Names, j.plan.Weights)
+			cfg.Search = search.NewAttribute(j.searchConfig(), j.plan.Names, j.plan.Weights)
 		}
 	}
 	outcome, err := loadgen.Run(ctx, cfg)
 	err = cmp.Or(err, record.Close(), raw.close())
 	return j.report(c, s, dir, outcome, err)
+}
+
+// searchConfig is what the scenario and the flags say of the search.
+func (j *job) searchConfig() search.Config {
+	return search.Config{
+		Load: *j.plan.Search, Objectives: j.scenario.Objectives, MaxRPS: j.scenario.Safety.MaxRPS,
+		MaxUtilisation: j.maxUse, Estimator: capacity.Estimator(j.scenario.Objectives, j.plan.Seed),
+	}
 }
 
 // report computes the run from the evidence just written, as anyone else would.
