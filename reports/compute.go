@@ -27,12 +27,8 @@ func Compute(e *observation.Evidence) (*Run, error) { return ComputeFor(e, Quest
 
 // ComputeFor is Compute with other questions than the drill was run for.
 func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
-	s, err := scenarios.Load(observation.ScenarioFile, e.Scenario, scenarios.LoadOptions{})
+	c, err := begin(e, q)
 	if err != nil {
-		return nil, fmt.Errorf("compute run: %w", err)
-	}
-	c := &computation{evidence: e, scenario: q.about(s), reducer: e.Reduce(), fit: q.Fit, now: q.Now}
-	if err := c.journal(); err != nil {
 		return nil, err
 	}
 	c.judge()
@@ -52,6 +48,16 @@ func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	return &c.run, nil
 }
 
+// begin starts a computation with what scenario and journal say.
+func begin(e *observation.Evidence, q Question) (*computation, error) {
+	s, err := scenarios.Load(observation.ScenarioFile, e.Scenario, scenarios.LoadOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("compute run: %w", err)
+	}
+	c := &computation{evidence: e, scenario: q.about(s), reducer: e.Reduce(), fit: q.Fit, past: q.Past, now: q.Now}
+	return c, c.journal()
+}
+
 // computation fills a Run part by part; each part reads only those before it.
 type computation struct {
 	evidence *observation.Evidence
@@ -67,6 +73,8 @@ type computation struct {
 	waits  map[int][]capacity.LockWait
 	// fit asks for the capacity of a fixed load too.
 	fit bool
+	// past are scores of earlier drills of the target.
+	past []capacity.Score
 	// now is the day from which demand grows; zero for that of the drill.
 	now time.Time
 	// outlook says in a sentence how the demand to come was found.

@@ -22,6 +22,9 @@ type Question struct {
 	Prices *scenarios.Prices
 	// Fit asks for the capacity of a fixed load too.
 	Fit bool
+	// Past are scores of earlier drills of the target (Backtest), by which the
+	// interval of a prediction is calibrated besides.
+	Past []capacity.Score
 	// Now is the day from which demand grows; zero for the day of the drill.
 	Now time.Time
 }
@@ -61,7 +64,7 @@ type Measured struct {
 // invalid verdict, which says what would make them.
 func Fit(m Measured, q Question) *Run {
 	c := &computation{
-		scenario: q.about(&scenarios.Scenario{Name: m.Name}), reducer: observation.NewReducer(), points: slices.Clone(m.Points), fit: true, now: q.Now,
+		scenario: q.about(&scenarios.Scenario{Name: m.Name}), reducer: observation.NewReducer(), points: slices.Clone(m.Points), fit: true, past: q.Past, now: q.Now,
 		drill: observation.DrillRecord{Seed: m.Seed}, end: &observation.EndRecord{How: observation.EndDone},
 	}
 	c.run = Run{

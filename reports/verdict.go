@@ -11,18 +11,24 @@ import (
 	"github.com/headroom-project/headroom/scenarios"
 )
 
-// analyse asks the model for what the points support.
-func (c *computation) analyse() {
+// spec is what the model is asked.
+func (c *computation) spec() capacity.Spec {
 	spec := capacity.Spec{
-		Objectives: c.scenario.Objectives, Prices: c.scenario.Capacity.Prices,
+		Objectives: c.scenario.Objectives, Prices: c.scenario.Capacity.Prices, Past: c.past,
 		Seed: c.drill.Seed, MaxRPS: c.scenario.Safety.MaxRPS, LockWaits: c.waits,
 	}
 	if d := c.scenario.Capacity.Demand; d != nil {
 		spec.DemandRPS = d.Peak
 	}
+	return spec
+}
+
+// analyse asks the model for what the points support.
+func (c *computation) analyse() {
 	if !c.searched() {
 		return
 	}
+	spec := c.spec()
 	seen := capacity.Analyse(c.tellingPoints(), spec)
 	c.seen = &seen
 	for _, w := range seen.Warnings {

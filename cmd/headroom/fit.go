@@ -6,8 +6,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/importer"
 	"github.com/headroom-project/headroom/capacity/table"
+	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/reports"
 )
 
@@ -34,6 +36,7 @@ the objectives or the demand is not covered, 3 if the data do not identify it.`,
 			&cli.Float64Flag{Name: "demand", Usage: "the peak load of production in `RPS`: gives headroom"},
 			&cli.StringFlag{Name: "growth", Usage: "how the demand grows, such as 5%/month: gives the day it is used up"},
 			&cli.StringFlag{Name: "prices", Usage: "a price list: a YAML `FILE` with vcpu_hour, gb_hour, egress_gb, or vcpu_hour=0.04,gb_hour=0.005"},
+			&cli.StringSliceFlag{Name: "past", Usage: "the `BUNDLE` of an earlier drill of the target that did reach its limit: intervals of predictions are calibrated by how far they would have been off there; may be repeated"},
 			&cli.StringFlag{Name: "now", Usage: "the `DAY` from which demand grows, YYYY-MM-DD (default today, or of the drill if its own demand grows)"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the bootstrap, for files; a bundle has its own"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "text, json, html, markdown, or points for a table"},
@@ -70,6 +73,10 @@ func fit(c *cli.Context, s streams) error {
 		}
 		return table.Write(s.out, points)
 	}
+	if q.Past, err = backtests(c.StringSlice("past"), s); err != nil {
+		return err
+	}
+	q.Fit = q.Fit || len(q.Past) > 0
 	r, err := src.compute(q, c.Uint64("seed"))
 	if err != nil {
 		return err
@@ -78,6 +85,26 @@ func fit(c *cli.Context, s streams) error {
 		return cannotRun(fmt.Errorf("print report: %w", err), "")
 	}
 	return verdictError(r)
+}
+
+// backtests scores what would have been predicted of past drills.
+func backtests(bundles []string, s streams) ([]capacity.Score, error) {
+	var all []capacity.Score
+	for _, dir := range bundles {
+		e, err := observation.Open(dir)
+		if err != nil {
+			return nil, badInput("a bundle is the folder that headroom drill names at its end", "fit: --past: %w", err)
+		}
+		scores, err := reports.Backtest(e)
+		if err != nil {
+			return nil, badInput("", "fit: --past: %w", err)
+		}
+		if len(scores) == 0 {
+			fmt.Fprintf(s.err, "note: %s is no help: it reached no limit, or has too few steps below\n", dir)
+		}
+		all = append(all, scores...)
+	}
+	return all, nil
 }
 
 // question reads what the flags ask.

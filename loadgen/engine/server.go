@@ -180,12 +180,6 @@ func (s *Server) URL() string {
 	return "nats://" + s.Addr()
 }
 
-// Servers is how many servers of the cluster this one sees, itself included, and
-// whether the cluster can store.
-func (s *Server) Servers() (n int, ready bool) {
-	return 1 + s.srv.NumRoutes(), s.srv.JetStreamIsCurrent()
-}
-
 // Close ends the server and returns when nothing of it runs.
 func (s *Server) Close() {
 	if s.srv != nil {

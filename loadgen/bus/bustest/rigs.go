@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headroom-project/headroom/loadgen"
-	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/loadgen/bus"
 	"github.com/headroom-project/headroom/loadgen/engine"
 )
@@ -181,14 +180,4 @@ func Over(make func(testing.TB) *Net) Maker {
 		f, now := n.Fleet(strings.ToLower(rand.Text()), in, 3, nil)
 		return Rig{Fleet: f, Now: now, Workers: 3}
 	}
-}
-
-// Loopback is an allow-list of nothing but loopback.
-func Loopback(t testing.TB) *attack.AllowList {
-	t.Helper()
-	a, err := attack.NewAllowList(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }

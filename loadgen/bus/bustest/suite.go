@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,9 +54,6 @@ type Target struct {
 	Received atomic.Uint64
 	// Hold, if it is set, keeps answers back until the client is gone.
 	Hold atomic.Bool
-
-	mu sync.Mutex
-	at []time.Time
 }
 
 // NewTarget starts a target that ends with the test.
@@ -65,9 +61,6 @@ func NewTarget(t testing.TB) *Target {
 	target := &Target{}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target.Received.Add(1)
-		target.mu.Lock()
-		target.at = append(target.at, time.Now())
-		target.mu.Unlock()
 		if target.Hold.Load() {
 			<-r.Context().Done()
 		}
@@ -75,23 +68,6 @@ func NewTarget(t testing.TB) *Target {
 	t.Cleanup(srv.Close)
 	target.URL = srv.URL
 	return target
-}
-
-// Last is when the last hit arrived.
-func (t *Target) Last() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.at) == 0 {
-		return time.Time{}
-	}
-	return t.at[len(t.at)-1]
-}
-
-// Arrivals are the instants at which hits arrived.
-func (t *Target) Arrivals() []time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return append([]time.Time(nil), t.at...)
 }
 
 // Input is a scenario that offers rate for lasts, evenly spaced.
