@@ -17,6 +17,7 @@ import (
 // process's agree. Every query is evaluated over a second step, for which the
 // server has scrapes.
 func TestPrometheusTakesTheSets(t *testing.T) {
+	t.Parallel() // no load, much waiting
 	url := startPrometheus(t)
 	for _, set := range []string{"process", "go", "node", "container"} {
 		began := time.Now()

@@ -20,6 +20,7 @@ var (
 // Every command of docs/pyroscope.md runs as it stands, but for its ports, and
 // every piece of a scenario is one.
 func TestPyroscopeDocs(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	text, err := os.ReadFile("../../docs/pyroscope.md")
 	if err != nil {
 		t.Fatal(err)
