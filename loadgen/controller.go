@@ -57,7 +57,9 @@ type Config struct {
 	// Now is the drill clock: monotonic, 0 at about the call of Run.
 	Now func() time.Duration
 	// Started is the wall-clock time of drill time 0, for display only.
-	Started     time.Time
+	Started time.Time
+	// Wall is the wall clock, which is looked at for jumps; nil for no look.
+	Wall        func() time.Time
 	Progress    Progress
 	Environment map[string]any
 	// Calibration is what the generator can do here, nil if that is not known.
@@ -100,6 +102,8 @@ func Run(ctx context.Context, cfg Config) (Outcome, error) {
 	if c.cfg.Lead <= 0 {
 		c.cfg.Lead = lead
 	}
+	c.wall.wall = cfg.Wall
+	c.wall.look(cfg.Now())
 	return c.run(ctx)
 }
 
@@ -133,6 +137,7 @@ type controller struct {
 	aborted   bool                   // a worker was lost that must not be
 	first     int                    // the number of the first step to offer
 	redone    int                    // steps of the plan that are offered again
+	wall      wallWatch
 }
 
 // errFleetLost says that the workers ended before the drill did.
@@ -525,6 +530,9 @@ func (c *controller) allIdle(since time.Duration) bool {
 // window takes in what a worker observed: evidence first.
 func (c *controller) window(w *observation.Window) {
 	c.fail(c.cfg.Record.Window(w))
+	if text := c.wall.look(c.cfg.Now()); text != "" {
+		c.warn(text)
+	}
 	if !c.reducer.Add(w) {
 		return
 	}

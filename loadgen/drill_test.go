@@ -293,3 +293,32 @@ func TestAGuardLooksWhileAStepDrains(t *testing.T) {
 		t.Errorf("%d steps were offered, want 1", n)
 	}
 }
+
+// The wall clock is set forward by an hour and back while a drill runs: it is said,
+// each time, and nothing that is measured knows of it.
+func TestAClockThatJumpsIsSaidAndMeasuresNothing(t *testing.T) {
+	srv, d := target(t)
+	cfg, rec, show := setup(t, srv.URL, "load: {warmup: 0s, arrivals: constant, steps: {rates: [200], duration: 4s}}")
+	var off atomic.Int64
+	cfg.Wall = func() time.Time { return time.Now().Round(0).Add(time.Duration(off.Load())) }
+	seconds := 0
+	show.second = func(loadgen.Status) {
+		seconds++
+		off.Store(int64([]time.Duration{0, time.Hour, time.Hour, -time.Minute}[min(seconds, 3)]))
+	}
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, e := range rec.find(observation.EntryWarning) {
+		said = append(said, e.Text)
+	}
+	if len(said) != 2 || !strings.Contains(said[0], "forward by 1h0m0s") || !strings.Contains(said[1], "back by 1h1m0s") {
+		t.Errorf("warnings: %q, want one of an hour forward and one of 61 minutes back", said)
+	}
+	p := out.Points[0]
+	if got := d.Truth().Received; rec.sent != 800 || got != 800 || p.Seconds != 3 || p.OK != 600 {
+		t.Errorf("%d sent, the target received %d, %d OK in %.2f s; want 800, 800, 600 in 3 s", rec.sent, got, p.OK, p.Seconds)
+	}
+}

@@ -98,7 +98,7 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 		}
 	}
 	cfg := loadgen.Config{
-		ID: a.id, Scenario: j.scenario, Plan: j.plan, Now: now, Started: x.started, Environment: j.environment(nil),
+		ID: a.id, Scenario: j.scenario, Plan: j.plan, Now: now, Started: x.started, Wall: time.Now, Environment: j.environment(nil),
 		Fleet: fleet, Watch: watch, Progress: a.events, Lead: fleetLead, Resume: x.resume,
 		Record: &reserving{record, r.cfg.Dir, r.cfg.Reserve},
 	}

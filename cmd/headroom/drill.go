@@ -381,7 +381,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 	cfg := loadgen.Config{
 		ID: id, Scenario: j.scenario, Plan: j.plan,
 		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now, Raw: raw.raw}),
-		Record: sending, Now: now, Started: started, Environment: j.environment(calibration), Calibration: calibration, Progress: j.progress(s),
+		Record: sending, Now: now, Started: started, Wall: time.Now, Environment: j.environment(calibration), Calibration: calibration, Progress: j.progress(s),
 		Watch: watch,
 	}
 	if j.plan.Search != nil {
