@@ -47,6 +47,7 @@ and asks for their tokens.`,
 			&cli.StringFlag{Name: "advertise", Usage: "the `HOST` under which workers and commands reach this machine"},
 			&cli.StringFlag{Name: "nats", Usage: "use the NATS system at `URL` instead of the built-in one"},
 			&cli.StringFlag{Name: "creds", Usage: "credentials `FILE` for --nats"},
+			&cli.StringFlag{Name: "worker-creds", Usage: "credentials `FILE` that join.json names for workers (default that of --creds)"},
 			&cli.IntFlag{Name: "replicas", Value: 1, Usage: "with --nats: how many servers keep each stream, 1 or 3"},
 			&cli.DurationFlag{Name: "grace", Value: time.Minute, Usage: "after a restart, go on with runs that were left no longer ago than this"},
 			&cli.StringFlag{Name: "reserve", Value: "64MiB", Usage: "end a run when less than `SIZE` is free under the store, so that its evidence is kept"},
@@ -130,13 +131,9 @@ func (k *controller) connect(c *cli.Context, api net.Addr) error {
 		if replicas != 1 && replicas != 3 {
 			return badInput("1 survives nothing, 3 survive the loss of a server", "controller: --replicas is %d, not 1 or 3", replicas)
 		}
-		k.conn, err = engine.Connect(engine.Dial{URL: url, Credentials: c.String("creds"), Name: "headroom controller"})
-		if err != nil {
-			return cannotRun(fmt.Errorf("controller: %w", err), "check --nats and --creds")
-		}
-		err = engine.WriteJoin(k.store.path("join.json"), engine.Join{Address: url, Credentials: c.String("creds")})
-	} else if c.IsSet("creds") {
-		return badInput("the built-in server needs none", "controller: --creds without --nats")
+		err = k.joinSystem(url, c.String("creds"), c.String("worker-creds"))
+	} else if c.IsSet("creds") || c.IsSet("worker-creds") {
+		return badInput("the built-in server needs none", "controller: --creds or --worker-creds without --nats")
 	} else {
 		err = k.embed(c, api)
 	}
@@ -149,14 +146,53 @@ func (k *controller) connect(c *cli.Context, api net.Addr) error {
 	ctx, cancel := context.WithTimeout(c.Context, 30*time.Second)
 	defer cancel()
 	if err := bus.CreateStreams(ctx, k.js, bus.StreamsConfig{Replicas: replicas}); err != nil {
-		return cannotRun(fmt.Errorf("controller: %w", err), "is there space under the store, and does the NATS system have JetStream?")
+		hint := "is there space under the store?"
+		switch {
+		case errors.Is(err, bus.ErrNoJetStream):
+			hint = "start nats-server with --jetstream, and give the account that --creds belongs to JetStream limits"
+		case errors.Is(err, bus.ErrPermission):
+			hint = "what the controller and the workers need is listed in docs/runbooks/fleet.md"
+		case k.server == nil:
+			hint = "are there as many servers as --replicas asks for, and do the account's JetStream limits leave space?"
+		}
+		return cannotRun(fmt.Errorf("controller: %w", err), hint)
 	}
 	began := time.Now()
-	k.hub, err = bus.NewHub(bus.HubConfig{Conn: k.conn, Version: version, Now: func() time.Duration { return time.Since(began) }, Log: k.log})
+	hub := bus.HubConfig{Conn: k.conn, Version: version, Now: func() time.Duration { return time.Since(began) }, Log: k.log}
+	if k.server != nil {
+		hub.Left = k.server.Left
+	}
+	k.hub, err = bus.NewHub(hub)
 	if err != nil {
 		return cannotRun(fmt.Errorf("controller: %w", err), "")
 	}
 	return nil
+}
+
+// joinSystem connects to a NATS system of the user's own, and writes the join file:
+// with the workers' credentials, if they have some of their own.
+func (k *controller) joinSystem(url, creds, workers string) error {
+	for flag, name := range map[string]string{"creds": creds, "worker-creds": workers} {
+		if name == "" {
+			continue
+		}
+		if err := engine.CheckCredentials(name); err != nil {
+			return badInput("nsc generate creds writes one", "controller: --%s: %w", flag, err)
+		}
+	}
+	var err error
+	if k.conn, err = engine.Connect(engine.Dial{URL: url, Credentials: creds, Name: "headroom controller"}); err != nil {
+		hint := "is the NATS system up, and can this machine reach it?"
+		if engine.IsAuth(err) {
+			hint = "--creds must be of a user of that system that has not expired or been revoked"
+		}
+		return cannotRun(fmt.Errorf("controller: %w", err), hint)
+	}
+	name, err := filepath.Abs(cmp.Or(workers, creds))
+	if err != nil || workers == "" && creds == "" {
+		name = ""
+	}
+	return engine.WriteJoin(k.store.path("join.json"), engine.Join{Address: url, Credentials: name})
 }
 
 // embed starts the built-in server and writes the join file.

@@ -26,7 +26,7 @@ var stages = map[string][]string{
 	"loadgen/search":       {"scenarios", "loadgen/observation"},
 	"loadgen":              {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
 	"loadgen/engine":       {},
-	"loadgen/bus":          {"scenarios", "loadgen", "loadgen/observation", "loadgen/attack", "loadgen/engine"},
+	"loadgen/bus":          {"scenarios", "loadgen", "loadgen/observation", "loadgen/attack", "loadgen/engine", "loadgen/responder"},
 	"profiler":             {"loadgen/observation"},
 	"profiler/pprofhttp":   {},
 	"profiler/pyroscope":   {"loadgen/observation", "profiler"},
@@ -35,7 +35,7 @@ var stages = map[string][]string{
 	"capacity/table":       {"scenarios", "loadgen/observation"},
 	"capacity/importer":    {"scenarios", "loadgen/observation", "loadgen/attack/recorded", "loadgen/attack/recorded/recordedtest", "capacity/table"},
 	"capacity/planning":    {"scenarios"},
-	"capacity/scaleout":    {"capacity"},
+	"capacity/scaleout":    {},
 	"capacity/attribution": {"scenarios", "loadgen/observation"},
 	"capacity/forecast":    {"capacity/table"},
 	"reports":              {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout", "capacity/forecast", "capacity/attribution", "capacity/table"},
@@ -48,6 +48,7 @@ var only = map[string]string{
 	"gonum.org/":                      "capacity",
 	"github.com/nats-io/nats-server/": "loadgen/engine",
 	"github.com/nats-io/nkeys/":       "loadgen/engine",
+	"github.com/nats-io/jwt/":         "loadgen/engine",
 	"github.com/chromedp/":            "reports",
 }
 

@@ -31,6 +31,7 @@ scenario says. Ended by a signal, it stops its load, hands in what it saw, and l
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "join", Usage: "the join `FILE`, or tls://TOKEN@host:port?fingerprint=...", EnvVars: []string{"HEADROOM_JOIN"}},
+			&cli.StringFlag{Name: "creds", Usage: "credentials `FILE` for a NATS system, instead of the one that the join file names"},
 			&cli.StringFlag{Name: "name", Usage: "the `NAME` in reports (default that of the host)"},
 			&cli.Float64Flag{Name: "max-rps", Usage: "never send more than `RPS`"},
 			&cli.StringSliceFlag{Name: "labels", Usage: "`KEY=VALUE` to be shown in lists, such as zone=a; may be repeated"},
@@ -56,6 +57,14 @@ func work(c *cli.Context, s streams) error {
 	if err != nil {
 		return badInput("the controller writes join.json into its store", "worker: %w", err)
 	}
+	if c.IsSet("creds") {
+		join.Credentials = c.String("creds")
+	}
+	if join.Credentials != "" {
+		if err := engine.CheckCredentials(join.Credentials); err != nil {
+			return badInput("copy the workers' credentials to this machine, and name the file with --creds", "worker: %w", err)
+		}
+	}
 	cfg, err := workerConfig(c, s)
 	if err != nil {
 		return err
@@ -72,6 +81,8 @@ func work(c *cli.Context, s streams) error {
 	if cfg.Conn, err = engine.Connect(dial); err != nil {
 		hint := "is the controller up, and can this machine reach that address?"
 		switch {
+		case engine.IsAuth(err) && join.Credentials != "":
+			hint = "the credentials must be of a user of that NATS system that has not expired or been revoked"
 		case engine.IsAuth(err):
 			hint = "the token is not the controller's: get its join.json anew"
 		case errors.Is(err, engine.ErrFingerprint):

@@ -22,6 +22,9 @@ type HubConfig struct {
 	Version string
 	// Now is a monotonic clock.
 	Now func() time.Duration
+	// Left says that the worker with this id has ended its connection itself and made
+	// no other: its process has ended. It need not be known; nil if it never is.
+	Left func(id string) bool
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 }
@@ -187,6 +190,45 @@ func (h *Hub) input(m *nats.Msg) {
 	_ = m.Respond(f.input[r.Offset:min(r.Offset+inputPart, len(f.input))])
 }
 
+// ErrForgotten says that no worker has the input of a run any more.
+var ErrForgotten = errors.New("no worker has its scenario and files any more")
+
+// Recall gets the input with a digest back from the workers that were given it. The
+// controller that had it kept none of it, since it may hold secrets.
+func (h *Hub) Recall(ctx context.Context, workers []Info, digest string) (*Input, error) {
+	for _, w := range workers {
+		data, err := h.recall(ctx, w.ID, digest)
+		if err != nil {
+			h.cfg.Log.Warn("an input is not got back", "worker", w.Name, "error", err)
+			continue
+		}
+		if in, err := decodeInput(data, digest); err == nil {
+			return in, nil
+		}
+	}
+	return nil, ErrForgotten
+}
+
+// recall asks one worker, part by part.
+func (h *Hub) recall(ctx context.Context, id, digest string) (data []byte, err error) {
+	for len(data) <= MaxInput {
+		ask, cancel := context.WithTimeout(ctx, fetchIn)
+		m, err := h.cfg.Conn.RequestWithContext(ask, workerSubject+id+recallVerb, encode(recallRequest{Digest: digest, Offset: len(data)}))
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		if len(m.Data) == 0 {
+			return data, nil
+		}
+		data = append(data, m.Data...)
+	}
+	return nil, fmt.Errorf("more than %d bytes", MaxInput)
+}
+
+// pickEvery is how often Pick looks.
+const pickEvery = 10 * time.Millisecond
+
 // Pick chooses n free workers for a drill, those that may send most first; n 0
 // takes all. It waits up to patience for enough of them.
 func (h *Hub) Pick(ctx context.Context, n int, patience time.Duration) ([]Info, error) {
@@ -210,7 +252,7 @@ func (h *Hub) Pick(ctx context.Context, n int, patience time.Duration) ([]Info, 
 			return nil, fmt.Errorf("%w: %d wanted, %d of %d are free", ErrTooFew, max(n, 1), len(free), len(all))
 		}
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(pickEvery):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

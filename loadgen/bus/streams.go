@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -19,7 +21,8 @@ const (
 type StreamsConfig struct {
 	// Replicas is 1, or 3 on a cluster of at least three servers.
 	Replicas int
-	// InMemory keeps everything in memory, for a drill on one machine.
+	// InMemory is for a drill on one machine: windows are kept in memory, and there
+	// are no run states and no evidence.
 	InMemory bool
 	// MaxBytes bounds the windows that are kept, oldest out first; 0 is no bound.
 	MaxBytes int64
@@ -34,15 +37,12 @@ const keepWindows = 7 * 24 * time.Hour
 
 // CreateStreams makes the streams and buckets that are missing.
 func CreateStreams(ctx context.Context, js jetstream.JetStream, cfg StreamsConfig) error {
-	storage := jetstream.FileStorage
-	if cfg.InMemory {
-		storage = jetstream.MemoryStorage
-	}
+	const storage = jetstream.FileStorage
 	windows := jetstream.StreamConfig{
 		Name: windowStream, Subjects: []string{windowSubject + ">"}, Storage: storage, Replicas: cfg.Replicas,
 		Duplicates: duplicates, MaxAge: keepWindows, MaxBytes: cfg.MaxBytes, AllowDirect: true,
 	}
-	for _, x := range []struct {
+	steps := []struct {
 		what string
 		make func(context.Context) error
 	}{
@@ -58,8 +58,13 @@ func CreateStreams(ctx context.Context, js jetstream.JetStream, cfg StreamsConfi
 			_, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: evidenceBucket, Storage: storage, Replicas: cfg.Replicas})
 			return err
 		}},
-	} {
-		if err := patiently(ctx, x.make); err != nil {
+	}
+	if cfg.InMemory {
+		windows.Storage, windows.MaxAge = jetstream.MemoryStorage, duplicates
+		steps = steps[:1]
+	}
+	for _, x := range steps {
+		if err := patiently(ctx, js.Conn(), x.make); err != nil {
 			return fmt.Errorf("create %s: %w", x.what, err)
 		}
 	}
@@ -70,8 +75,19 @@ func CreateStreams(ctx context.Context, js jetstream.JetStream, cfg StreamsConfi
 // not answer at all.
 const attemptIn = 2 * time.Second
 
-// patiently tries until it succeeds, or ctx ends.
-func patiently(ctx context.Context, do func(context.Context) error) error {
+// noJetStreamIn is how long a system may say that it has no JetStream: one that is
+// starting says so for a moment.
+const noJetStreamIn = 2 * time.Second
+
+// ErrNoJetStream says that the NATS system, or the account in it, has no JetStream.
+var ErrNoJetStream = errors.New("JetStream is not enabled for this account of the NATS system")
+
+// ErrPermission says that a subject is needed that the credentials do not permit.
+var ErrPermission = errors.New("the NATS system does not permit what the controller needs")
+
+// patiently tries until it succeeds, ctx ends, or it is clear that it never will.
+func patiently(ctx context.Context, nc *nats.Conn, do func(context.Context) error) error {
+	began := time.Now()
 	for {
 		try, cancel := context.WithTimeout(ctx, attemptIn)
 		err := do(try)
@@ -79,10 +95,21 @@ func patiently(ctx context.Context, do func(context.Context) error) error {
 		if err == nil {
 			return nil
 		}
+		// A request that is not permitted is not answered: the refusal comes apart.
+		if last := nc.LastError(); errors.Is(last, nats.ErrPermissionViolation) {
+			return fmt.Errorf("%w: %w", ErrPermission, last)
+		}
+		if noJetStream(err) && time.Since(began) > noJetStreamIn {
+			return fmt.Errorf("%w: %w", ErrNoJetStream, err)
+		}
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
 			return err
 		}
 	}
+}
+
+func noJetStream(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -139,4 +142,38 @@ func (racingDialer) Dial(network, address string) (net.Conn, error) {
 }
 
 // IsAuth says that a server refused who we are.
-func IsAuth(err error) bool { return errors.Is(err, nats.ErrAuthorization) }
+func IsAuth(err error) bool {
+	for _, x := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, x) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxCredentials bounds a credentials file in bytes.
+const maxCredentials = 1 << 20
+
+// CheckCredentials says what is wrong with a NATS credentials file, if it cannot be
+// read as one. Whether a system takes it is not asked.
+func CheckCredentials(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("read credentials: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxCredentials))
+	if err != nil {
+		return fmt.Errorf("read credentials: %w", err)
+	}
+	if token, err := nkeys.ParseDecoratedJWT(b); err != nil || strings.Count(token, ".") != 2 {
+		return fmt.Errorf("read credentials %s: it holds no user JWT", name)
+	}
+	// The library's errors may show what it read.
+	key, err := nkeys.ParseDecoratedUserNKey(b)
+	if err != nil {
+		return fmt.Errorf("read credentials %s: it holds no user seed", name)
+	}
+	key.Wipe()
+	return nil
+}

@@ -24,6 +24,10 @@ type Config struct {
 	// Dir is where streams are stored. If it is empty, a temporary folder is used
 	// and removed by Close.
 	Dir string
+	// InMemory says that all streams will be kept in memory. The server wants a folder
+	// none the less: it is made in the system's place for temporary ones or, if that
+	// cannot be written, in Dir, and is removed before Start returns.
+	InMemory bool
 	// Listen is the host:port that workers dial; port 0 takes a free one. If it is
 	// empty, no port is opened, and only Connect reaches the server.
 	Listen string
@@ -82,13 +86,9 @@ func Start(cfg Config) (*Server, error) {
 		return nil, errors.New("start nats server: a server that listens needs a token and permissions")
 	}
 	s := &Server{password: rand.Text(), secure: cfg.Certificate != nil}
-	dir := cfg.Dir
-	if dir == "" {
-		var err error
-		if dir, err = os.MkdirTemp("", "headroom-store-"); err != nil {
-			return nil, fmt.Errorf("start nats server: %w", err)
-		}
-		s.temp = dir
+	dir, err := s.folder(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("start nats server: %w", err)
 	}
 	opts, err := s.options(cfg, dir)
 	if err == nil {
@@ -104,7 +104,23 @@ func Start(cfg Config) (*Server, error) {
 		s.Close()
 		return nil, fmt.Errorf("start nats server: not ready within %v; another process may use the store %s or the address %s", readyIn, dir, cfg.Listen)
 	}
+	if cfg.InMemory {
+		s.removeTemp()
+	}
 	return s, nil
+}
+
+// folder is where the server may write.
+func (s *Server) folder(cfg Config) (string, error) {
+	const pattern = "headroom-store-"
+	if cfg.Dir != "" && !cfg.InMemory {
+		return cfg.Dir, nil
+	}
+	var err error
+	if s.temp, err = os.MkdirTemp("", pattern); err != nil && cfg.Dir != "" {
+		s.temp, err = os.MkdirTemp(cfg.Dir, pattern)
+	}
+	return s.temp, err
 }
 
 func (s *Server) options(cfg Config, dir string) (*server.Options, error) {
@@ -162,6 +178,25 @@ func (s *Server) Connect(name string) (*nats.Conn, error) {
 		return nil, fmt.Errorf("connect to the nats server in this process: %w", err)
 	}
 	return nc, nil
+}
+
+// backIn is how long a client that is there may take to connect again.
+const backIn = 3 * time.Second
+
+// Left says that the holder of id has no connection any more, and ended its last one
+// itself some time ago: its process has ended, or it would have come back. Of a
+// connection that broke in any other way nothing is known.
+func (s *Server) Left(id string) bool {
+	open, err := s.srv.Connz(&server.ConnzOptions{User: id, Username: true, State: server.ConnOpen, Limit: 1})
+	if err != nil || len(open.Conns) > 0 {
+		return false
+	}
+	closed, err := s.srv.Connz(&server.ConnzOptions{User: id, Username: true, State: server.ConnClosed, Sort: server.ByStop, Limit: 1})
+	if err != nil || len(closed.Conns) == 0 {
+		return false
+	}
+	last := closed.Conns[0]
+	return last.Reason == server.ClientClosed.String() && time.Since(*last.Stop) > backIn
 }
 
 // Addr is host:port of a server that listens, else empty.
