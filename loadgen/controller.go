@@ -236,7 +236,14 @@ func (c *controller) drill(ctx context.Context) error {
 		if err := c.runStep(ctx, step, reason); err != nil {
 			c.cfg.Fleet.Kill()
 			c.rest()
-			return cmp.Or(c.recordErr(), err, c.settle(true))
+			settled := c.settle(true)
+			if errors.Is(err, errFleetLost) {
+				// The fleet knows why.
+				if why := c.close(); why != nil {
+					err = fmt.Errorf("%w: %w", err, why)
+				}
+			}
+			return cmp.Or(c.recordErr(), err, settled)
 		}
 	}
 	if err := c.abandon(ctx); err != nil {

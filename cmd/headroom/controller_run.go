@@ -191,12 +191,13 @@ func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record) {
 	r.cfg.Log.Info("a run that was left is taken up", "run", rec.ID)
 	workers := r.comeBack(ctx, rec)
 	x, err := r.rebuild(ctx, rec)
+	if err == nil && len(workers) > 0 {
+		err = x.recall(ctx, r.cfg.Hub, workers)
+	}
 	switch {
 	case err != nil:
 	case len(workers) == 0:
 		err = fmt.Errorf("none of its workers came back within %v", r.cfg.Grace)
-	case x.job.plan == nil:
-		err = errors.New("its scenario needs files, which are not kept")
 	default:
 		x.workers = workers
 		r.run(ctx, a, own, x)
@@ -239,8 +240,7 @@ func (r *runs) comeBack(ctx context.Context, rec bus.Record) []bus.Info {
 	}
 }
 
-// rebuild makes a drill out of what is stored of it. The plan is nil if it cannot
-// be compiled again.
+// rebuild makes a drill out of what is stored of it; recall completes it.
 func (r *runs) rebuild(ctx context.Context, rec bus.Record) (execution, error) {
 	x := execution{started: rec.Started, digest: rec.Digest, job: &job{maxUse: rec.MaxUtilisation}}
 	dir := r.bundle(rec.ID)
@@ -271,11 +271,23 @@ func (r *runs) rebuild(ctx context.Context, rec bus.Record) (execution, error) {
 	if !slices.ContainsFunc(evidence.Journal, func(e observation.Entry) bool { return e.Drill != nil }) {
 		return x, errors.New("it had not begun")
 	}
-	x.input = &bus.Input{Scenario: evidence.Scenario}
-	if compiled, err := x.input.CompileBlind(); err == nil {
-		x.job.scenario, x.job.plan, x.job.requests, x.job.allow = compiled.Scenario, compiled.Plan, compiled.Requests, compiled.Allow
-	}
 	return x, nil
+}
+
+// recall gets back from the workers what they were given: the controller keeps neither
+// files nor secrets.
+func (x *execution) recall(ctx context.Context, hub *bus.Hub, workers []bus.Info) error {
+	in, err := hub.Recall(ctx, workers, x.digest)
+	if err != nil {
+		return err
+	}
+	compiled, err := in.Compile()
+	if err != nil {
+		return err
+	}
+	x.input = in
+	x.job.scenario, x.job.plan, x.job.requests, x.job.allow = compiled.Scenario, compiled.Plan, compiled.Requests, compiled.Allow
+	return nil
 }
 
 // fleetGenerator reads the CPU use of the fleet's busiest worker.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -212,10 +213,14 @@ func TestSIGKILLOfAWorker(t *testing.T) {
 	run := r.submit(300, 8*time.Second, "")
 	r.flowing()
 	<-time.After(2500 * time.Millisecond)
+	killed := time.Now()
 	if err := r.workers[0].Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	got, report := r.ended(run.ID)
+	if waited := time.Since(killed); waited > 35*time.Second {
+		t.Errorf("the end of a drill of 8 s waited %v for a worker that is dead", waited)
+	}
 	missing := r.received() - int(report.Totals.Sent)
 	said, _ := report.Environment["hits_unaccounted"].(uint64)
 	// 100 hits/s are its share; a window is stored each second, a little late.
@@ -228,11 +233,27 @@ func TestSIGKILLOfAWorker(t *testing.T) {
 }
 
 // TestSIGKILLOfTheController: all load stops within the lease; the controller comes
-// back and goes on.
+// back and goes on, with the file and the secret that it has not stored.
 func TestSIGKILLOfTheController(t *testing.T) {
 	t.Parallel() // little load, much waiting
 	r := newRig(t, t.TempDir(), 2)
-	run := r.submit(200, 6*time.Second, "")
+	run, err := r.client().Submit(context.Background(), "", api.Submission{
+		Scenario: fmt.Sprintf(`version: 1
+name: fleet
+target:
+  url: %q
+  timeout: 1s
+  requests: [{name: one, get: "/?sku={{ .row.sku }}", feed: skus.csv, headers: {X-Token: "${TOKEN}"}}]
+load: {warmup: 0s, seed: 7, arrivals: constant, constant: {rate: 200, duration: 6s}}
+guards: []
+profiles: {pprof: none}
+resources: {metrics: none}
+`, r.target.URL),
+		Files: map[string][]byte{"skus.csv": []byte("sku\none-of-the-f1les\n")}, Env: map[string]string{"TOKEN": "s3cret-of-the-environment"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.flowing()
 	<-time.After(1500 * time.Millisecond)
 	killed := time.Now()
@@ -252,9 +273,33 @@ func TestSIGKILLOfTheController(t *testing.T) {
 	if sent := int(report.Totals.Sent); sent != r.received() {
 		t.Errorf("the windows say %d hits were sent, the target received %d", sent, r.received())
 	}
+	for _, secret := range []string{"one-of-the-f1les", "s3cret-of-the-environment"} {
+		if file := holding(t, r.store, secret); file != "" {
+			t.Errorf("%s holds %q", file, secret)
+		}
+	}
 	if len(report.Steps) != 2 || report.Steps[0].Valid || !report.Steps[1].Valid {
 		t.Errorf("steps %+v, want the first invalid, and the same again", report.Steps)
 	}
+}
+
+// holding is a file under dir that holds a text, empty if none does.
+func holding(t *testing.T, dir, text string) (found string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(text)) {
+			found = path
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // TestAWorkerThatWasStopped and goes on after its lease has run out sends nothing of

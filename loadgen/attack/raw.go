@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -31,10 +32,10 @@ type RawConfig struct {
 // the request, its code 0 if there was no answer, and its error the error class.
 // Header and body are left out.
 //
-// Memory does not grow with the number of results. It is not safe for concurrent
-// use.
+// Memory does not grow with the number of results. Several attacks may share one.
 type Raw struct {
 	cfg     RawConfig
+	mu      sync.Mutex
 	buffer  *bufio.Writer
 	encode  vegeta.Encoder
 	message scenarios.Message
@@ -63,6 +64,8 @@ func NewRaw(cfg RawConfig) (*Raw, error) {
 // add writes the results of hits. The first error is kept, and nothing is
 // written after it.
 func (r *Raw) add(entries []entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for i := range entries {
 		if r.err != nil {
 			return
@@ -88,6 +91,8 @@ func (r *Raw) result(e *entry) vegeta.Result {
 
 // Close writes what is buffered, and returns the first error there was.
 func (r *Raw) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.buffer.Flush(); r.err == nil {
 		r.err = err
 	}

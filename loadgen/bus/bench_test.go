@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // TestSimulatedFleet is what `make bench-fleet` runs: simulated workers publish real
-// encoded windows once a second, one controller reads and merges them. It prints
+// encoded windows once a second, one controller reads, keeps and merges them. It prints
 // CPU, memory and lag. HEADROOM_BENCH_WORKERS sets how many, HEADROOM_BENCH_REQUESTS
 // how many request names each window has, HEADROOM_BENCH_SECONDS how long.
 func TestSimulatedFleet(t *testing.T) {
@@ -28,7 +29,11 @@ func TestSimulatedFleet(t *testing.T) {
 	read := make(chan result, 1)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(seconds)*4*time.Second+30*time.Second)
 	defer cancel()
-	go func() { read <- merge(ctx, n, workers*seconds) }()
+	record, err := observation.Record(filepath.Join(t.TempDir(), "bundle"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { read <- merge(ctx, n, record, workers*seconds) }()
 	batches := simulated(workers, names, seconds)
 	size := len(batches[0][0])
 	began := time.Now()
@@ -41,8 +46,10 @@ func TestSimulatedFleet(t *testing.T) {
 	if r.windows > 0 {
 		per = r.busy / time.Duration(r.windows)
 	}
-	t.Logf("%d workers, %d request names, %d s: %d of %d windows of %d bytes; published in %.1f s, merged by %.1f s; decode and merge %v a window, %.2f of a core in real time; heap %d MB",
-		workers, names, seconds, r.windows, workers*seconds, size, sent.Seconds(), r.at.Sub(began).Seconds(), per, r.busy.Seconds()/float64(seconds), m.HeapAlloc>>20)
+	core := func(busy time.Duration) float64 { return busy.Seconds() / float64(seconds) }
+	t.Logf("%d workers, %d request names, %d s: %d of %d windows of %d bytes; published in %.1f s, merged and kept by %.1f s; decode and merge %v a window, %.2f of a core in real time; evidence %v a window, %.2f of a core, %d bytes on disk; heap %d MB",
+		workers, names, seconds, r.windows, workers*seconds, size, sent.Seconds(), r.at.Sub(began).Seconds(), per, core(r.busy),
+		r.keeping/time.Duration(max(r.windows, 1)), core(r.keeping), r.disk/int64(max(r.windows, 1)), m.HeapAlloc>>20)
 	if r.windows != workers*seconds {
 		t.Errorf("%d windows were merged, want %d", r.windows, workers*seconds)
 	}
@@ -59,6 +66,8 @@ func number(name string, otherwise int) int {
 type result struct {
 	windows int
 	busy    time.Duration // in decoding and merging
+	keeping time.Duration // in writing the evidence
+	disk    int64         // bytes of it
 	at      time.Time     // when the last window was merged
 }
 
@@ -66,16 +75,20 @@ type result struct {
 func simulated(workers, names, seconds int) [][][]byte {
 	out := make([][][]byte, seconds)
 	for s := range out {
-		one := bus.EncodeForBench(1, uint64(s+1), windowOf(names, s))
-		for range workers {
-			out[s] = append(out[s], one)
+		// Not all alike: the evidence would be compressed better than it is.
+		var different [][]byte
+		for k := range min(workers, 64) {
+			different = append(different, bus.EncodeForBench(1, uint64(s+1), windowOf(names, s, k)))
+		}
+		for i := range workers {
+			out[s] = append(out[s], different[i%len(different)])
 		}
 	}
 	return out
 }
 
 // windowOf is a window of 300 hits, over three orders of magnitude.
-func windowOf(names, second int) *observation.Window {
+func windowOf(names, second, worker int) *observation.Window {
 	w := &observation.Window{
 		Seq: uint64(second + 1), Second: second, At: time.Duration(second+1) * time.Second, Over: time.Second,
 		Planned: 300, Sent: 300, Last: true, Requests: map[string]*observation.Tally{},
@@ -83,7 +96,7 @@ func windowOf(names, second int) *observation.Window {
 	for k := range names {
 		tally := observation.NewTally()
 		for i := range 300 / names {
-			d := time.Duration(1+(i*i*7919+second)%5000) * 10 * time.Microsecond
+			d := time.Duration(1+(i*i*7919+second+i*worker*31)%5000) * 10 * time.Microsecond
 			tally.Add(d, d-d/20, d/20, "")
 		}
 		w.Requests[fmt.Sprintf("request-%d", k)] = tally
@@ -111,21 +124,36 @@ func publish(t *testing.T, nc *nats.Conn, batches [][][]byte, began time.Time) {
 	}
 }
 
-func merge(ctx context.Context, n *bustest.Net, want int) result {
+// merge does what a controller does with each window: it keeps it, then merges it.
+func merge(ctx context.Context, n *bustest.Net, record *observation.Recorder, want int) result {
 	reducer := observation.NewReducer()
 	reducer.Begin(observation.StepRecord{Lasts: time.Hour})
 	var r result
 	bus.ReadForBench(ctx, n.JS, "bench", want, func(worker string, data []byte) {
 		began := time.Now()
-		if list, err := bus.DecodeForBench(data); err == nil {
-			for _, w := range list {
-				w.Worker = worker
-				reducer.Add(w)
-				r.windows++
-			}
-		}
+		list, err := bus.DecodeForBench(data)
 		r.busy += time.Since(began)
+		if err != nil {
+			return
+		}
+		for _, w := range list {
+			w.Worker = worker
+			began := time.Now()
+			if record.Window(w) != nil {
+				return
+			}
+			kept := time.Now()
+			reducer.Add(w)
+			r.keeping += kept.Sub(began)
+			r.busy += time.Since(kept)
+			r.windows++
+		}
 		r.at = time.Now()
 	})
+	if record.Close() == nil {
+		if info, err := os.Stat(filepath.Join(record.Dir(), observation.WindowsFile)); err == nil {
+			r.disk = info.Size()
+		}
+	}
 	return r
 }

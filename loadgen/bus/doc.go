@@ -9,6 +9,8 @@
 //	hr.input.<id>          worker asks for a part of the scenario and its files
 //	hr.worker.<id>.assign  controller hands out a slice; the worker answers when it stands by
 //	hr.worker.<id>.order   controller sends orders, to be quick; leases bring them again
+//	hr.worker.<id>.recall  controller that was started again asks for what it had sent
+//	                       in answer to hr.input: it stores no secrets
 //	hr.run.<run>.kill      controller ends all load at once
 //	hr.window.<run>.<id>   worker publishes windows, stored in a stream before the
 //	                       worker is told so; the message id is <run>/<id>/<n>

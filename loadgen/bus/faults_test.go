@@ -1,8 +1,10 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -298,5 +300,104 @@ func TestAScenarioThatDiffersIsImpossible(t *testing.T) {
 	d := bustest.Run(t, f, now, in)
 	if d.Err == nil || !strings.Contains(d.Err.Error(), "the scenario differs") || target.Received.Load() != 0 {
 		t.Errorf("%d hits, %v", target.Received.Load(), d.Err)
+	}
+}
+
+// TestAShareThatIsNotTaken: the controller learns it, goes on with less, and says so.
+func TestAShareThatIsNotTaken(t *testing.T) {
+	target := bustest.NewTarget(t)
+	n := bustest.Single(t)
+	n.Worker(func(c *bus.WorkerConfig) { c.MaxRPS = 60 })
+	end := n.Worker(func(c *bus.WorkerConfig) { c.Name = "leaves" })
+	in := bustest.Input(target.URL, 100, 4*time.Second, "")
+	f, now := n.Fleet("refuse", in, 2, func(c *bus.FleetConfig) {
+		for i := range c.Workers {
+			c.Workers[i].MaxRPS = 0 // the controller does not know of the bound
+		}
+	})
+	gone := time.AfterFunc(1500*time.Millisecond, end)
+	defer gone.Stop()
+	d := bustest.Run(t, f, now, in)
+	counted(t, target, d)
+	notes := d.Fleet(observation.FleetNote)
+	if len(notes) != 1 || notes[0].Share != 0.5 || !strings.Contains(notes[0].Text, "above its bound of 60") {
+		t.Fatalf("notes %+v, %v", notes, d.Err)
+	}
+	if d.Outcome.How != observation.EndDone {
+		t.Errorf("ended %q (%s)", d.Outcome.How, d.Outcome.Detail)
+	}
+	// What nobody offered is in no figure.
+	if p, err := d.Reducer.Point(0); err != nil || p.Seconds > 2 {
+		t.Errorf("%.0f s count, of 1.5 that were whole: %v", p.Seconds, err)
+	}
+}
+
+// TestAWorkerThatCannotGoOnSaysWhy, instead of only being gone.
+func TestAWorkerThatCannotGoOnSaysWhy(t *testing.T) {
+	target := bustest.NewTarget(t)
+	n := bustest.Single(t)
+	n.Worker(func(c *bus.WorkerConfig) { c.MaxRPS = 60 })
+	in := bustest.Input(target.URL, 100, 4*time.Second, "")
+	f, now := n.Fleet("bound", in, 1, func(c *bus.FleetConfig) { c.Workers[0].MaxRPS = 0 })
+	d := bustest.Run(t, f, now, in)
+	if d.Err == nil || !strings.Contains(d.Err.Error(), "above its bound of 60") || target.Received.Load() != 0 {
+		t.Errorf("%d hits, %v", target.Received.Load(), d.Err)
+	}
+}
+
+// TestTheEndDoesNotWaitForADeadWorker: it ended its connection, its lease is over, and
+// what it had told is stored.
+func TestTheEndDoesNotWaitForADeadWorker(t *testing.T) {
+	target := bustest.NewTarget(t)
+	n := bustest.Single(t)
+	n.Worker(nil)
+	nc, id := n.Dial()
+	w, err := bus.NewWorker(bus.WorkerConfig{Conn: nc, ID: id, Name: "dies", Version: bustest.Version, Now: bustest.Clock()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	in := bustest.Input(target.URL, 100, 3*time.Second, "")
+	terms := bus.Terms{Lease: time.Second, Renew: 100 * time.Millisecond, Keep: 12 * time.Second}
+	f, now := n.Fleet("dead", in, 2, func(c *bus.FleetConfig) { c.Terms = terms })
+	die := time.AfterFunc(1500*time.Millisecond, nc.Close)
+	defer die.Stop()
+	d := bustest.Run(t, f, now, in)
+	end := d.Evidence.Journal[len(d.Evidence.Journal)-1]
+	if end.End == nil || end.At > terms.Keep-2*time.Second {
+		t.Errorf("the drill of 3 s ended at %v: %+v", end.At, end.End)
+	}
+	missing := d.Fleet(observation.FleetMissing)
+	if lost := target.Received.Load() - d.Sent(); len(missing) != 1 || lost > missing[0].Hits {
+		t.Errorf("%d hits are in no figure, said is %+v", lost, missing)
+	}
+}
+
+// TestAnInputIsGotBackFromWhoHasIt: files and secrets, which the controller stores
+// nowhere.
+func TestAnInputIsGotBackFromWhoHasIt(t *testing.T) {
+	target := bustest.NewTarget(t)
+	n := bustest.Single(t)
+	n.Worker(nil)
+	in := bustest.Input(target.URL, 50, 500*time.Millisecond, "")
+	in.Files = map[string][]byte{"large": bytes.Repeat([]byte("0123456789abcdef"), 100_000)}
+	in.Env = map[string]string{"TOKEN": "s3cret"}
+	_, digest, err := in.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, now := n.Fleet("recall", in, 1, nil)
+	if d := bustest.Run(t, f, now, in); d.Err != nil {
+		t.Fatal(d.Err)
+	}
+	got, err := n.Hub.Recall(t.Context(), n.Hub.Workers(), digest)
+	if err != nil || !reflect.DeepEqual(got, in) {
+		t.Errorf("got back another input: %v", err)
+	}
+	if _, err := n.Hub.Recall(t.Context(), n.Hub.Workers(), strings.Repeat("0", 64)); !errors.Is(err, bus.ErrForgotten) {
+		t.Errorf("an input that nobody has: %v", err)
 	}
 }

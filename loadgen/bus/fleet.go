@@ -54,6 +54,9 @@ type FleetConfig struct {
 	Terms Terms
 	// After is the number in the stream after which windows are new.
 	After uint64
+	// InProcess says that the worker and the stream are in this process: there is no
+	// skew to be told, and what was read of the stream is dropped from it.
+	InProcess bool
 }
 
 // Fleet is a loadgen.Fleet over NATS.
@@ -89,12 +92,17 @@ type member struct {
 	heard  time.Duration // when its lease was renewed last
 	last   renewal
 	told   time.Duration // up to when its windows tell everything
-	final  bool          // its last window has come
+	// flying is how many of its hits were in flight at told.
+	flying int
+	final  bool // its last window has come
+	// refused counts refusals that were dealt with.
+	refused int
 	// condemned gets no lease any more; lost has stopped for certain.
 	condemned string
 	lost      bool
 	lostAt    time.Duration
-	settled   bool // what is missing of it was told
+	looked    time.Duration // when it was last asked whether it is gone
+	settled   bool          // what is missing of it was told
 }
 
 // running is a step that was offered.

@@ -10,6 +10,8 @@ func TestMain(m *testing.M) { bustest.Main(m) }
 
 func TestFleetInMemory(t *testing.T) { bustest.Suite(t, bustest.Memory) }
 
+func TestFleetInProcess(t *testing.T) { bustest.Suite(t, bustest.InProcess) }
+
 func TestFleetOverOneServer(t *testing.T) { bustest.Suite(t, bustest.Over(bustest.Single)) }
 
 func TestFleetOverAClusterOfThree(t *testing.T) {

@@ -83,17 +83,8 @@ func (in *Input) inputs() scenarios.Inputs {
 }
 
 // Compile compiles the input.
-func (in *Input) Compile() (*Compiled, error) { return in.compile(in.inputs()) }
-
-// CompileBlind compiles an input whose secrets are not known: for planning and
-// judging, not for sending.
-func (in *Input) CompileBlind() (*Compiled, error) {
-	blind := in.inputs()
-	blind.Env = func(string) (string, bool) { return "REDACTED", true }
-	return in.compile(blind)
-}
-
-func (in *Input) compile(from scenarios.Inputs) (*Compiled, error) {
+func (in *Input) Compile() (*Compiled, error) {
+	from := in.inputs()
 	s, err := scenarios.Load("scenario", in.Scenario, scenarios.LoadOptions{})
 	if err != nil {
 		return nil, err

@@ -14,7 +14,7 @@ func (s *session) obey(list []order) {
 	defer s.mu.Unlock()
 	for _, o := range list {
 		// A gap is filled by the next renewal.
-		if o.N != s.seen+1 || s.failed != "" || s.stopped() {
+		if o.N != s.seen+1 || s.failed != "" || s.over || s.stopped() {
 			continue
 		}
 		s.seen = o.N
@@ -27,7 +27,7 @@ func (s *session) obey(list []order) {
 				p.attack.Cut(*o.Cut)
 			}
 		case o.Take != nil:
-			s.take(*o.Take)
+			s.take(o.N, *o.Take)
 		case o.Finish:
 			s.finished = true
 			for _, p := range s.parts {
@@ -39,7 +39,7 @@ func (s *session) obey(list []order) {
 
 // offer begins a step; the caller holds the lock.
 func (s *session) offer(o offer) {
-	if rate, most := s.peak(o.Step), s.most(); most > 0 && rate > most*rateSlack {
+	if rate, most := s.peak(o.Step), s.most(s.asg.Budget); most > 0 && rate > most*rateSlack {
 		s.failed = fmt.Sprintf("step %d asks for %.4g requests/s of this worker, above its bound of %.4g", o.Step.Index, rate, most)
 		return
 	}
@@ -77,8 +77,8 @@ func (s *session) allIdle() bool {
 const rateSlack = 1.001
 
 // most is the highest rate that this worker may send at: its lease's and its own.
-func (s *session) most() float64 {
-	most := s.asg.Budget
+func (s *session) most(budget float64) float64 {
+	most := budget
 	if own := s.w.cfg.MaxRPS; own > 0 && (most <= 0 || own < most) {
 		most = own
 	}
@@ -94,8 +94,9 @@ func (s *session) peak(step scenarios.Step) float64 {
 	return step.Peak() * part
 }
 
-// take adds a share of a worker that was lost; the caller holds the lock.
-func (s *session) take(t take) {
+// take adds a share of a worker that was lost; the caller holds the lock. A share
+// that cannot be taken is refused, and the controller is told: nobody offers it.
+func (s *session) take(n uint64, t take) {
 	late := scenarios.Late{}
 	var running []offer
 	for _, o := range s.offers {
@@ -107,19 +108,16 @@ func (s *session) take(t take) {
 		}
 	}
 	p, err := s.newPart(t.Share, late)
+	if err == nil {
+		err = s.bears(t, running)
+	}
 	if err != nil {
-		s.failed = err.Error()
+		s.refused = append(s.refused, refusal{Order: n, Why: err.Error()})
+		s.log.Warn("a share was not taken", "why", err)
 		return
 	}
 	s.parts = append(s.parts, p)
 	s.asg.Budget = t.Budget
-	for _, o := range running {
-		if rate, most := s.peak(o.Step), s.most(); most > 0 && rate > most*rateSlack {
-			s.parts = s.parts[:len(s.parts)-1]
-			s.log.Warn("share not taken: above the worker's bound", "rate", rate, "bound", most)
-			return
-		}
-	}
 	for _, o := range running {
 		s.offerTo(p, o)
 	}
@@ -129,10 +127,29 @@ func (s *session) take(t take) {
 	s.start(p)
 }
 
+// bears says why this worker cannot offer a share of the steps that run besides its
+// own, if it cannot.
+func (s *session) bears(t take, running []offer) error {
+	most := s.most(t.Budget)
+	for _, o := range running {
+		if rate := s.peak(o.Step) + o.Step.Peak()/float64(t.Share.Of); most > 0 && rate > most*rateSlack {
+			return fmt.Errorf("it would send %.4g requests/s, above its bound of %.4g", rate, most)
+		}
+	}
+	return nil
+}
+
 // measureStart finds out how late this worker begins at drill time at.
 func (s *session) measureStart(at time.Duration) {
 	wait := s.clock.toLocal(at) - s.w.cfg.Now()
-	time.AfterFunc(max(wait, 0), func() {
+	s.aside.Go(func() {
+		begin := time.NewTimer(max(wait, 0))
+		defer begin.Stop()
+		select {
+		case <-begin.C:
+		case <-s.quiet:
+			return
+		}
 		late := s.w.cfg.Now() - s.clock.toLocal(at)
 		s.mu.Lock()
 		s.late = &late
@@ -140,16 +157,16 @@ func (s *session) measureStart(at time.Duration) {
 	})
 }
 
-// renew asks for the lease again and again until done is closed. When nobody
+// renew asks for the lease again and again until the session is done. When nobody
 // answers, it makes the connection anew: the old one may be waiting for a
 // retransmission.
-func (s *session) renew(ctx context.Context, done <-chan struct{}) {
+func (s *session) renew(ctx context.Context) {
 	tick := time.NewTicker(s.asg.Renew)
 	defer tick.Stop()
 	silent := s.w.cfg.Now()
 	for {
 		select {
-		case <-done:
+		case <-s.done:
 			return
 		case <-tick.C:
 		}
@@ -201,7 +218,7 @@ func (s *session) renewal() renewal {
 	defer s.mu.Unlock()
 	r := renewal{
 		Run: s.asg.Run, Epoch: s.asg.Epoch, Seen: s.seen, Late: s.late, ClockError: s.offset.err, Drift: s.drift,
-		Unstored: s.pub.unstored(), Failed: s.failed,
+		Unstored: s.pub.unstored(), Failed: s.failed, Refused: s.refused,
 	}
 	r.CPU, r.Cores = s.spent.since(s.w.cfg)
 	return r

@@ -80,6 +80,18 @@ func (r *windowReader) next() (jetstream.Msg, bool) {
 	return nil, false
 }
 
+// forgetEvery is after how many messages those in a stream in memory are dropped.
+const forgetEvery = 32
+
+// forget drops what was read. If that fails, the stream drops it when it is old.
+func (r *windowReader) forget() {
+	ctx, cancel := context.WithTimeout(r.ctx, attemptIn)
+	defer cancel()
+	if s, err := r.js.Stream(ctx, windowStream); err == nil {
+		_ = s.Purge(ctx, jetstream.WithPurgeSequence(r.last+1))
+	}
+}
+
 // stop makes next return false.
 func (r *windowReader) stop() { r.cancel() }
 
@@ -135,6 +147,7 @@ func ReadStored(ctx context.Context, js jetstream.JetStream, run string, names m
 // read hands on windows until the reader is stopped.
 func (f *Fleet) read() {
 	defer close(f.out)
+	n := 0
 	for {
 		msg, ok := f.stream.next()
 		if !ok {
@@ -158,11 +171,14 @@ func (f *Fleet) read() {
 		f.mu.Lock()
 		for _, w := range b.Windows {
 			if w.Last && b.Epoch == f.cfg.Epoch {
-				m.told = max(m.told, w.At)
+				m.told, m.flying = max(m.told, w.At), w.InFlight
 			}
 		}
 		m.final = m.final || b.Final && b.Epoch == f.cfg.Epoch
 		f.mu.Unlock()
+		if n++; f.cfg.InProcess && n%forgetEvery == 0 {
+			f.stream.forget()
+		}
 	}
 }
 

@@ -28,11 +28,15 @@ type session struct {
 	ended    chan struct{} // closed when nothing of it runs
 	halt     chan struct{} // closed by stop
 	haltOnce sync.Once
-	attacks  sync.WaitGroup
+	quiet    chan struct{} // closed when the last attack has ended
+	done     chan struct{} // closed when the last window is stored, or given up
+	aside    sync.WaitGroup
 	spent    usage
 
 	mu       sync.Mutex
 	parts    []*part
+	running  int    // attacks
+	over     bool   // none runs, and none will
 	seen     uint64 // the number of the last order
 	offers   []offer
 	cut      map[int]bool
@@ -41,6 +45,7 @@ type session struct {
 	open     []*observation.Window // of the message that is being filled
 	late     *time.Duration
 	failed   string
+	refused  []refusal
 	drift    time.Duration
 	recent   offset // of the last renewals
 }
@@ -64,7 +69,7 @@ func newSession(ctx context.Context, w *Worker, a assignment, c *Compiled) (*ses
 	s := &session{
 		w: w, asg: a, compiled: c, log: w.cfg.Log.With("run", a.Run), cut: map[int]bool{},
 		allow: c.Allow.Within(w.cfg.Allow),
-		ended: make(chan struct{}), halt: make(chan struct{}),
+		ended: make(chan struct{}), halt: make(chan struct{}), quiet: make(chan struct{}), done: make(chan struct{}),
 		pub: newPublisher(w.js, windowSubject+a.Run+"."+w.cfg.ID, fmt.Sprintf("%s/%d/%s", a.Run, a.Epoch, w.cfg.ID)),
 	}
 	var err error
@@ -103,6 +108,7 @@ func (s *session) newPart(x share, late scenarios.Late) (*part, error) {
 	p.slice.Late = late
 	cfg := loadgen.AttackConfig(s.compiled.Scenario, p.slice)
 	cfg.Requests, cfg.Allow, cfg.Worker, cfg.Now = s.compiled.Requests, s.allow, s.w.cfg.Name, s.clock.Now
+	cfg.Raw = s.w.cfg.Raw
 	cfg.Emit = func(w *observation.Window) { s.emit(p, w) }
 	var err error
 	p.attack, err = attack.New(cfg)
@@ -116,17 +122,16 @@ func (s *session) run(ctx context.Context, standBy func()) {
 	// The publisher outlives ctx: what was observed is to be stored.
 	store, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
-	done := make(chan struct{})
-	var aside sync.WaitGroup
-	aside.Go(func() { s.renew(store, done) })
-	aside.Go(func() { s.watch(ctx, done) })
+	s.aside.Go(func() { s.renew(store) })
+	s.aside.Go(func() { s.watch(ctx) })
 	s.mu.Lock()
 	s.start(s.parts[0])
 	s.mu.Unlock()
 	standBy()
 	stored := make(chan error, 1)
 	go func() { stored <- s.pub.run(store) }()
-	s.attacks.Wait()
+	<-s.quiet
+	s.confess(store)
 	s.flush(true)
 	s.pub.close()
 	keep := time.NewTimer(s.asg.Keep)
@@ -138,23 +143,43 @@ func (s *session) run(ctx context.Context, standBy func()) {
 		giveUp()
 		err = <-stored
 	}
-	close(done)
-	aside.Wait()
+	close(s.done)
+	s.aside.Wait()
 	if err != nil {
 		s.log.Error("windows are lost", "error", err)
 	}
 }
 
-// start runs a part; the caller holds the lock.
+// start runs a part; the caller holds the lock. No part is started after the last one
+// has ended: what it saw would follow the last message.
 func (s *session) start(p *part) {
 	ctx, kill := context.WithCancel(context.Background())
 	p.kill = kill
-	s.attacks.Go(func() {
+	s.running++
+	go func() {
 		defer kill()
 		if err := p.attack.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			s.fail(err.Error())
 		}
-	})
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.running--; s.running == 0 {
+			s.over = true
+			close(s.quiet)
+		}
+	}()
+}
+
+// confess tells the controller why this worker ends, if it is not because the drill
+// is over, before the last message tells it that it has ended.
+func (s *session) confess(ctx context.Context) {
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if failed != "" {
+		s.log.Error("this worker cannot go on", "error", failed)
+		s.renewOnce(ctx)
+	}
 }
 
 // stop ends all load and cancels what is in flight. It may be called often.
@@ -192,7 +217,7 @@ func (s *session) fail(why string) {
 }
 
 // watch stops the load when the lease runs out, or the worker is to end.
-func (s *session) watch(ctx context.Context, done <-chan struct{}) {
+func (s *session) watch(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	end := ctx.Done()
@@ -210,7 +235,7 @@ func (s *session) watch(ctx context.Context, done <-chan struct{}) {
 			return
 		case <-s.halt:
 			return
-		case <-done:
+		case <-s.done:
 			return
 		}
 	}

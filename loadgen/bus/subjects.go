@@ -18,6 +18,7 @@ const (
 
 	assignVerb = ".assign"
 	orderVerb  = ".order"
+	recallVerb = ".recall"
 	killVerb   = ".kill"
 )
 

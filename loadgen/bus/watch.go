@@ -1,8 +1,10 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
@@ -46,13 +48,14 @@ func (f *Fleet) watch(ctx context.Context) {
 func (f *Fleet) look(now time.Duration) (news []observation.FleetRecord, over bool) {
 	news = append(news, f.begunAll()...)
 	for _, m := range f.list {
+		news = append(news, f.refusals(m, now)...)
 		if m.lost || m.final && (f.finished || f.killed > 0) {
 			continue
 		}
 		switch stopped := now > m.heard+f.cfg.Terms.Lease+margin; {
 		case m.final:
 			// It said that it ends: nothing of it runs any more.
-			news = append(news, f.lose(m, now, "it left the fleet")...)
+			news = append(news, f.lose(m, now, cmp.Or(m.condemned, "it left the fleet"))...)
 		case stopped && m.condemned != "":
 			news = append(news, f.lose(m, now, m.condemned)...)
 		case stopped:
@@ -61,20 +64,37 @@ func (f *Fleet) look(now time.Duration) (news []observation.FleetRecord, over bo
 		}
 	}
 	over = true
-	left := false
+	// Without workers there is nothing to wait for but what they have seen.
+	ending := f.finished || f.killed > 0 || !slices.ContainsFunc(f.list, func(m *member) bool { return !m.lost })
 	for _, m := range f.list {
-		left = left || !m.lost
-		done, missing := f.settle(m, now)
+		done, missing := f.settle(m, now, ending)
 		over = over && done
 		news = append(news, missing...)
 	}
-	// Without workers there is nothing to wait for but what they have seen.
-	return news, over && (f.finished || f.killed > 0 || !left)
+	return news, over && ending
+}
+
+// refusals deals with shares that a worker was given and did not take: nobody offers
+// them from here on.
+func (f *Fleet) refusals(m *member, now time.Duration) (news []observation.FleetRecord) {
+	for ; m.refused < len(m.last.Refused); m.refused++ {
+		x := m.last.Refused[m.refused]
+		if x.Order == 0 || x.Order > uint64(len(m.orders)) || m.orders[x.Order-1].Take == nil {
+			continue // no such share was given
+		}
+		t := m.orders[x.Order-1].Take
+		m.shares = slices.DeleteFunc(m.shares, func(s share) bool { return s == t.Share })
+		news = append(news, f.degrade(observation.FleetRecord{
+			What: observation.FleetNote, From: t.From, Until: max(now, t.From),
+			Text: fmt.Sprintf("worker %s did not take the part that it was given of a lost worker's share: %s", m.name, x.Why),
+		}, ""))
+	}
+	return news
 }
 
 // begunAll tells once how far apart the workers began.
 func (f *Fleet) begunAll() []observation.FleetRecord {
-	if f.started || len(f.offers) == 0 {
+	if f.started || len(f.offers) == 0 || f.cfg.InProcess {
 		return nil
 	}
 	var least, most, clock time.Duration
@@ -190,18 +210,19 @@ func (f *Fleet) giveAway(m *member, alive []*member, from time.Duration) {
 }
 
 // settle says whether nothing more is to be expected of a worker. Of one that was
-// lost, it says how much is missing.
-func (f *Fleet) settle(m *member, now time.Duration) (done bool, news []observation.FleetRecord) {
+// lost, it says how much is missing. ending says that the drill waits for nothing
+// else.
+func (f *Fleet) settle(m *member, now time.Duration, ending bool) (done bool, news []observation.FleetRecord) {
 	switch {
 	case m.final || m.settled:
 		return true, nil
-	case m.lost && now < m.lostAt+f.cfg.Terms.Keep:
+	case m.lost && now < m.lostAt+f.cfg.Terms.Keep && !(ending && f.gone(m, now)):
 		return false, nil
 	case !m.lost && (f.killed == 0 || now < f.killed+f.cfg.Terms.Lease+storeIn):
 		return false, nil
 	}
 	m.settled = true
-	hits := f.plan.between(m.shares, f.offers, m.told, m.heard+f.cfg.Terms.Lease)
+	hits := f.untold(m)
 	if hits == 0 {
 		return true, nil
 	}
@@ -209,6 +230,25 @@ func (f *Fleet) settle(m *member, now time.Duration) (done bool, news []observat
 		What: observation.FleetMissing, Worker: f.windowName(m, f.cfg.Epoch), Hits: hits,
 		Text: fmt.Sprintf("of worker %s nothing is stored after %.1f s: up to %d hits that it sent until it stopped are in no figure", m.name, m.told.Seconds(), hits),
 	}}
+}
+
+// untold counts the hits that a worker has sent at most and not told of.
+func (f *Fleet) untold(m *member) uint64 {
+	return f.plan.between(m.shares, f.offers, m.told, m.heard+f.cfg.Terms.Lease)
+}
+
+// goneEvery is how often it is looked whether a lost worker is gone.
+const goneEvery = 200 * time.Millisecond
+
+// gone says that a lost worker, which has stopped and is fenced, has nothing more to
+// tell: it has told of all that it sent, or its process has ended. A worker that is
+// only cut off keeps its windows, and hands them in when it comes back.
+func (f *Fleet) gone(m *member, now time.Duration) bool {
+	if m.looked > 0 && now < m.looked+goneEvery {
+		return false
+	}
+	m.looked = now
+	return m.flying == 0 && f.untold(m) == 0 || f.hub.cfg.Left != nil && f.hub.cfg.Left(m.info.ID)
 }
 
 // planner answers questions about the plan.

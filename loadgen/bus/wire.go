@@ -116,6 +116,12 @@ type inputRequest struct {
 	Offset int    `json:"offset"`
 }
 
+// recallRequest asks a worker for a part of the input that it has from a run.
+type recallRequest struct {
+	Digest string `json:"digest"`
+	Offset int    `json:"offset"`
+}
+
 // renewal asks for a lease.
 type renewal struct {
 	Run   string `json:"run"`
@@ -135,6 +141,15 @@ type renewal struct {
 	Unstored int `json:"unstored,omitempty"`
 	// Failed says why the worker cannot go on.
 	Failed string `json:"failed,omitempty"`
+	// Refused lists the shares of lost workers that this one did not take.
+	Refused []refusal `json:"refused,omitempty"`
+}
+
+// refusal says why a share was not taken.
+type refusal struct {
+	// Order is the number of the order that gave the share.
+	Order uint64 `json:"order"`
+	Why   string `json:"why"`
 }
 
 // lease answers a renewal.

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // WorkerConfig is what a worker needs.
@@ -34,6 +35,11 @@ type WorkerConfig struct {
 	// CPU tells what this process has used so far and how many cores it may use;
 	// nil if that is not known.
 	CPU func() (used time.Duration, cores float64)
+	// Given is what a worker in the controller's own process runs, with requests that
+	// are ready to be sent, instead of the input of each drill; nil elsewhere.
+	Given *Compiled
+	// Raw takes the result of every hit that this worker sends, nil for none.
+	Raw *attack.Raw
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 }
@@ -51,9 +57,9 @@ type Worker struct {
 
 	mu      sync.Mutex
 	session *session
-	// input is kept from the last drill, so that a controller that comes back
-	// need not send it again.
-	input    *Input
+	// input is kept as it came from the last drill, so that a controller that comes
+	// back need not send it again, and can ask for it.
+	input    []byte
 	digest   string
 	sessions sync.WaitGroup
 }
@@ -90,6 +96,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}{
 		{workerSubject + w.cfg.ID + assignVerb, func(m *nats.Msg) { w.assigned(ctx, m) }},
 		{workerSubject + w.cfg.ID + orderVerb, w.ordered},
+		{workerSubject + w.cfg.ID + recallVerb, w.recalled},
 		{runSubject + "*" + killVerb, w.killed},
 	} {
 		sub, err := w.cfg.Conn.Subscribe(s.subject, s.handle)
@@ -207,16 +214,8 @@ func (w *Worker) begin(ctx context.Context, a assignment) (*session, ready) {
 		old.stop("another controller took the run over")
 		<-old.ended
 	}
-	in, err := w.fetch(ctx, a)
+	compiled, err := w.compile(ctx, a)
 	if err != nil {
-		return refuse("%v", err)
-	}
-	compiled, err := in.Compile()
-	if err != nil {
-		return refuse("compile the scenario: %v", err)
-	}
-	compiled.Requests.SetRun(a.Run)
-	if err := reach(ctx, compiled.Requests.Hosts(), compiled.Allow.Within(w.cfg.Allow)); err != nil {
 		return refuse("%v", err)
 	}
 	s, err := newSession(ctx, w, a, compiled)
@@ -229,21 +228,40 @@ func (w *Worker) begin(ctx context.Context, a assignment) (*session, ready) {
 	return s, ready{Plan: planDigest(compiled.Plan), ClockError: s.offset.err}
 }
 
-// reachIn bounds one connection that is made to see whether the target is there.
-const reachIn = 5 * time.Second
+// compile makes the input of a drill ready to run, and sees whether this worker can
+// reach what is to be hit.
+func (w *Worker) compile(ctx context.Context, a assignment) (*Compiled, error) {
+	if w.cfg.Given != nil {
+		return w.cfg.Given, nil
+	}
+	data, err := w.fetch(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	in, err := decodeInput(data, a.Digest)
+	if err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	w.input, w.digest = data, a.Digest
+	w.mu.Unlock()
+	compiled, err := in.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("compile the scenario: %w", err)
+	}
+	compiled.Requests.SetRun(a.Run)
+	return compiled, reach(ctx, compiled.Requests, compiled.Allow.Within(w.cfg.Allow))
+}
 
-// reach connects once to each host: a worker that cannot reach the target, or may
-// not, takes no part. No request is sent.
-func reach(ctx context.Context, hosts []string, allow *attack.AllowList) error {
-	for _, host := range hosts {
-		conn, err := allow.Dial(ctx, "tcp", host, reachIn)
-		if errors.Is(err, attack.ErrBlocked) {
-			return fmt.Errorf("connect to %s: %w; hint: the scenario's safety.allow and the worker's own --allow must both have it", host, err)
-		}
-		if err != nil {
-			return fmt.Errorf("connect to %s: %w", host, err)
-		}
-		_ = conn.Close()
+// reach connects once to each host as the load will: a worker that cannot reach the
+// target, or may not, takes no part. No request is sent.
+func reach(ctx context.Context, r *scenarios.Requests, allow *attack.AllowList) error {
+	host, err := attack.Preflight(ctx, r, allow)
+	switch {
+	case errors.Is(err, attack.ErrBlocked):
+		return fmt.Errorf("connect to %s: %w; hint: the scenario's safety.allow and the worker's own --allow must both have it", host, err)
+	case err != nil:
+		return fmt.Errorf("connect to %s: %w", host, err)
 	}
 	return nil
 }
@@ -251,18 +269,18 @@ func reach(ctx context.Context, hosts []string, allow *attack.AllowList) error {
 // fetchIn bounds the wait for one part of the input.
 const fetchIn = 10 * time.Second
 
-// fetch gets the input of a run, part by part.
-func (w *Worker) fetch(ctx context.Context, a assignment) (*Input, error) {
+// fetch gets the input of a run, part by part, unless it is there already.
+func (w *Worker) fetch(ctx context.Context, a assignment) ([]byte, error) {
 	w.mu.Lock()
-	in, digest := w.input, w.digest
+	data, digest := w.input, w.digest
 	w.mu.Unlock()
-	if in != nil && digest == a.Digest {
-		return in, nil
+	if data != nil && digest == a.Digest {
+		return data, nil
 	}
 	if a.Size < 0 || a.Size > MaxInput {
 		return nil, fmt.Errorf("fetch scenario: %d bytes, more than %d", a.Size, MaxInput)
 	}
-	data := make([]byte, 0, a.Size)
+	data = make([]byte, 0, a.Size)
 	for len(data) < a.Size {
 		ask, cancel := context.WithTimeout(ctx, fetchIn)
 		m, err := w.cfg.Conn.RequestWithContext(ask, inputSubject+w.cfg.ID, encode(inputRequest{Run: a.Run, Offset: len(data)}))
@@ -275,14 +293,23 @@ func (w *Worker) fetch(ctx context.Context, a assignment) (*Input, error) {
 		}
 		data = append(data, m.Data...)
 	}
-	in, err := decodeInput(data, a.Digest)
-	if err != nil {
-		return nil, err
+	return data, nil
+}
+
+// recalled gives the controller a part of the input that this worker has; nothing at
+// its end, or if it has another.
+func (w *Worker) recalled(m *nats.Msg) {
+	var r recallRequest
+	if decode(m.Data, &r) != nil {
+		return
 	}
 	w.mu.Lock()
-	w.input, w.digest = in, a.Digest
+	data, digest := w.input, w.digest
 	w.mu.Unlock()
-	return in, nil
+	if digest != r.Digest || r.Offset < 0 || r.Offset > len(data) {
+		data, r.Offset = nil, 0
+	}
+	_ = m.Respond(data[r.Offset:min(r.Offset+inputPart, len(data))])
 }
 
 // ordered takes orders that come between two renewals.

@@ -14,10 +14,25 @@ import (
 
 	"github.com/headroom-project/headroom/loadgen/bus"
 	"github.com/headroom-project/headroom/loadgen/engine"
+	"github.com/headroom-project/headroom/loadgen/responder"
 )
 
 // nodeVariable holds the configuration of a process that is to be a NATS server.
 const nodeVariable = "HEADROOM_TEST_NATS_NODE"
+
+// responderVariable says that a process is to be a target that answers at once.
+const responderVariable = "HEADROOM_TEST_RESPONDER"
+
+// Responder starts a target that answers at once, in a process of its own.
+func Responder(t testing.TB) (url string) {
+	t.Helper()
+	url, stop, err := responder.Spawn(context.Background(), os.Args[0], nil, []string{responderVariable + "=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return url
+}
 
 // node is what such a process needs.
 type node struct {
@@ -27,7 +42,7 @@ type node struct {
 }
 
 // Main runs the tests of a package, or, in a process that a test started, a NATS
-// server until it is killed.
+// server or a target until it is killed.
 func Main(m *testing.M) {
 	if text := os.Getenv(nodeVariable); text != "" {
 		var n node
@@ -35,6 +50,12 @@ func Main(m *testing.M) {
 			panic(err)
 		}
 		serve(n)
+	}
+	if os.Getenv(responderVariable) != "" {
+		if err := responder.Serve(os.Stdin, os.Stdout, responder.Config{}); err != nil {
+			panic(err)
+		}
+		return
 	}
 	os.Exit(m.Run())
 }
@@ -80,7 +101,7 @@ func NewCluster(t testing.TB) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Net = newNet(t, nc, all, token, 3)
+	c.Net = newNet(t, nc, all, token, 3, nil)
 	return c
 }
 

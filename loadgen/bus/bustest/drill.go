@@ -74,7 +74,7 @@ type Proxy struct {
 	Delay time.Duration
 
 	mu      sync.Mutex
-	severed bool
+	severed chan struct{} // closed by Heal; nil if it is whole
 	conns   []net.Conn
 }
 
@@ -86,14 +86,7 @@ func NewProxy(t testing.TB, url string, delay time.Duration) *Proxy {
 		t.Fatal(err)
 	}
 	p := &Proxy{URL: "nats://" + l.Addr().String(), Delay: delay}
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, c := range p.conns {
-			_ = c.Close()
-		}
-	})
+	t.Cleanup(func() { _ = l.Close(); p.Heal() })
 	go func() {
 		for {
 			in, err := l.Accept()
@@ -134,16 +127,17 @@ func (p *Proxy) carry(from, to net.Conn) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
+		lost := p.cut()
 		if err != nil {
+			if lost != nil {
+				<-lost // that one side has ended is lost, too
+			}
 			if err != io.EOF {
 				_ = to.Close()
 			}
 			return
 		}
-		p.mu.Lock()
-		lost := p.severed
-		p.mu.Unlock()
-		if !lost {
+		if lost == nil {
 			queue <- packet{append([]byte(nil), buf[:n]...), time.Now().Add(p.Delay)}
 		}
 	}
@@ -151,21 +145,34 @@ func (p *Proxy) carry(from, to net.Conn) {
 
 // Sever loses everything until Heal. A connection that has lost something is of no
 // use after that; the worker has to make a new one.
-func (p *Proxy) Sever() { p.set(true) }
+func (p *Proxy) Sever() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.severed == nil {
+		p.severed = make(chan struct{})
+	}
+}
 
 // Heal carries everything again, and ends the connections that lost something.
 func (p *Proxy) Heal() {
-	p.set(false)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.severed != nil {
+		close(p.severed)
+		p.severed = nil
+	}
 	for _, c := range p.conns {
 		_ = c.Close()
 	}
 	p.conns = nil
 }
 
-func (p *Proxy) set(severed bool) {
+// cut is not nil while the proxy is severed.
+func (p *Proxy) cut() <-chan struct{} {
 	p.mu.Lock()
-	p.severed = severed
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	if p.severed == nil {
+		return nil
+	}
+	return p.severed
 }

@@ -38,6 +38,22 @@ func Memory(t *testing.T, in *bus.Input) Rig {
 	return Rig{Now: now, Workers: 1, Fleet: loadgen.NewLocal(loadgen.LocalConfig{Name: "w", Requests: c.Requests, Allow: c.Allow, Now: now})}
 }
 
+// InProcess makes fleets of one worker in this process, over a server without a port.
+func InProcess(t *testing.T, in *bus.Input) Rig {
+	t.Helper()
+	c, err := in.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := Clock()
+	f, err := bus.NewInProcess(t.Context(), bus.InProcessConfig{Run: "local", Name: "local", Compiled: c, Now: now, Log: Log(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return Rig{Fleet: f, Now: now, Workers: 1}
+}
+
 // Net is a controller's side and workers that reach it over loopback.
 type Net struct {
 	T   testing.TB
@@ -65,10 +81,10 @@ func Single(t testing.TB) *Net {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newNet(t, nc, srv.URL(), token, 1)
+	return newNet(t, nc, srv.URL(), token, 1, srv.Left)
 }
 
-func newNet(t testing.TB, nc *nats.Conn, url, token string, replicas int) *Net {
+func newNet(t testing.TB, nc *nats.Conn, url, token string, replicas int, left func(string) bool) *Net {
 	t.Helper()
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
@@ -80,7 +96,7 @@ func newNet(t testing.TB, nc *nats.Conn, url, token string, replicas int) *Net {
 	if err := bus.CreateStreams(ctx, js, bus.StreamsConfig{Replicas: replicas}); err != nil {
 		t.Fatal(err)
 	}
-	hub, err := bus.NewHub(bus.HubConfig{Conn: nc, Version: Version, Now: Clock(), Log: Log(t)})
+	hub, err := bus.NewHub(bus.HubConfig{Conn: nc, Version: Version, Now: Clock(), Left: left, Log: Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
