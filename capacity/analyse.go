@@ -40,9 +40,11 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
 	}
+	a.pitfalls(all, fits, sat)
 	a.saturation(all, limited, sat, p, spec, source)
 	a.headroom(spec)
 	a.cost(all, fits, spec)
+	a.Contention = contention(all, sat, spec)
 	return a
 }
 
@@ -147,7 +149,7 @@ func (f *found) doubts(all []series, spec Spec) []string {
 		add("the points have no windows: intervals rest on quantiles alone")
 	}
 	for _, o := range spec.Objectives {
-		if o.Request != "" {
+		if o.Request != "" && f.bound != Above {
 			add("the objective on %q is judged by the quantiles of whole steps", o.Request)
 			break
 		}

@@ -69,16 +69,10 @@ func (p *prediction) doubts(limited []fit, top float64) []string {
 	if p.reach > farAway {
 		add("the capacity is extrapolated to %.1f times the highest load offered", p.reach)
 	}
+	list = append(list, p.unforetold...)
 	most := 0.0
 	for i := range limited {
-		f := &limited[i]
-		most = max(most, f.peak)
-		if f.curved() {
-			add("a request takes more of %s at a higher load (%.3g at rest, %.3g at %.4g/s): frequency, shared caches, garbage collection or contention", f.name, f.demandAt(0.01*top), f.demandAt(top), top)
-		}
-		if f.drift != 0 {
-			add("what a request takes of %s changed with the time, by %+.0f%% in 100 s: the figures are of the end of the drill", f.name, 10000*f.drift)
-		}
+		most = max(most, limited[i].peak)
 	}
 	if p.kind != restsOnQueue && most < exercise {
 		add("the bottleneck was not exercised: no resource was used above %.0f%% of its limit", 100*most)

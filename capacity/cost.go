@@ -15,8 +15,9 @@ const (
 
 // Names of the resources that have a price.
 const (
-	cpu    = "cpu"
-	memory = "memory"
+	cpu        = "cpu"
+	memory     = "memory"
+	egressPart = "egress"
 )
 
 // cost fills in Cost. Marginal is what one more million requests use, by the
@@ -41,16 +42,21 @@ func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 		return
 	}
 	egress := egressPerRequest(all) * p.EgressGB / gigabyte
-	used, usedLow, usedHigh := marginalPerRequest(fits, *p, spec.Confidence)
+	parts := marginals(fits, *p, spec.Confidence)
+	if egress > 0 {
+		parts[egressPart] = Value{Value: million * egress, Low: million * egress, High: million * egress, Confidence: spec.Confidence, Method: "size of the answers times price"}
+	}
 	hourly, doubts := a.allocated(all, fits, *p)
 	loaded := func(x float64) float64 { return million * (hourly/(secondsPerHour*x) + egress) }
 	c := &Cost{Currency: p.Currency, AtRPS: at}
 	if c.Currency == "" {
 		c.Currency = "USD"
 	}
-	c.Marginal = Value{
-		Value: million * (used + egress), Low: million * (usedLow + egress), High: million * (usedHigh + egress),
-		Confidence: spec.Confidence, Method: "demand for each request times price", Warnings: doubts,
+	c.Parts = parts
+	c.Marginal = Value{Confidence: spec.Confidence, Method: "demand for each request times price", Warnings: doubts}
+	for _, name := range []string{cpu, memory, egressPart} { // in one order: sums of floats differ by it
+		part := parts[name]
+		c.Marginal.Value, c.Marginal.Low, c.Marginal.High = c.Marginal.Value+part.Value, c.Marginal.Low+part.Low, c.Marginal.High+part.High
 	}
 	c.Loaded = Value{
 		Value: loaded(at), Low: loaded(high), High: loaded(low),
@@ -92,8 +98,9 @@ func egressPerRequest(all []series) float64 {
 	return bytes / max(hits, 1)
 }
 
-// marginalPerRequest is the price of what one request uses, with its interval.
-func marginalPerRequest(fits []fit, p scenarios.Prices, confidence float64) (value, low, high float64) {
+// marginals are the prices of what a million requests use of cores and memory.
+func marginals(fits []fit, p scenarios.Prices, confidence float64) map[string]Value {
+	parts := map[string]Value{}
 	for _, f := range fits {
 		price := hourlyPrice(f.name, p) / secondsPerHour
 		if price == 0 || !f.exercised {
@@ -104,11 +111,13 @@ func marginalPerRequest(fits []fit, p scenarios.Prices, confidence float64) (val
 			demands = append(demands, max(d.demand, 0))
 		}
 		l, h := interval(demands, confidence)
-		value += price * f.demand
-		low += price * min(l, f.demand)
-		high += price * max(h, f.demand)
+		k := million * price
+		parts[f.name] = Value{
+			Value: k * f.demand, Low: k * min(l, f.demand), High: k * max(h, f.demand),
+			Confidence: confidence, Method: "demand for each request times price",
+		}
 	}
-	return value, low, high
+	return parts
 }
 
 // hourlyPrice is the price of one unit (a core, a byte) for an hour.

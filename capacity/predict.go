@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -28,6 +27,8 @@ type prediction struct {
 	// halfLow and halfHigh are the halves of the interval, in logs, before it is
 	// calibrated.
 	halfLow, halfHigh float64
+	// unforetold says of which objectives it is not.
+	unforetold []string
 }
 
 const (
@@ -102,6 +103,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
 		return nil, p.unreached(out)
 	}
+	out.unforetold = p.unforetold(main[0])
 	p.interval(out, b, known, second, min(replicates, refits), confidence, source)
 	return out, ""
 }
@@ -319,20 +321,17 @@ func (p *predictor) crossing(f *fitted, r int) (float64, scenarios.Objective) {
 
 // breaks is the load at which an objective is no longer met, +Inf if no law says.
 func (p *predictor) breaks(f *fitted, o scenarios.Objective, ceiling float64, r int) float64 {
+	if o.Metric == "errors" {
+		return p.refuses(f, o.Value, r) // of whatever request
+	}
 	if o.Request != "" {
+		if x, ok := p.foretold(f, o, ceiling, r); ok {
+			return x
+		}
 		return math.Inf(1)
 	}
-	top := min(f.saturation*(1-1e-6), ceiling)
-	t := o.Value / 1000
-	switch share, quantile := search.Share(o.Metric); {
-	case quantile:
-		return rises(top, func(x float64) bool { return f.tail(x, t) > share })
-	case o.Metric == "mean":
-		return rises(top, func(x float64) bool { return f.mean(x) > t })
-	case o.Metric == "max":
-		return rises(top, func(x float64) bool { return f.tail(x, t) > 1e-4 })
-	case o.Metric == "errors":
-		return p.refuses(f, o.Value, r)
+	if x, ok := p.breaksBy(f, o, min(f.saturation*(1-1e-6), ceiling)); ok {
+		return x
 	}
 	return math.Inf(1)
 }

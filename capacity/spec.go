@@ -51,6 +51,7 @@ type Analysis struct {
 	Saturation *Saturation
 	Headroom   *Headroom
 	Cost       *Cost
+	Contention *Contention
 	Warnings   []string
 	// prediction is what Capacity is, if its bound is Predicted.
 	prediction *prediction
@@ -141,6 +142,9 @@ type Cost struct {
 	// Marginal is what one million more would use, Loaded what they cost with all
 	// that is allocated at AtRPS, Idle the difference.
 	Marginal, Loaded, Idle Value
+	// Parts are what Marginal consists of: "cpu", "memory", "egress", as far as they
+	// have a price and are known.
+	Parts map[string]Value
 	// AtRPS is the load at which Loaded and Idle hold.
 	AtRPS float64
 }

@@ -23,8 +23,8 @@ type Scalability struct {
 	SE [3]float64
 	// Name is "linear", "amdahl" or "usl".
 	Name string
-	// Misfit is the sum of squared distances, in units of the throughputs squared,
-	// over N readings.
+	// Misfit is the sum of squared distances over N readings, each divided by its
+	// variance (in units of the throughputs squared, where none was given).
 	Misfit float64
 	N      int
 }
@@ -61,51 +61,84 @@ func (s Scalability) Latency(throughput float64) float64 {
 	return 2 * (1 - s.Alpha) / (q + math.Sqrt(root))
 }
 
-// Errors of FitScalability.
-var errFewLoads = errors.New("fit scalability: fewer than three concurrencies above 0; run steps at more loads")
+// Readings are throughputs at concurrencies (requests in flight, users, threads,
+// replicas).
+type Readings struct {
+	Concurrency, Throughput []float64
+	// SD are standard deviations of the throughputs, or anything in proportion to
+	// them; nil where all are known equally well.
+	SD []float64
+}
 
-// FitScalability fits the law named ("linear", "amdahl", "usl") to throughputs at
-// concurrencies by bounded least squares (Gauss-Newton with Levenberg's damping,
-// Marquardt 1963). It fails with fewer than three different concurrencies.
-func FitScalability(name string, concurrency, throughput []float64) (Scalability, error) {
-	n, x := positive(concurrency, throughput)
-	different := slices.Compact(slices.Sorted(slices.Values(n)))
-	if len(different) < 3 {
-		return Scalability{}, errFewLoads
-	}
-	s := Scalability{Name: name, N: len(n)}
-	for i := range n {
-		s.Gamma = max(s.Gamma, x[i]/n[i])
-	}
-	free := map[string][]int{"linear": {0}, "amdahl": {0, 1}, "usl": {0, 1, 2}}[name]
-	if free == nil {
+var errFewLoads = errors.New("fit scalability: fewer different concurrencies above 0 than the law has coefficients; run steps at more loads")
+
+// coefficients of each law, of Gamma, Alpha and Beta in this order.
+var coefficients = map[string]int{Linear: 1, Amdahl: 2, USL: 3}
+
+// Names of the laws.
+const (
+	Linear = "linear"
+	Amdahl = "amdahl"
+	USL    = "usl"
+)
+
+// FitScalability fits the law named (Linear, Amdahl, USL) to readings by bounded
+// least squares: from the exact solution of its inverse (inverse.go) by
+// Gauss-Newton with Levenberg's damping (Marquardt 1963). It fails with fewer
+// different concurrencies than the law has coefficients.
+func FitScalability(name string, r Readings) (Scalability, error) {
+	terms := coefficients[name]
+	if terms == 0 {
 		return Scalability{}, errors.New("fit scalability: no law " + name + "; one of linear, amdahl, usl")
 	}
-	if len(free) > 1 {
-		s.Alpha = 0.01
+	all := r.positive()
+	if all.different() < terms {
+		return Scalability{}, errFewLoads
 	}
-	if len(free) > 2 {
-		s.Beta = 1e-4
-	}
-	s.descend(n, x, free)
+	s := all.inverse(terms)
+	s.Name, s.N = name, len(all)
+	s.descend(all, []int{0, 1, 2}[:terms])
 	return s, nil
 }
 
+// yield is a throughput x at a concurrency n; weight is one over its variance.
+type yield struct{ n, x, weight float64 }
+
+type yields []yield
+
 // positive leaves out what is no reading.
-func positive(concurrency, throughput []float64) (n, x []float64) {
-	for i := range min(len(concurrency), len(throughput)) {
-		if concurrency[i] > 0 && throughput[i] > 0 && concurrency[i] < 1e9 && throughput[i] < 1e12 {
-			n, x = append(n, concurrency[i]), append(x, throughput[i])
+func (r Readings) positive() yields {
+	var all yields
+	for i := range min(len(r.Concurrency), len(r.Throughput)) {
+		x := yield{r.Concurrency[i], r.Throughput[i], 1}
+		if r.SD != nil {
+			if i >= len(r.SD) || !(r.SD[i] > 0) || math.IsInf(r.SD[i], 0) {
+				continue
+			}
+			x.weight = 1 / (r.SD[i] * r.SD[i])
+		}
+		if x.n > 0 && x.x > 0 && x.n < 1e9 && x.x < 1e12 {
+			all = append(all, x)
 		}
 	}
-	return n, x
+	return all
 }
 
-func (s *Scalability) misfit(n, x []float64) float64 {
+// different is how many concurrencies there are.
+func (all yields) different() int {
+	n := make([]float64, len(all))
+	for i, r := range all {
+		n[i] = r.n
+	}
+	slices.Sort(n)
+	return len(slices.Compact(n))
+}
+
+func (s *Scalability) misfit(all yields) float64 {
 	sum := 0.0
-	for i := range n {
-		d := x[i] - s.At(n[i])
-		sum += d * d
+	for _, r := range all {
+		d := r.x - s.At(r.n)
+		sum += r.weight * d * d
 	}
 	return sum
 }
@@ -127,16 +160,19 @@ func (s *Scalability) clamp() {
 
 // descend moves the free parameters to the least misfit. One that is at its bound
 // and would leave it is held there.
-func (s *Scalability) descend(n, x []float64, free []int) {
+func (s *Scalability) descend(all yields, free []int) {
 	damping := 1e-3
-	s.Misfit = s.misfit(n, x)
+	s.Misfit = s.misfit(all)
 	for range 500 {
+		if s.Misfit == 0 {
+			break
+		}
 		next := *s
-		if !next.step(n, x, s.loose(n, x, free), damping) {
+		if !next.step(all, s.loose(all, free), damping) {
 			break
 		}
 		next.clamp()
-		next.Misfit = next.misfit(n, x)
+		next.Misfit = next.misfit(all)
 		if next.Misfit < s.Misfit {
 			done := s.Misfit-next.Misfit < 1e-13*s.Misfit
 			*s, damping = next, max(damping/5, 1e-12)
@@ -147,16 +183,16 @@ func (s *Scalability) descend(n, x []float64, free []int) {
 			break
 		}
 	}
-	s.errors(n, x, s.loose(n, x, free))
+	s.errors(all, s.loose(all, free))
 }
 
 // loose are the free parameters that are not pressed against a bound.
-func (s *Scalability) loose(n, x []float64, free []int) []int {
+func (s *Scalability) loose(all yields, free []int) []int {
 	var list []int
 	for _, i := range free {
 		pull := 0.0
-		for k := range n {
-			pull += (x[k] - s.At(n[k])) * s.slopes(n[k])[i]
+		for _, r := range all {
+			pull += r.weight * (r.x - s.At(r.n)) * s.slopes(r.n)[i]
 		}
 		v := *s.parameters()[i]
 		if i > 0 && v <= 0 && pull <= 0 || i == 1 && v >= 1 && pull >= 0 {
@@ -167,25 +203,25 @@ func (s *Scalability) loose(n, x []float64, free []int) []int {
 	return list
 }
 
-func (s *Scalability) normal(n, x []float64, loose []int) (*mat.SymDense, *mat.VecDense) {
+func (s *Scalability) normal(all yields, loose []int) (*mat.SymDense, *mat.VecDense) {
 	a, b := mat.NewSymDense(len(loose), nil), mat.NewVecDense(len(loose), nil)
-	for k := range n {
-		d, g := x[k]-s.At(n[k]), s.slopes(n[k])
+	for _, r := range all {
+		d, g := r.x-s.At(r.n), s.slopes(r.n)
 		for i, p := range loose {
-			b.SetVec(i, b.AtVec(i)+d*g[p])
+			b.SetVec(i, b.AtVec(i)+r.weight*d*g[p])
 			for j := i; j < len(loose); j++ {
-				a.SetSym(i, j, a.At(i, j)+g[p]*g[loose[j]])
+				a.SetSym(i, j, a.At(i, j)+r.weight*g[p]*g[loose[j]])
 			}
 		}
 	}
 	return a, b
 }
 
-func (s *Scalability) step(n, x []float64, loose []int, damping float64) bool {
+func (s *Scalability) step(all yields, loose []int, damping float64) bool {
 	if len(loose) == 0 {
 		return false
 	}
-	a, b := s.normal(n, x, loose)
+	a, b := s.normal(all, loose)
 	for i := range loose {
 		a.SetSym(i, i, a.At(i, i)*(1+damping)+1e-300)
 	}
@@ -224,12 +260,12 @@ func unit(a *mat.SymDense) (*mat.SymDense, []float64) {
 }
 
 // errors fills in the standard errors from the curvature at the least misfit.
-func (s *Scalability) errors(n, x []float64, loose []int) {
+func (s *Scalability) errors(all yields, loose []int) {
 	s.SE = [3]float64{}
-	if len(n) <= len(loose) || len(loose) == 0 {
+	if len(all) <= len(loose) || len(loose) == 0 {
 		return
 	}
-	a, _ := s.normal(n, x, loose)
+	a, _ := s.normal(all, loose)
 	scaled, scale := unit(a)
 	var chol mat.Cholesky
 	if !chol.Factorize(scaled) {
@@ -239,7 +275,7 @@ func (s *Scalability) errors(n, x []float64, loose []int) {
 	if chol.InverseTo(&inverse) != nil {
 		return
 	}
-	variance := s.Misfit / float64(len(n)-len(loose))
+	variance := s.Misfit / float64(len(all)-len(loose))
 	for i, p := range loose {
 		s.SE[p] = math.Sqrt(variance*inverse.At(i, i)) / scale[i]
 	}
@@ -249,15 +285,15 @@ func (s *Scalability) errors(n, x []float64, loose []int) {
 // cross-validation: the lower concurrencies are fitted, and the next predicted. The
 // corrected information criterion decides between laws that predict alike
 // (within 5%; Hurvich and Tsai 1989).
-func BestScalability(concurrency, throughput []float64) (Scalability, error) {
+func BestScalability(r Readings) (Scalability, error) {
 	var best Scalability
 	least, found := math.Inf(1), false
-	for _, name := range []string{"linear", "amdahl", "usl"} {
-		s, err := FitScalability(name, concurrency, throughput)
+	for _, name := range []string{Linear, Amdahl, USL} {
+		s, err := FitScalability(name, r)
 		if err != nil {
 			return Scalability{}, err
 		}
-		e := forwardScalability(name, concurrency, throughput)
+		e := forwardScalability(name, r)
 		tie := found && math.Abs(e-least) < 0.05*least
 		if !found || tie && s.criterion() < best.criterion() || !tie && e < least {
 			best, least, found = s, e, true
@@ -268,7 +304,7 @@ func BestScalability(concurrency, throughput []float64) (Scalability, error) {
 
 // criterion is AICc.
 func (s *Scalability) criterion() float64 {
-	k := map[string]float64{"linear": 2, "amdahl": 3, "usl": 4}[s.Name]
+	k := float64(coefficients[s.Name] + 1)
 	n := float64(s.N)
 	if n <= k+1 {
 		return math.Inf(1)
@@ -276,25 +312,20 @@ func (s *Scalability) criterion() float64 {
 	return n*math.Log(max(s.Misfit, 1e-300)/n) + 2*k + 2*k*(k+1)/(n-k-1)
 }
 
-func forwardScalability(name string, concurrency, throughput []float64) float64 {
-	n, x := positive(concurrency, throughput)
-	order := make([]int, len(n))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return compare(n[a], n[b]) })
+// forwardScalability is the mean squared relative error of predicting each
+// throughput from those at lower concurrencies; +Inf where there are too few.
+func forwardScalability(name string, r Readings) float64 {
+	all := r.positive()
+	slices.SortStableFunc(all, func(a, b yield) int { return compare(a.n, b.n) })
 	var sum, count float64
-	for m := 3; m < len(order); m++ {
-		var fn, fx []float64
-		for _, i := range order[:m] {
-			fn, fx = append(fn, n[i]), append(fx, x[i])
-		}
-		s, err := FitScalability(name, fn, fx)
-		if err != nil {
+	for m := 3; m < len(all); m++ {
+		lower := all[:m]
+		if lower.different() < coefficients[name] {
 			continue
 		}
-		i := order[m]
-		e := s.At(n[i])/x[i] - 1
+		s := lower.inverse(coefficients[name])
+		s.descend(lower, []int{0, 1, 2}[:coefficients[name]])
+		e := s.At(all[m].n)/all[m].x - 1
 		sum, count = sum+e*e, count+1
 	}
 	if count == 0 {

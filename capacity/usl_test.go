@@ -34,7 +34,7 @@ func TestPublishedScalability(t *testing.T) {
 		{"SPEC SDM91", specUsers, specScripts, 0.027728, 0.00010437, 89.995, 96.5},
 		{"Cisco", ciscoThreads, ciscoRate, 0.026716, 0.00076909, 995.65, 35.6},
 	} {
-		s, err := FitScalability("usl", c.n, c.x)
+		s, err := FitScalability(USL, Readings{Concurrency: c.n, Throughput: c.x})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestPublishedScalability(t *testing.T) {
 		if n, _, ok := s.Peak(); !ok || math.Abs(n-c.peak) > 0.01*c.peak {
 			t.Errorf("%s: peak at %g (%t), want %g", c.name, n, ok, c.peak)
 		}
-		if best, err := BestScalability(c.n, c.x); err != nil || best.Name != "usl" {
+		if best, err := BestScalability(Readings{Concurrency: c.n, Throughput: c.x}); err != nil || best.Name != USL {
 			t.Errorf("%s: the best law is %q (%v), want usl", c.name, best.Name, err)
 		}
 	}
@@ -63,7 +63,7 @@ func TestNoPeakIsInvented(t *testing.T) {
 	for i := 1.0; i <= 24; i++ {
 		n, x = append(n, i), append(x, law.At(i)*(1+0.01*rng.NormFloat64()))
 	}
-	s, err := FitScalability("usl", n, x)
+	s, err := FitScalability(USL, Readings{Concurrency: n, Throughput: x})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +108,14 @@ func TestScalabilityOfBadData(t *testing.T) {
 		"nothing": {nil, nil}, "two": {{1, 2}, {1, 2}}, "one load": {{4, 4, 4, 4}, {1, 2, 1, 2}},
 		"NaN": {{1, nan, 3}, {1, 2, nan}}, "negative": {{-1, -2, -3}, {1, 2, 3}},
 	} {
-		if s, err := FitScalability("usl", c[0], c[1]); err == nil {
+		if s, err := FitScalability(USL, Readings{Concurrency: c[0], Throughput: c[1]}); err == nil {
 			t.Errorf("%s: %+v out of nothing", name, s)
 		}
 	}
-	if _, err := FitScalability("cubic", specUsers, specScripts); err == nil {
+	if _, err := FitScalability("cubic", Readings{Concurrency: specUsers, Throughput: specScripts}); err == nil {
 		t.Error("a law of any name")
 	}
-	falls, err := FitScalability("usl", []float64{1, 2, 3, 4}, []float64{100, 90, 80, 70})
+	falls, err := FitScalability(USL, Readings{Concurrency: []float64{1, 2, 3, 4}, Throughput: []float64{100, 90, 80, 70}})
 	if err != nil || falls.Alpha < 0 || falls.Alpha > 1 || falls.Beta < 0 {
 		t.Errorf("throughput that falls: %+v, %v", falls, err)
 	}

@@ -35,6 +35,12 @@ type Taken struct {
 	// PerMillion is what the cores for a million of them cost, in the currency of
 	// Cost; nil without prices.
 	PerMillion *Estimate `json:"per_million,omitempty"`
+	// BytesPerRequest is the mean size of an answer, ResponseMS how long a request is
+	// in flight in the mean; 0 if not known.
+	BytesPerRequest float64 `json:"bytes_per_request,omitempty"`
+	ResponseMS      float64 `json:"response_ms,omitempty"`
+	// Cost is what a million of them cost besides what idles; nil without prices.
+	Cost *TakenCost `json:"cost_per_million,omitempty"`
 }
 
 // attribute splits the use of the target over its requests, if the mix varied.
@@ -64,9 +70,14 @@ func (c *computation) attribute() {
 			}
 		}
 	}
+	c.observe(a.Requests)
+	c.costs(a.Requests)
 	a.Endpoints = byEndpoint(a.Requests)
 	for _, list := range [][]Taken{a.Requests, a.Endpoints} {
 		c.price(list)
+	}
+	if c.run.Cost != nil {
+		c.run.Method = append(c.run.Method, costRule)
 	}
 	for _, w := range a.Warnings {
 		c.warn(w)
@@ -139,6 +150,9 @@ func byEndpoint(requests []Taken) []Taken {
 			}
 			out[i].Demand[resource] = d
 		}
+		if share > 0 {
+			out[i].join(r, r.Share/share)
+		}
 		out[i].Share = share
 	}
 	return out
@@ -179,12 +193,15 @@ func takenLine(t Taken, r *Run) string {
 	if d, ok := t.Demand["cpu"]; ok {
 		s += fmt.Sprintf(": a core for %s (%s to %s), %s of the cores used", nanos(d.Value*1e9), nanos(d.Low*1e9), nanos(d.High*1e9), percent(t.CPUShare))
 	}
+	currency := ""
+	if r.Cost != nil {
+		currency = " " + clean(r.Cost.Currency)
+	}
 	if p := t.PerMillion; p != nil {
-		currency := ""
-		if r.Cost != nil {
-			currency = " " + clean(r.Cost.Currency)
-		}
 		s += fmt.Sprintf("; a million use cores for %s%s (%s to %s)", money(p.Value, ""), currency, money(p.Low, ""), money(p.High, ""))
+	}
+	if t.Cost != nil {
+		s += t.Cost.text(currency)
 	}
 	return s
 }

@@ -81,10 +81,12 @@ type page struct {
 	Requests    *table
 	RequestsAt  string
 	Bottlenecks []bottleneckRow
-	Demand      *demandSection
-	Flame       *flameData
-	FlameLead   string
-	Missing     []string
+	// Contention says what requests in flight cost one another.
+	Contention []string
+	Demand     *demandSection
+	Flame      *flameData
+	FlameLead  string
+	Missing    []string
 	// Taken says what each request takes of the target.
 	Taken       []string
 	Method      []string
@@ -140,6 +142,7 @@ func pageOf(r *Run) (*page, error) {
 	p.addRequests(r)
 	if r.Verdict != Invalid {
 		p.Bottlenecks = bottleneckRows(r)
+		p.Contention = contentionLines(r, "–")
 		p.Demand = demandOf(r)
 	}
 	if len(charts.Flames) > 0 {

@@ -25,6 +25,7 @@ func Markdown(w io.Writer, r *Run) error {
 	m.warnings(r)
 	m.fold("Steps", func() { m.steps(r) }, len(r.Steps) > 0)
 	m.fold("Bottlenecks", func() { m.list("", bottleneckLines(r)) }, len(bottleneckLines(r)) > 0)
+	m.fold("Contention", func() { m.list("", contentionLines(r, "–")) }, len(contentionLines(r, "–")) > 0)
 	m.fold("Demand by request", func() { m.list("", takenLines(r)) }, len(takenLines(r)) > 0)
 	m.fold("What a request takes", func() { m.list("", demandLines(r)) }, len(demandLines(r)) > 0)
 	m.fold("Requests", func() { m.requests(r) }, hasRequests(r))

@@ -47,6 +47,9 @@ type Run struct {
 	Saturation *Saturation `json:"saturation,omitempty"`
 	Headroom   *Headroom   `json:"headroom,omitempty"`
 	Cost       *Cost       `json:"cost,omitempty"`
+	// Contention is what requests in flight cost one another; nil where the steps
+	// do not identify it.
+	Contention *Contention `json:"contention,omitempty"`
 
 	// Demand is what a request takes, function by function; nil without profiles.
 	Demand *Demand `json:"demand,omitempty"`
@@ -222,6 +225,9 @@ type Cost struct {
 		Loaded   Estimate `json:"loaded"`
 		Idle     Estimate `json:"idle"`
 	} `json:"per_million"`
+	// Parts are what Marginal consists of: cpu, memory, egress, as far as they have a
+	// price and are known.
+	Parts map[string]Estimate `json:"marginal_parts,omitempty"`
 	// AtRPS is the load at which Loaded and Idle hold.
 	AtRPS float64 `json:"at_rps"`
 }

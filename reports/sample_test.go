@@ -177,6 +177,10 @@ func sampleFindings(r *Run) {
 		{Resource: "pool.shop", Probability: 0.98, RPS: 402, AfterFixRPS: 640, PerRequest: 0.0199, Unit: "slots", Limit: 8, Evidence: "7.8 of 8 slots are taken at 392 req/s, and requests wait for one"},
 		{Resource: "cpu", Probability: 0.02, RPS: 640, PerRequest: 0.0015, Unit: "cores", Limit: 1, Evidence: "CPU grows by 1.53 ms for each request"},
 	}}
+	r.Contention = &Contention{
+		Law: "amdahl", Sigma: Estimate{Value: 0.031, Low: 0.012, High: 0.052, Confidence: 0.9}, Kappa: Estimate{High: 0.0021, Confidence: 0.9}, FromInFlight: 1.03, ToInFlight: 7.7,
+		Meaning: "for 3.1% of its time a request has the target to itself, so that more than about 33 at a time gain nothing; no peak identified up to 7.7 in flight",
+	}
 	r.Headroom = &Headroom{DemandRPS: 300, Now: &Estimate{Value: 0.235, Low: 0.213, High: 0.252, Confidence: 0.9}, AtForecastPeak: &Estimate{Value: 0.11}, ExhaustedOn: "2026-09-01"}
 	r.Cost = &Cost{Currency: "USD", AtRPS: 300}
 	r.Cost.PerMillion.Marginal = Estimate{Value: 0.0167}
@@ -306,7 +310,7 @@ func fixedRun() *Run {
 	r := sampleRun()
 	only(r, 0, 6)
 	r.Steps[1].Kind = "load"
-	r.Capacity, r.Saturation, r.Headroom, r.Cost = nil, nil, nil, nil
+	r.Capacity, r.Saturation, r.Headroom, r.Cost, r.Contention = nil, nil, nil, nil, nil
 	r.Objectives[0].Observed = r.Steps[1].Response.P99
 	r.Reasons = []string{"Every objective held at 300 req/s."}
 	return r
@@ -339,7 +343,7 @@ func belowRun() *Run {
 	r.Verdict = Fail
 	r.Objectives[0].Met, r.Objectives[0].Observed = no(), r.Steps[1].Response.P99
 	r.Capacity = &Capacity{RPS: Estimate{Value: 50, High: 50}, Objective: "p99 < 50ms", Bound: "below", Method: "bound"}
-	r.Saturation, r.Headroom, r.Cost, r.Flames, r.StepFlames, r.Demand, r.Profiling = nil, nil, nil, nil, nil, nil, nil
+	r.Saturation, r.Headroom, r.Cost, r.Contention, r.Flames, r.StepFlames, r.Demand, r.Profiling = nil, nil, nil, nil, nil, nil, nil, nil
 	r.Reasons = []string{"p99 < 50ms did not hold at 50 req/s, the lowest load."}
 	return r
 }

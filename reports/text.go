@@ -31,6 +31,7 @@ func Text(w io.Writer, r *Run, opt TextOptions) error {
 	t.figures(r)
 	t.list("Why", otherReasons(r))
 	t.list("Bottlenecks", bottleneckLines(r))
+	t.list("Contention", contentionLines(r, "-"))
 	t.list("Demand by request", takenLines(r))
 	t.list("What a request takes", demandLines(r))
 	t.list("Warnings", cleaned(r.Warnings))

@@ -50,6 +50,7 @@ func (c *computation) analyse() {
 			c.run.Saturation.Bottlenecks = append(c.run.Saturation.Bottlenecks, Bottleneck(b))
 		}
 	}
+	c.run.Contention = contentionOf(seen.Contention)
 	if x := seen.Headroom; x != nil {
 		now := estimate(x.Now)
 		c.run.Headroom = &Headroom{DemandRPS: x.DemandRPS, Now: &now}
@@ -60,6 +61,10 @@ func (c *computation) analyse() {
 		c.run.Cost.PerMillion.Marginal = estimate(x.Marginal)
 		c.run.Cost.PerMillion.Loaded = estimate(x.Loaded)
 		c.run.Cost.PerMillion.Idle = estimate(x.Idle)
+		c.run.Cost.Parts = map[string]Estimate{}
+		for name, part := range x.Parts {
+			c.run.Cost.Parts[name] = estimate(part)
+		}
 	}
 }
 

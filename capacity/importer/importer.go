@@ -81,7 +81,9 @@ func formats() []format {
 		{Gatling, "Gatling simulation.log", isGatlingLog, readGatlingLog},
 		{Locust, "Locust history", isHeader("Timestamp", "User Count"), readLocustHistory},
 		{Locust, "Locust statistics", isHeader("Type", "Name", "Request Count"), readLocustStats},
-		{JMeter, "JMeter JTL", isHeader("timeStamp", "elapsed"), readJMeter},
+		{JMeter, "JMeter JTL", isJTL, readJMeter},
+		{JMeter, "JMeter JTL without a header", isBareJTL, readBareJTL},
+		{JMeter, "JMeter XML", isJMeterXML, readJMeterXML},
 		{Vegeta, "vegeta results", isVegeta, readVegeta},
 		{Points, "points.csv", isTable, readTable},
 	}
@@ -136,8 +138,6 @@ func Read(name string, r io.Reader, cfg Config) (*Results, error) {
 func unknown(name string, head []byte, tool string) error {
 	text := string(head)
 	switch {
-	case strings.Contains(text, "<testResults"):
-		return fmt.Errorf("%s: this is JMeter's XML; set jmeter.save.saveservice.output_format=csv", name)
 	case strings.HasPrefix(text, "var stats = {"):
 		return fmt.Errorf("%s: this is Gatling's stats.js; beside it is stats.json", name)
 	case strings.Contains(text, `"schema": "headroom.run/v1"`):

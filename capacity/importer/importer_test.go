@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func TestTornAndWrongLines(t *testing.T) {
 func TestWhatIsNotRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "empty",
-		"<?xml version=\"1.0\"?>\n<testResults ver": "output_format=csv",
+		"<?xml version=\"1.0\"?>\n<testResults ver": "no request",
 		"var stats = {\n type: \"GROUP\"":           "stats.json",
 		"\x00\x00\x00\x05gatling":                   "binary",
 		"{\n  \"schema\": \"headroom.run/v1\",":     "bundle",
@@ -159,6 +160,7 @@ func FuzzRead(f *testing.F) {
 	for _, file := range written() {
 		f.Add(file.text[:min(len(file.text), 1500)])
 	}
+	f.Add([]byte(`<testResults><sample t="5" ts="1772445600000" s="true" rm="Number of samples in transaction"><httpSample t="5" ts="1772445600000" s="false" rc="503"/></sample></testResults>`))
 	f.Add([]byte(`{"metrics":{"http_reqs":{"count":3000,"rate":100},"http_req_duration":{"avg":12,"p(99)":44}}}`))
 	f.Add([]byte("Timestamp,User Count,Type,Name,Total Request Count,Total Failure Count,Total Average Response Time,50%\n1,1,,Aggregated,1,0,1,1\n20,1,,Aggregated,9,0,1,1\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -174,4 +176,43 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// JMeter writes the same samples in XML, and in CSV without a header as releases
+// before 3.0 do and those from 3.1 on: all read alike.
+func TestJMeterInItsOtherForms(t *testing.T) {
+	var old, new, xml strings.Builder
+	xml.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testResults version=\"1.2\">\n")
+	for i := range 1000 {
+		at, ms, ok := 1772445600000+int64(20*i), 5+i%7, i%100 != 0
+		code := map[bool]string{true: "200", false: "503"}[ok]
+		fmt.Fprintf(&old, "%d,%d,\"buy, \"\"now\"\"\",%s,OK,Thread Group 1-%d,text,%t,1000,%d\n", at, ms, code, i%8, ok, ms)
+		fmt.Fprintf(&new, "%d,%d,\"buy, \"\"now\"\"\",%s,OK,Thread Group 1-%d,text,%t,,1000,120,8,8,http://shop/buy,%d,0,1\n", at, ms, code, i%8, ok, ms)
+		sample := fmt.Sprintf(`<httpSample t="%d" lt="%d" ts="%d" s="%t" lb="buy, &quot;now&quot;" rc="%s" rm="OK" tn="Thread Group 1-%d" dt="text" by="1000">`, ms, ms, at, ok, code, i%8)
+		if i%2 == 0 { // a redirect inside, which the sample includes
+			fmt.Fprintf(&xml, "%s<httpSample t=\"1\" ts=\"%d\" s=\"true\" lb=\"other\" rc=\"302\" rm=\"Found\"/></httpSample>\n", sample, at)
+			continue
+		}
+		fmt.Fprintf(&xml, "<sample t=\"%d\" ts=\"%d\" s=\"true\" lb=\"checkout\" rc=\"\" rm=\"Number of samples in transaction : 1, number of failing samples : 0\">%s</httpSample></sample>\n", ms, at, sample)
+	}
+	whole := xml.String() + "</testResults>\n"
+	for name, text := range map[string]string{"before 3.0": old.String(), "from 3.1": new.String(), "XML": whole, "XML that broke off": xml.String() + "<httpSample t=\"5"} {
+		r := read(t, text)
+		if r.Tool != JMeter || len(r.Points) != 1 {
+			t.Fatalf("%s: %s with %d points", name, r.Format, len(r.Points))
+		}
+		p := r.Points[0]
+		if p.OK != 990 || p.Failed != 10 || p.Errors["status"] != 10 || len(p.Requests) != 1 || p.Requests["buy, \"now\""].OK != 990 || math.Abs(p.Response.P50-8) > 0.01 || p.Windows[0].Tally.BytesIn/p.Windows[0].Tally.Ended() != 1000 {
+			t.Errorf("%s: %+v", name, p.Figures)
+		}
+	}
+	for text, want := range map[string]string{
+		"<testResults><sample t=\"5\" ts=\"soon\"/></testResults>":                 "ts: ",
+		"<testResults><sample t=\"-5\" ts=\"1772445600000\"/></testResults>":       "t: ",
+		"<testResults><sample t=\"5\" ts=\"1772445600000\"></other></testResults>": "element",
+	} {
+		if _, err := Read("file", strings.NewReader(text), Config{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }

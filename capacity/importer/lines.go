@@ -83,11 +83,11 @@ type rows struct {
 	problems *table.Problems
 }
 
-func newRows(in *input) (*rows, error) {
-	in.limit.csv = true
-	r := &rows{in: csv.NewReader(in), at: map[string]int{}, problems: &table.Problems{Name: in.name}}
-	r.in.FieldsPerRecord = -1
-	r.in.ReuseRecord = true
+func newRows(in *input) (*rows, error) { return newRowsBy(in, ',') }
+
+// newRowsBy is newRows with another delimiter than a comma.
+func newRowsBy(in *input, delimiter rune) (*rows, error) {
+	r := bareRows(in, delimiter, nil)
 	head, err := r.in.Read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", in.name, err)
@@ -96,6 +96,19 @@ func newRows(in *input) (*rows, error) {
 		r.at[strings.TrimSpace(strings.TrimPrefix(name, "\ufeff"))] = i
 	}
 	return r, nil
+}
+
+// bareRows reads a file without a header, whose columns have names.
+func bareRows(in *input, delimiter rune, names []string) *rows {
+	in.limit.csv = true
+	r := &rows{in: csv.NewReader(in), at: map[string]int{}, problems: &table.Problems{Name: in.name}}
+	r.in.Comma = delimiter
+	r.in.FieldsPerRecord = -1
+	r.in.ReuseRecord = true
+	for i, name := range names {
+		r.at[name] = i
+	}
+	return r
 }
 
 // next reports whether there is another row. A last row that was cut off, as of a
@@ -148,7 +161,8 @@ func (r *rows) wrong(column, hint, format string, args ...any) {
 }
 
 // instant reads a time: a number of seconds, milliseconds, microseconds or
-// nanoseconds since 1970, told apart by its size, or RFC 3339.
+// nanoseconds since 1970, told apart by its size, RFC 3339, or a date and time as
+// JMeter may be set to write them (of no zone: only differences count).
 func instant(text string) (t time.Time, whole bool, err error) {
 	if v, err := strconv.ParseInt(text, 10, 64); err == nil {
 		switch {
@@ -163,6 +177,9 @@ func instant(text string) (t time.Time, whole bool, err error) {
 	}
 	if v, err := strconv.ParseFloat(text, 64); err == nil && v > 0 && v < 1e11 {
 		return time.UnixMicro(int64(v * 1e6)), false, nil
+	}
+	if t, err := time.Parse("2006/01/02 15:04:05", text); err == nil { // fractions are read besides
+		return t, !strings.Contains(text, "."), nil
 	}
 	t, err = time.Parse(time.RFC3339Nano, text)
 	if err != nil {

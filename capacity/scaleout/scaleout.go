@@ -8,9 +8,7 @@
 //	X(n) = g n / (1 + a (n-1) + b n (n-1)),  g > 0, 0 <= a <= 1, b >= 0
 //
 // a is what replicas share and queue for (a database, a lock), b what they spend
-// on agreeing with each other. Its inverse n/X is linear in (1, n-1, n(n-1)) with
-// coefficients that are not negative, so that the best fit is exact: there is no
-// start to guess and no iteration.
+// on agreeing with each other. It is the law, and the solver, of package capacity.
 package scaleout
 
 import (
@@ -19,6 +17,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/headroom-project/headroom/capacity"
 )
 
 // Count is what a drill found of n replicas.
@@ -111,9 +111,9 @@ func Analyse(counts []Count, c Config) (*Fit, error) {
 	best, name := choose(all)
 	draws := redraw(all, c)
 	f.Law = Law{Name: name,
-		Gamma: figure(best.g, draws, func(l law) float64 { return l.g }),
-		Alpha: figure(best.a, draws, func(l law) float64 { return l.a }),
-		Beta:  figure(best.b, draws, func(l law) float64 { return l.b })}
+		Gamma: figure(best.Gamma, draws, func(l law) float64 { return l.Gamma }),
+		Alpha: figure(best.Alpha, draws, func(l law) float64 { return l.Alpha }),
+		Beta:  figure(best.Beta, draws, func(l law) float64 { return l.Beta })}
 	top := all[len(all)-1].Replicas
 	f.pays(best, draws, top)
 	if f.Law.Beta.Low > 0 {
@@ -146,47 +146,59 @@ func checked(counts []Count) ([]Count, error) {
 // drills of the same target differ by that anyway.
 func (x Count) sd() float64 { return max(math.Log(x.High/x.Low)/3.29, 0.01) }
 
-// law is the law's three coefficients.
-type law struct{ g, a, b float64 }
+// law is the law of package capacity, over replicas.
+type law struct{ capacity.Scalability }
 
-func (l law) at(n float64) float64 { return l.g * n / (1 + l.a*(n-1) + l.b*n*(n-1)) }
+// solve fits the law named; every count may be off by its own interval.
+func solve(all []Count, name string) law {
+	r := capacity.Readings{}
+	for _, x := range all {
+		r.Concurrency, r.Throughput = append(r.Concurrency, float64(x.Replicas)), append(r.Throughput, x.RPS)
+		r.SD = append(r.SD, x.sd()*x.RPS)
+	}
+	s, err := capacity.FitScalability(name, r)
+	if err != nil {
+		// Counts are checked, and a law is only asked for where they suffice.
+		return law{capacity.Scalability{Gamma: math.NaN()}}
+	}
+	return law{s}
+}
 
 func (l law) gain(n int) float64 {
 	if n <= 1 {
-		return l.at(1)
+		return l.At(1)
 	}
-	return l.at(float64(n)) - l.at(float64(n-1))
+	return l.At(float64(n)) - l.At(float64(n-1))
 }
 
 // peak is sqrt((1-a)/b).
-func (l law) peak() int { return int(math.Round(math.Sqrt(max(1-l.a, 0) / l.b))) }
+func (l law) peak() int { return int(math.Round(math.Sqrt(max(1-l.Alpha, 0) / l.Beta))) }
 
 // misfit is the sum of squared deviations in standard deviations.
 func (l law) misfit(all []Count) float64 {
 	sum := 0.0
 	for _, x := range all {
-		d := math.Log(x.RPS/l.at(float64(x.Replicas))) / x.sd()
+		d := math.Log(x.RPS/l.At(float64(x.Replicas))) / x.sd()
 		sum += d * d
 	}
 	return sum
 }
 
+// laws are what is fitted, the simplest first, as they are called in results.
+var laws = []struct{ name, called string }{{capacity.Linear, "linear"}, {capacity.Amdahl, "Amdahl"}, {capacity.USL, "USL"}}
+
+// distinct is how many counts differ; all are sorted.
+func distinct(all []Count) int {
+	return len(slices.CompactFunc(slices.Clone(all), func(a, b Count) bool { return a.Replicas == b.Replicas }))
+}
+
 // choose takes the law with the least AIC: misfit plus two for each coefficient.
 func choose(all []Count) (law, string) {
-	distinct := 1
-	for i := 1; i < len(all); i++ {
-		if all[i].Replicas != all[i-1].Replicas {
-			distinct++
-		}
-	}
 	best, name, least := law{}, "", math.Inf(1)
-	for k, n := range []string{"linear", "Amdahl", "USL"} {
-		if k+1 > distinct {
-			break
-		}
-		l := solve(all, k+1)
+	for k, n := range laws[:min(distinct(all), len(laws))] {
+		l := solve(all, n.name)
 		if score := l.misfit(all) + 2*float64(k+1); score < least {
-			best, name, least = l, n, score
+			best, name, least = l, n.called, score
 		}
 	}
 	return best, name
@@ -195,17 +207,14 @@ func choose(all []Count) (law, string) {
 // redraw fits the full law to capacities drawn from their intervals.
 func redraw(all []Count, c Config) []law {
 	rng := rand.New(rand.NewPCG(c.Seed, 0x5ca1e))
-	terms := 3
-	if distinct := len(slices.CompactFunc(slices.Clone(all), func(a, b Count) bool { return a.Replicas == b.Replicas })); distinct < terms {
-		terms = distinct
-	}
+	full := laws[min(distinct(all), len(laws))-1].name
 	out := make([]law, 0, c.Replicates)
 	drawn := slices.Clone(all)
 	for range c.Replicates {
 		for i := range drawn {
 			drawn[i].RPS = all[i].RPS * math.Exp(all[i].sd()*rng.NormFloat64())
 		}
-		out = append(out, solve(drawn, terms))
+		out = append(out, solve(drawn, full))
 	}
 	return out
 }
@@ -225,7 +234,7 @@ func (f *Fit) pays(best law, draws []law, top int) {
 	most := min(max(4*top, 20), mostReplicas)
 	last := func(l law) int {
 		n := 1
-		for n < most && l.gain(n+1) >= f.Worth*l.at(1) {
+		for n < most && l.gain(n+1) >= f.Worth*l.At(1) {
 			n++
 		}
 		return n
@@ -247,8 +256,8 @@ func (f *Fit) rows(all []Count, best law, draws []law, c Config) {
 	row := func(n int) Row {
 		at := float64(n)
 		return Row{
-			Replicas: n, RPS: figure(best.at(at), draws, func(l law) float64 { return l.at(at) }),
-			Efficiency: figure(best.at(at)/at/best.at(1), draws, func(l law) float64 { return l.at(at) / at / l.at(1) }),
+			Replicas: n, RPS: figure(best.At(at), draws, func(l law) float64 { return l.At(at) }),
+			Efficiency: figure(best.At(at)/at/best.At(1), draws, func(l law) float64 { return l.At(at) / at / l.At(1) }),
 			Gain:       figure(best.gain(n), draws, func(l law) float64 { return l.gain(n) }),
 		}
 	}

@@ -7,7 +7,11 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/headroom-project/headroom/capacity"
 )
+
+func of(g, a, b float64) law { return law{capacity.Scalability{Gamma: g, Alpha: a, Beta: b}} }
 
 // The SPEC SDM91 figures of an SGI Origin (Gunther, Guerrilla Capacity Planning,
 // table 5.1): a published fit with other weights is near a = 0.028, b = 0.0001.
@@ -28,14 +32,14 @@ func TestSpecSDM91(t *testing.T) {
 // Whatever the law, counts without noise give it back.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		want := law{rapid.Float64Range(1, 1e4).Draw(t, "g"), rapid.Float64Range(0, 1).Draw(t, "a"), rapid.Float64Range(0, 0.05).Draw(t, "b")}
+		want := of(rapid.Float64Range(1, 1e4).Draw(t, "g"), rapid.Float64Range(0, 1).Draw(t, "a"), rapid.Float64Range(0, 0.05).Draw(t, "b"))
 		var counts []Count
 		for _, n := range []int{1, 2, 4, 8, 16} {
-			x := want.at(float64(n))
+			x := want.At(float64(n))
 			counts = append(counts, Count{n, x, x, x})
 		}
-		got := solve(counts, 3)
-		if math.Abs(got.g-want.g) > 1e-6*want.g || math.Abs(got.a-want.a) > 1e-6 || math.Abs(got.b-want.b) > 1e-6 {
+		got := solve(counts, capacity.USL)
+		if math.Abs(got.Gamma-want.Gamma) > 1e-6*want.Gamma || math.Abs(got.Alpha-want.Alpha) > 1e-6 || math.Abs(got.Beta-want.Beta) > 1e-6 {
 			t.Fatalf("%+v, want %+v", got, want)
 		}
 	})
@@ -48,10 +52,10 @@ func TestIntervalsCover(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	covered := 0
 	for range 200 {
-		want := law{400, 0.1 * rng.Float64(), 0.003 * rng.Float64()}
+		want := of(400, 0.1*rng.Float64(), 0.003*rng.Float64())
 		var counts []Count
 		for _, n := range []int{1, 2, 4, 8} {
-			x := want.at(float64(n)) * math.Exp(0.03*rng.NormFloat64())
+			x := want.At(float64(n)) * math.Exp(0.03*rng.NormFloat64())
 			counts = append(counts, Count{n, x, x * math.Exp(-1.645*0.03), x * math.Exp(1.645*0.03)})
 		}
 		f, err := Analyse(counts, Config{Seed: 1})
@@ -59,7 +63,7 @@ func TestIntervalsCover(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range f.Rows {
-			if r.Replicas == 16 && r.RPS.Low <= want.at(16) && want.at(16) <= r.RPS.High {
+			if r.Replicas == 16 && r.RPS.Low <= want.At(16) && want.At(16) <= r.RPS.High {
 				covered++
 			}
 		}
@@ -71,10 +75,10 @@ func TestIntervalsCover(t *testing.T) {
 }
 
 func TestPaysUpTo(t *testing.T) {
-	l := law{100, 0.1, 0.01}
+	l := of(100, 0.1, 0.01)
 	var counts []Count
 	for _, n := range []int{1, 2, 4, 6, 8} {
-		x := l.at(float64(n))
+		x := l.At(float64(n))
 		counts = append(counts, Count{n, x, 0.99 * x, 1.01 * x})
 	}
 	f, err := Analyse(counts, Config{Seed: 1, Peak: 300})
@@ -93,7 +97,7 @@ func TestPaysUpTo(t *testing.T) {
 			t.Errorf("peak at %d, want 9 or 10", f.PeakAt)
 		}
 	}
-	if f.ForPeak == 0 || l.at(float64(f.ForPeak)) < 300 {
+	if f.ForPeak == 0 || l.At(float64(f.ForPeak)) < 300 {
 		t.Errorf("%d replicas for 300/s", f.ForPeak)
 	}
 	if f, _ := Analyse(counts, Config{Seed: 1, Peak: 1e6}); f.ForPeak != 0 {

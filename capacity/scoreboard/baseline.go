@@ -54,7 +54,7 @@ func newPlainUSL(points []observation.Point) (plainUSL, bool) {
 		}
 	}
 	var err error
-	u.law, err = capacity.FitScalability("usl", n, x)
+	u.law, err = capacity.FitScalability(capacity.USL, capacity.Readings{Concurrency: n, Throughput: x})
 	return u, err == nil
 }
 

@@ -35,7 +35,7 @@ var stages = map[string][]string{
 	"capacity/table":       {"scenarios", "loadgen/observation"},
 	"capacity/importer":    {"scenarios", "loadgen/observation", "loadgen/attack/recorded", "loadgen/attack/recorded/recordedtest", "capacity/table"},
 	"capacity/planning":    {"scenarios"},
-	"capacity/scaleout":    {},
+	"capacity/scaleout":    {"capacity"},
 	"capacity/attribution": {"scenarios", "loadgen/observation"},
 	"capacity/forecast":    {"capacity/table"},
 	"reports":              {"scenarios", "loadgen", "loadgen/search", "loadgen/observation", "profiler", "capacity", "capacity/planning", "capacity/scaleout", "capacity/forecast", "capacity/attribution", "capacity/table"},

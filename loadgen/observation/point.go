@@ -75,7 +75,10 @@ type Point struct {
 	// and Given the share for which its thread had a core; 0 if not known.
 	Busy, Given float64
 	Requests    map[string]Figures
-	Resources   map[string]Use
+	// Tallies are what Requests are of, warm-up left out; nil for a point that came
+	// from a table.
+	Tallies   map[string]*Tally
+	Resources map[string]Use
 	// Valid is false if the generator, not the target, shaped the figures, or
 	// if the step is too short to say anything; WhyInvalid names each cause.
 	Valid      bool

@@ -452,7 +452,7 @@ func (s *stepSum) point() Point {
 	p := Point{
 		Step: s.rec.Index, Kind: s.rec.Kind, Valid: true,
 		Offered: (s.rec.From + s.rec.To) / 2, Seconds: kept.Seconds(), Discarded: (lasted - kept).Seconds(),
-		Requests: map[string]Figures{}, Resources: map[string]Use{},
+		Requests: map[string]Figures{}, Tallies: maps.Clone(s.requests), Resources: map[string]Use{},
 	}
 	if s.end != nil {
 		p.Cut = s.end.Cut
