@@ -128,19 +128,40 @@ type reduction struct {
 func (r *reduction) begin(parts []segment, counts []int, discard func(time.Duration) time.Duration) {
 	r.parts = parts
 	for i, s := range parts {
-		sum := 0
 		for k := s.from; k < s.to; k++ {
-			sum += counts[k]
 			r.steps[k] = i
 		}
-		lasts := time.Duration(s.to-s.from) * time.Second
-		rate := float64(sum) / lasts.Seconds()
+		first, end := whole(counts, s)
+		sum := 0
+		for k := first; k < end; k++ {
+			sum += counts[k]
+		}
+		lasts := time.Duration(end-s.from) * time.Second
+		rate := float64(sum) / float64(end-first)
 		r.reducer.Begin(observation.StepRecord{
 			Index: i, Kind: scenarios.KindLoad, From: rate, To: rate,
 			Start: time.Duration(s.from) * time.Second, Lasts: lasts, Discard: discard(lasts),
 		})
 		r.reducer.End(observation.StepEnd{Index: i, Lasted: lasts})
 	}
+}
+
+// whole are the seconds of a segment that its load was offered in from begin to end:
+// a run begins and ends within a second, and may pause between two loads. Edges of
+// which the counts are far below the median are left out, unless little would remain.
+func whole(counts []int, s segment) (from, to int) {
+	from, to = s.from, s.to
+	sorted := slices.Sorted(slices.Values(counts[from:to]))
+	median := float64(sorted[len(sorted)/2])
+	// Four standard deviations of a Poisson count, and at least a tenth.
+	partial := func(n int) bool { return float64(n) < median-max(4*math.Sqrt(median), median/10) || n == 0 }
+	for to-from > shortest && partial(counts[from]) {
+		from++
+	}
+	for to-from > shortest && partial(counts[to-1]) {
+		to--
+	}
+	return from, to
 }
 
 // fill makes a window for each second of ends and each second of starts in it.

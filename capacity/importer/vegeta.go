@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/attack/recorded"
 )
@@ -38,6 +39,9 @@ func readVegeta(in *input) (*Results, error) {
 		return l.add(r)
 	})
 	if err != nil {
+		if strings.Contains(err.Error(), "duplicate type") {
+			err = fmt.Errorf("%w: it is several attacks in one file; give each as a file, or put them together by vegeta encode", err)
+		}
 		return nil, fmt.Errorf("%s: %w", in.name, err)
 	}
 	return l.results(in, vegetaLacks)
