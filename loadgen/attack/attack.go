@@ -135,6 +135,7 @@ func New(cfg Config) (*Attack, error) {
 		return nil, errors.New("attack: the loop engine is for HTTP/1.1 without TLS, proxy, redirects and flows, on Linux; hint: leave the engine out")
 	}
 	a.book = newLedger(a.engine != EngineLoop, cfg.Now)
+	a.book.urls = cfg.Raw != nil && cfg.Requests.IsFlow()
 	a.rec = newRecorder(cfg, a.book)
 	a.transport = newTransport(cfg, a.hits, a.book)
 	a.timeline = newTimeline(cfg.Slice, cfg.Now, a.hits, a.book, a.connections())
@@ -160,11 +161,11 @@ func (a *Attack) Offer(step scenarios.Step, at time.Duration) {
 	a.timeline.offer(order{step: step, at: at})
 }
 
-// Hold offers a step that only bridges the time until the next one: it ends as
-// soon as that begins. If its number is that of the step before, its hits are
-// booked under that step's seconds.
-func (a *Attack) Hold(step scenarios.Step, at time.Duration) {
-	a.timeline.offer(order{step: step, at: at, hold: true})
+// Hold offers a load that only bridges the time until the next offer: it ends as
+// soon as that begins, or no more are to come. began is when the step with the same
+// number began that it goes on with; its hits are booked behind that one's seconds.
+func (a *Attack) Hold(step scenarios.Step, at, began time.Duration) {
+	a.timeline.offer(order{step: step, at: at, hold: true, began: began})
 }
 
 // Cut ends a step now. Hits in flight go on; hits that came due and were not

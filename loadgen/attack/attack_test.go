@@ -55,6 +55,7 @@ func TestEngines(t *testing.T) {
 				{"RawResults", testRawResults, direct},
 				{"StepsAreContiguous", testStepsAreContiguous, direct},
 				{"HoldBridgesTheTimeUntilTheNextStep", testHoldBridgesTheTimeUntilTheNextStep, direct},
+				{"HoldEndsWithoutANextStep", testHoldEndsWithoutANextStep, direct},
 			} {
 				if test.fits == nil || test.fits(r) {
 					t.Run(test.name, test.run)

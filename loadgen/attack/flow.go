@@ -18,8 +18,8 @@ func (t *transport) runFlow(first *hit) (status int, err error) {
 			break
 		}
 		h = &hit{
-			Hit:    scenarios.Hit{N: first.N, Step: first.Step, At: begin},
-			closed: true, until: first.until, think: first.pause, orders: first.orders,
+			Hit:   scenarios.Hit{N: first.N, Step: first.Step, At: begin},
+			floor: first.floor, closed: true, until: first.until, think: first.pause, orders: first.orders,
 		}
 		if !t.think(h) {
 			break

@@ -192,3 +192,39 @@ func TestCutEndsFlows(t *testing.T) {
 		t.Errorf("users who think for 30 s held the end up for %v", took)
 	}
 }
+
+// Raw results have the URLs that were asked for, with what users captured in them.
+func TestRawResultsOfFlowsHaveTheirURLs(t *testing.T) {
+	overRoutes(t, flowing, func(t *testing.T) {
+		noLeaks(t)
+		var mu sync.Mutex
+		asked := map[string]int{}
+		target := newShop()
+		srv, received := counting(t, func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			asked[r.Method+" "+r.URL.RequestURI()]++
+			mu.Unlock()
+			target.ServeHTTP(w, r)
+		})
+		defer srv.Close()
+		var p planned
+		b := newBench(t, srv.URL, func(s *scenarios.Scenario, cfg *attack.Config) {
+			s.Target.Requests, s.Target.Flow = nil, buying("/orders/{{ .id }}?n={{ seq }}")
+			p.keep(t)(s, cfg)
+		})
+		b.run(context.Background(), constant(150, time.Second))
+		if err := p.raw.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, seen := decodeRaw(t, &p.out)
+		for _, res := range seen {
+			what := res.Method + " " + strings.TrimPrefix(res.URL, srv.URL)
+			if asked[what]--; asked[what] < 0 {
+				t.Errorf("%s %q was not asked for", res.Method, res.URL)
+			}
+		}
+		if n := uint64(len(seen)); n != received.Load() || len(asked) < 40 {
+			t.Errorf("%d results, the target received %d of %d kinds", n, received.Load(), len(asked))
+		}
+	})
+}

@@ -13,6 +13,7 @@ type hit struct {
 	scenarios.Hit
 	seq    uint64
 	second int
+	floor  int           // the first second that it may be booked under
 	due    time.Duration // planned instant, in drill time
 	until  time.Duration // the end of its step: a virtual user does not ask after it
 	think  time.Duration // closed loop: wait before sending
@@ -24,10 +25,12 @@ type hit struct {
 	wrote      bool          // the request was written to a connection
 	followed   uint64        // requests written because of redirects
 	class      string        // error class, empty if OK
+	url        string        // that was asked for, where raw results need it
 	status     int           // of the answer
 	lack       lack
-	in, out    uint64 // body bytes
-	order      uint64 // in which hits are sent, from 0 without gaps
+	in, out    uint64        // body bytes
+	order      uint64        // in which hits are sent, from 0 without gaps
+	stamp      time.Duration // due, but not before that of the hit with the order before
 	orders     *orders
 	free       *hit // in a list of hits to use again
 }
@@ -40,17 +43,20 @@ type orders struct {
 	last time.Duration
 }
 
-// number gives the hit the next number. Its planned instant is not before that
-// of the one before, even if two virtual users ask at the same time.
+// number gives the hit the next number. The planned instant of a virtual user's is
+// not before that of the one before, even if two ask at the same time. That of an
+// arrival stays as planned; only its stamp is put in order, behind what users asked
+// for while it was late.
 func (o *orders) number(h *hit) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	h.order = o.n
 	o.n++
+	h.stamp = max(h.due, o.last)
 	if h.closed {
-		h.due = max(h.due, o.last)
+		h.due = h.stamp
 	}
-	o.last = h.due
+	o.last = h.stamp
 }
 
 // inflight holds the hits between timeline and collector by vegeta's sequence

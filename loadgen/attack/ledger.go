@@ -10,8 +10,9 @@ import (
 type entry struct {
 	n, order        uint64 // the hit's number in the plan, and in the order of sending
 	due, sent, done time.Duration
-	in, out         uint64 // body bytes
-	class           string // error class, empty if OK
+	stamp           time.Duration // due, in the order of sending
+	in, out         uint64        // body bytes
+	class           string        // error class, empty if OK
 	step, second    int32
 	request         int32
 	status          int16 // of the answer, 0 if there was none
@@ -30,12 +31,17 @@ type count struct {
 type beginning struct {
 	step     int
 	at, ends time.Duration
+	floor    int // the first second to book under
 }
 
 // block holds what a driver has booked since the last one.
 type block struct {
 	ends   []entry
 	counts []count
+	// urls are those that the hits of ends asked for, and text their length in all;
+	// nil if they are not kept.
+	urls   []string
+	text   int
 	begins *beginning
 	// told is set in the last block that the driver hands over when asked to.
 	told *telling
@@ -52,6 +58,8 @@ type telling struct {
 const (
 	// blockSize is the number of hits in a block.
 	blockSize = 2048
+	// maxText is the length of the URLs in a block, in bytes, from which on it is full.
+	maxText = 256 << 10
 	// maxQueue bounds the blocks that wait for the recorder. A driver that meets
 	// it waits too, which shows as send lag: memory stays flat.
 	maxQueue = 32
@@ -63,7 +71,10 @@ const (
 // vegeta share one.
 type ledger struct {
 	shared bool
-	now    func() time.Duration
+	// urls says that the URLs of hits are kept: what was asked for in a flow cannot
+	// be told from the hit's number.
+	urls bool
+	now  func() time.Duration
 	// wake makes the loop look at asked; it is nil in a shared ledger.
 	wake   func()
 	asked  atomic.Bool
@@ -127,11 +138,14 @@ func (l *ledger) count(h *hit, c count) {
 // ended books a hit that has ended. A hit of a closed step is planned thereby.
 func (l *ledger) ended(h *hit) {
 	l.lock()
-	if len(l.cur.ends) == blockSize {
+	if len(l.cur.ends) == blockSize || l.cur.text >= maxText {
 		l.push()
 	}
+	if l.urls {
+		l.cur.urls, l.cur.text = append(l.cur.urls, h.url), l.cur.text+len(h.url)
+	}
 	l.cur.ends = append(l.cur.ends, entry{
-		n: h.N, order: h.order, due: h.due, sent: h.sent, done: h.done, in: h.in, out: h.out, class: h.class,
+		n: h.N, order: h.order, due: h.due, sent: h.sent, done: h.done, stamp: h.stamp, in: h.in, out: h.out, class: h.class,
 		step: int32(h.Step), second: int32(h.second), request: int32(h.Request),
 		status: int16(h.status), lack: h.lack, followed: uint16(h.followed), closed: h.closed, wrote: h.wrote,
 	})
@@ -218,7 +232,8 @@ func (l *ledger) take() []*block {
 
 // give takes back a block that was read.
 func (l *ledger) give(b *block) {
-	b.ends, b.counts, b.begins, b.told = b.ends[:0], b.counts[:0], nil, nil
+	clear(b.urls)
+	b.ends, b.counts, b.urls, b.text, b.begins, b.told = b.ends[:0], b.counts[:0], b.urls[:0], 0, nil, nil
 	l.mu.Lock()
 	if len(l.spare) < maxQueue {
 		l.spare = append(l.spare, b)

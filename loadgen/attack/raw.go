@@ -29,8 +29,12 @@ type RawConfig struct {
 // report`, `plot` and `encode` read it. A result's timestamp is the instant the
 // hit was planned for and its latency the response time from then on, so that
 // vegeta's figures are free of coordinated omission. Its attack is the name of
-// the request, its code 0 if there was no answer, and its error the error class.
-// Header and body are left out.
+// the request, its code 0 if there was no answer, and its error the error class. Its
+// URL is the one that was asked for first, whatever redirects led to; empty if the
+// request could not be made. Header and body are left out.
+//
+// vegeta wants timestamps in their order: the arrival of a flow that was sent late,
+// after requests of other users, is stamped as late as those.
 //
 // Memory does not grow with the number of results. Several attacks may share one.
 type Raw struct {
@@ -61,9 +65,9 @@ func NewRaw(cfg RawConfig) (*Raw, error) {
 	return r, nil
 }
 
-// add writes the results of hits. The first error is kept, and nothing is
-// written after it.
-func (r *Raw) add(entries []entry) {
+// add writes the results of hits. urls are what they asked for, or nil if that can be
+// told from their numbers. The first error is kept, and nothing is written after it.
+func (r *Raw) add(entries []entry, urls []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range entries {
@@ -71,6 +75,9 @@ func (r *Raw) add(entries []entry) {
 			return
 		}
 		res := r.result(&entries[i])
+		if urls != nil {
+			res.URL = urls[i]
+		}
 		r.err = r.encode(&res)
 	}
 }
@@ -79,7 +86,7 @@ func (r *Raw) result(e *entry) vegeta.Result {
 	r.cfg.Requests.Render(scenarios.Hit{N: e.n, Step: int(e.step), Request: int(e.request)}, &r.message)
 	res := vegeta.Result{
 		Attack: r.message.Name, Seq: e.order, Code: uint16(e.status),
-		Timestamp: r.cfg.Started.Add(e.due), Latency: e.done - e.due,
+		Timestamp: r.cfg.Started.Add(e.stamp), Latency: e.done - e.due,
 		BytesIn: e.in, BytesOut: e.out, Error: e.class,
 		Method: r.message.Method, URL: r.message.URL,
 	}

@@ -33,6 +33,7 @@ type recorder struct {
 	cells map[cellKey]*cell
 	step  int
 	base  time.Duration   // begin of the current step
+	floor int             // its first second
 	looks []time.Duration // when windows are to be closed besides, in order
 	last  time.Duration   // when windows were last closed
 	seq   uint64
@@ -80,7 +81,7 @@ func (r *recorder) absorb(b *block) {
 		c.add(e)
 	}
 	if r.raw != nil {
-		r.raw.add(b.ends)
+		r.raw.add(b.ends, b.urls)
 	}
 	if b.begins != nil {
 		r.begin(*b.begins)
@@ -120,7 +121,7 @@ func (r *recorder) begin(b beginning) {
 		r.close(telling{at: b.at})
 	}
 	r.last = max(r.last, b.at)
-	r.step, r.base = b.step, b.at
+	r.step, r.base, r.floor = b.step, b.at, b.floor
 	for _, d := range tails {
 		r.looks = append(r.looks, b.ends+d)
 	}
@@ -145,7 +146,7 @@ func (r *recorder) boundary() time.Duration {
 // close emits the open cells as windows.
 func (r *recorder) close(t telling) {
 	if len(r.cells) == 0 {
-		r.cells[cellKey{r.step, max(0, int((r.last-r.base)/time.Second))}] = &cell{}
+		r.cells[cellKey{r.step, max(r.floor, int((r.last-r.base)/time.Second))}] = &cell{}
 	}
 	left := len(r.cells)
 	for k, c := range r.cells {

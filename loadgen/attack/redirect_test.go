@@ -48,8 +48,12 @@ func TestRedirectsAreFollowed(t *testing.T) {
 			}
 		})
 		defer srv.Close()
-		b := newBench(t, srv.URL, follows("follow 5", scenarios.Request{Post: "/start", Body: "hello",
-			Headers: map[string]string{"Authorization": "Bearer x", "Content-Type": "text/plain"}, Check: scenarios.Check{Body: `is "done"`}}))
+		var p planned
+		b := newBench(t, srv.URL, func(s *scenarios.Scenario, cfg *attack.Config) {
+			follows("follow 5", scenarios.Request{Post: "/start", Body: "hello",
+				Headers: map[string]string{"Authorization": "Bearer x", "Content-Type": "text/plain"}, Check: scenarios.Check{Body: `is "done"`}})(s, cfg)
+			p.keep(t)(s, cfg)
+		})
 		r := b.run(context.Background(), constant(40, time.Second))
 		planned, sent, good, _, _, errors := r.Totals()
 		if planned != 40 || sent != 40 || good != 40 || r.Followed() != 80 || received.Load() != sent+r.Followed() {
@@ -57,6 +61,13 @@ func TestRedirectsAreFollowed(t *testing.T) {
 		}
 		if p, err := r.Point(0); err != nil || p.Service.P50 < 20 {
 			t.Errorf("service p50 = %g ms, %v: the time of the hops is missing", p.Service.P50, err)
+		}
+		if err := p.raw.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m, seen := decodeRaw(t, &p.out)
+		if m.Requests != 40 || seen[0].URL != srv.URL+"/start" || seen[0].Method != http.MethodPost || seen[0].Code != http.StatusOK {
+			t.Errorf("%d raw results, the first %+v; want 40 of what was asked for first", m.Requests, seen[0])
 		}
 	})
 }

@@ -23,7 +23,7 @@ var epoch = time.Unix(1_000_000, 0)
 
 func (p *planned) keep(t *testing.T) func(*scenarios.Scenario, *attack.Config) {
 	return func(s *scenarios.Scenario, cfg *attack.Config) {
-		requests, err := scenarios.CompileRequests(s, scenarios.Inputs{})
+		requests, err := scenarios.CompileRequests(s, scenarios.Inputs{Open: files})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func testHoldBridgesTheTimeUntilTheNextStep(t *testing.T) {
 	second.Index = 1
 	at := b.now() + 10*time.Millisecond
 	b.attack.Offer(first, at)
-	b.attack.Hold(hold, at+first.Lasts)
+	b.attack.Hold(hold, at+first.Lasts, at)
 	turn := at + first.Lasts + 310*time.Millisecond
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -126,6 +126,44 @@ func testHoldBridgesTheTimeUntilTheNextStep(t *testing.T) {
 	for i := 1; i < len(instants); i++ {
 		if gap := instants[i] - instants[i-1]; gap > 5*time.Millisecond+10 {
 			t.Errorf("hit %d comes %v after the one before", i, gap)
+		}
+	}
+}
+
+// A hold is booked behind the seconds of its step even if this attack was not there
+// for the step, and ends by itself, or when one of no length follows it.
+func testHoldEndsWithoutANextStep(t *testing.T) {
+	noLeaks(t)
+	srv, received := counting(t, ok)
+	defer srv.Close()
+	var p planned
+	b := newBench(t, srv.URL, p.keep(t))
+	began := b.now()
+	at := began + 20*time.Millisecond
+	b.attack.Hold(constant(200, 250*time.Millisecond), at, began)
+	b.attack.Hold(constant(200, 30*time.Second), at+250*time.Millisecond, began)
+	b.attack.Hold(constant(200, 0), at+500*time.Millisecond, began)
+	b.attack.Finish()
+	r := observation.NewReducer()
+	r.Begin(observation.StepRecord{Index: 0, Start: began, Lasts: at - began, From: 200, To: 200})
+	if err := b.attack.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range b.windows {
+		r.Add(w)
+	}
+	one, err := r.Point(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, _, good, _, _, _ := r.Totals()
+	if one.OK != 0 || len(one.Windows) > 0 || r.Unfinished(0) != 0 || sum != 100 || good != 100 || received.Load() != 100 {
+		t.Errorf("%d hits in the step, all %d, %d ok, the target received %d; want 0, 100, 100, 100", one.OK, sum, good, received.Load())
+	}
+	instants := p.instants(t)
+	for i := 1; i < len(instants); i++ {
+		if gap := instants[i] - instants[i-1]; math.Abs(float64(gap-5*time.Millisecond)) > 10 {
+			t.Errorf("hit %d comes %v after the one before, want 5 ms", i, gap)
 		}
 	}
 }

@@ -12,8 +12,10 @@ import (
 type order struct {
 	step scenarios.Step
 	at   time.Duration
-	// hold says that the step only bridges the time until the next order begins.
-	hold bool
+	// hold says that the step only bridges the time until the next order begins;
+	// began is then when the step that it goes on with did.
+	hold  bool
+	began time.Duration
 }
 
 // timeline knows when each hit is due. It is fed with orders while it runs, so
@@ -251,14 +253,20 @@ func (t *timeline) open() {
 	o := t.cur
 	if o.step.Index != t.step {
 		t.step, t.base, t.floor = o.step.Index, o.at, 0
-		t.book.begin(beginning{step: t.step, at: o.at, ends: o.at + o.step.Lasts})
+		if o.hold {
+			t.base, t.floor = o.began, beyond(o) // this attack was not there for the step itself
+		}
+		t.book.begin(beginning{step: t.step, at: o.at, ends: o.at + o.step.Lasts, floor: t.floor})
 	}
-	if o.hold && o.at > t.base {
-		t.floor = int((o.at - t.base + time.Second - 1) / time.Second)
+	if o.hold {
+		t.floor = beyond(o)
 	}
 	t.cursor = t.slice.Cursor(o.step)
 	t.hit, t.more = t.cursor.Next()
 }
+
+// beyond is the first second that begins behind the step that a hold goes on with.
+func beyond(o *order) int { return int((o.at - o.began + time.Second - 1) / time.Second) }
 
 // close ends the current order.
 func (t *timeline) close() { t.cur, t.cursor, t.more, t.begun = nil, nil, false, false }
@@ -283,7 +291,8 @@ func (t *timeline) openHit() *hit {
 	h.Hit = t.hit
 	h.due, h.until = t.cur.at+h.At, t.cur.at+t.cur.step.Lasts
 	h.At = h.due - t.base
-	h.second = max(int(h.At/time.Second), t.floor)
+	h.floor = t.floor
+	h.second = max(int(h.At/time.Second), h.floor)
 	t.book.planned(h)
 	t.hit, t.more = t.cursor.Next()
 	return h
@@ -311,7 +320,7 @@ func (h *hit) plan(now time.Duration) bool {
 	h.due = now
 	h.orders.number(h)
 	h.At = h.due - begin
-	h.second = int(h.At / time.Second)
+	h.second = max(int(h.At/time.Second), h.floor)
 	return true
 }
 

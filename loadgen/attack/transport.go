@@ -25,6 +25,7 @@ type transport struct {
 	h2       sender // nil unless HTTP/2 is spoken
 	h2Scheme string
 	messages sync.Pool
+	keepURL  bool // of each hit
 	// state tells when a step was cut, and whether everything was killed.
 	state func(step int) (cut time.Duration, isCut, killed bool)
 
@@ -33,7 +34,7 @@ type transport struct {
 }
 
 func newTransport(cfg Config, hits *inflight, book *ledger) *transport {
-	t := &transport{requests: cfg.Requests, hits: hits, book: book, now: cfg.Now, changed: make(chan struct{})}
+	t := &transport{requests: cfg.Requests, hits: hits, book: book, now: cfg.Now, changed: make(chan struct{}), keepURL: book.urls}
 	t.messages.New = func() any { return new(scenarios.Message) }
 	t.dialer = newDialer(cfg.Requests, cfg.Allow, newConns())
 	kept := newBudget(maxKept)
@@ -152,6 +153,9 @@ func (t *transport) send(h *hit, user *scenarios.User, jar *cookies) (status int
 	if msg.Err != nil {
 		h.done, h.class = h.sent, classify(msg.Err)
 		return 0, msg.Err
+	}
+	if t.keepURL {
+		h.url = msg.URL
 	}
 	r, err := t.exchange(h, msg, jar)
 	h.done = t.now()
