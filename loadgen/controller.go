@@ -303,6 +303,9 @@ func (c *controller) longest() time.Duration {
 
 // next returns the step that follows, with its number filled in.
 func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
+	if c.ahead != nil {
+		return c.ahead.step, "", true
+	}
 	if k := i - c.redone; k < len(c.cfg.Plan.Steps) {
 		step = c.cfg.Plan.Steps[k]
 	} else if c.cfg.Search != nil {
@@ -322,9 +325,7 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 		return step, "", false
 	}
 	step.Index = i
-	planned, _, _, _, _, _ := c.reducer.Totals()
-	step.First = c.numbers.first(c.cfg.Plan, step, planned)
-	return step, reason, true
+	return c.number(step), reason, true
 }
 
 // Discard is the rule for warm-up: the first fifth of a step, at least a second
@@ -343,8 +344,9 @@ func Discard(lasts time.Duration) time.Duration {
 // lead is how far ahead a step is ordered, so that its first hits are not late.
 const lead = 20 * time.Millisecond
 
-// runStep offers one step. It returns when its hits have ended or, if the next one
-// was ordered to follow it without a gap, when it is over.
+// runStep offers one step. It returns when its hits have ended, or when it is over if
+// the next one was ordered to follow it without a gap. Where a search is to choose the
+// next one, the load may then still be held.
 func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason string) error {
 	o := c.ahead
 	c.ahead = nil
@@ -372,6 +374,11 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 	if err != nil || c.ahead != nil {
 		return cmp.Or(err, c.settle(err != nil))
 	}
+	if o.held > 0 && end.Cut == "" {
+		if done, err := c.held(ctx, o); done || err != nil {
+			return cmp.Or(err, c.settle(true))
+		}
+	}
 	err = c.drained(ctx, o.rec.Start+end.Lasted)
 	return cmp.Or(err, c.settle(true))
 }
@@ -395,7 +402,7 @@ func (c *controller) beyond(step scenarios.Step) []string {
 // offered returns when the step is over, or was cut.
 func (c *controller) offered(ctx context.Context, o *ordered) (observation.StepEnd, error) {
 	step, rec := o.step, o.rec
-	soon := time.NewTimer(rec.Start + step.Lasts - max(early, 2*c.cfg.Lead) - c.cfg.Now())
+	soon := time.NewTimer(rec.Start + step.Lasts - c.leadTime() - c.cfg.Now())
 	defer soon.Stop()
 	over := time.NewTimer(rec.Start + step.Lasts - c.cfg.Now())
 	defer over.Stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -29,6 +30,8 @@ type memory struct {
 	entries []observation.Entry
 	windows int
 	sent    uint64
+	last    *observation.Window
+	raw     *attack.Raw
 	failAt  int // windows after which every call fails; 0 is never
 }
 
@@ -53,6 +56,7 @@ func (m *memory) Window(w *observation.Window) error {
 	defer m.mu.Unlock()
 	m.windows++
 	m.sent += w.Sent
+	m.last = w
 	return m.err()
 }
 func (m *memory) Samples([]observation.Sample) error                       { return nil }
@@ -86,10 +90,19 @@ func (p *progress) Second(s loadgen.Status) {
 func (p *progress) StepEnds(observation.Point) {}
 func (p *progress) Says(text string)           { p.said = append(p.said, text) }
 
+// epoch is the wall-clock time of drill time 0 in raw results.
+var epoch = time.Unix(1_000_000, 0)
+
 // setup makes a drill of a URL, with a load of its own.
 func setup(t *testing.T, url, yaml string) (loadgen.Config, *memory, *progress) {
 	t.Helper()
-	s, err := scenarios.Load("test", []byte(fmt.Sprintf("version: 1\nname: test\ntarget: {url: %q, timeout: 2s}\n%s", url, yaml)), scenarios.LoadOptions{})
+	return drillOf(t, fmt.Sprintf("target: {url: %q, timeout: 2s}\n%s", url, yaml), nil)
+}
+
+// drillOf makes a drill of a scenario, whose raw results go to raw if it is not nil.
+func drillOf(t *testing.T, yaml string, raw io.Writer) (loadgen.Config, *memory, *progress) {
+	t.Helper()
+	s, err := scenarios.Load("test", []byte("version: 1\nname: test\n"+yaml), scenarios.LoadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,9 +122,16 @@ func setup(t *testing.T, url, yaml string) (loadgen.Config, *memory, *progress) 
 	began := time.Now()
 	now := func() time.Duration { return time.Since(began) }
 	rec, p := &memory{}, &progress{}
+	local := loadgen.LocalConfig{Name: "w", Requests: requests, Allow: allow, Now: now}
+	if raw != nil {
+		if local.Raw, err = attack.NewRaw(attack.RawConfig{To: raw, Format: "gob", Requests: requests, Started: epoch}); err != nil {
+			t.Fatal(err)
+		}
+		rec.raw = local.Raw
+	}
 	cfg := loadgen.Config{
 		ID: "t", Scenario: s, Plan: plan, Record: rec, Progress: p, Now: now, Started: began,
-		Fleet: loadgen.NewLocal(loadgen.LocalConfig{Name: "w", Requests: requests, Allow: allow, Now: now}),
+		Fleet: loadgen.NewLocal(local),
 	}
 	return cfg, rec, p
 }

@@ -49,4 +49,11 @@ type Order struct {
 type Offer struct {
 	Step scenarios.Step
 	At   time.Duration
+	// Hold says that it only bridges the time until the next offer begins, of which
+	// the workers do not know yet: it ends then, and with Finish, and after the time
+	// that Step lasts at the latest. Its hits have numbers of their own and are
+	// reported behind the seconds of the step with the same index, which began at
+	// Began. An Offer to hold that lasts no time ends another.
+	Hold  bool
+	Began time.Duration
 }

@@ -70,6 +70,8 @@ func (l *Local) Steer(_ context.Context, o Order) error {
 	switch {
 	case l.attack == nil:
 		return errors.New("steer: the drill has not begun")
+	case o.Offer != nil && o.Offer.Hold:
+		l.attack.Hold(o.Offer.Step, o.Offer.At, o.Offer.Began)
 	case o.Offer != nil:
 		l.attack.Offer(o.Offer.Step, o.Offer.At)
 	case o.Cut != nil:

@@ -1,29 +1,23 @@
 package loadgen
 
-import "github.com/headroom-project/headroom/scenarios"
-
-// numbering gives the hits of a drill their numbers, step by step.
+// numbering gives the hits of a drill their numbers, each its own. An open step is
+// given as many as its plan has: where it is cut, or the load is held until the next
+// one, some are left unused. In a flow the hits of a plan are what begins a pass.
 type numbering struct {
-	last    *scenarios.Step // the step before
-	flows   uint64          // of the steps before it
-	planned uint64          // hits, when it began
+	next    uint64 // this number and those above are free, but for a closed step's
+	closed  bool   // the last step was a closed one
+	planned uint64 // hits, when it began
 }
 
-// first is the number of the first hit of a step that begins when so many hits
-// have been planned. In a flow the hits of a step's plan are what begins a pass:
-// they are numbered without gaps, so that a feed is used row by row. How many
-// begin in a closed step is known to be no more than the requests in it.
-func (n *numbering) first(plan *scenarios.Plan, step scenarios.Step, planned uint64) uint64 {
-	if plan.Flow == 0 {
-		return planned
+// first returns the number of the first hit of a step and sets count aside for it.
+// A closed step takes as many as it comes to, of which planned tells, the number of
+// hits planned so far: it begins and ends with nothing else on its way.
+func (n *numbering) first(count uint64, closed bool, planned uint64) uint64 {
+	if n.closed {
+		n.next += planned - n.planned
 	}
-	switch {
-	case n.last == nil:
-	case n.last.Users > 0:
-		n.flows += planned - n.planned
-	default:
-		n.flows += plan.Count(*n.last)
-	}
-	n.last, n.planned = &step, planned
-	return n.flows
+	first := n.next
+	n.next += count
+	n.closed, n.planned = closed, planned
+	return first
 }

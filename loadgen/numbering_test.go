@@ -1,32 +1,21 @@
 package loadgen
 
-import (
-	"testing"
-	"time"
+import "testing"
 
-	"github.com/headroom-project/headroom/scenarios"
-)
-
-// The passes of a flow are numbered without gaps over the open steps of a drill,
-// and never twice; the hits of a mix by how many were planned.
+// Hits are numbered without gaps over the open steps of a plan, and never twice,
+// whatever was planned of them; after a closed step by how many were planned in it.
 func TestNumbering(t *testing.T) {
-	open := scenarios.Step{From: 30, To: 30, Lasts: time.Second}
-	closed := scenarios.Step{Users: 4, Lasts: time.Second}
-	flow := &scenarios.Plan{Arrivals: scenarios.Constant, Flow: 3}
 	var n numbering
 	planned := uint64(0)
 	for i, c := range []struct {
-		step    scenarios.Step
+		count   uint64
+		closed  bool
 		planned uint64 // in it
 		first   uint64
-	}{{open, 29, 0}, {open, 30, 10}, {closed, 55, 20}, {open, 30, 75}, {open, 30, 85}} {
-		if got := n.first(flow, c.step, planned); got != c.first {
+	}{{10, false, 10, 0}, {10, false, 4, 10}, {0, true, 55, 20}, {0, true, 5, 75}, {10, false, 10, 80}, {7, false, 0, 90}, {1, false, 1, 97}} {
+		if got := n.first(c.count, c.closed, planned); got != c.first {
 			t.Errorf("step %d begins at %d, want %d", i, got, c.first)
 		}
 		planned += c.planned
-	}
-	var mix numbering
-	if got := mix.first(&scenarios.Plan{}, open, 17); got != 17 {
-		t.Errorf("a mix begins at %d, want 17", got)
 	}
 }

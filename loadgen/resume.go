@@ -27,6 +27,8 @@ func (c *controller) resume() error {
 		case e.Step != nil:
 			open = e.Step
 			c.first = e.Step.Index + 1
+			c.numbers.next = max(c.numbers.next, e.Step.First+e.Step.Numbers)
+			c.numbers.closed = e.Step.Users > 0
 		case e.StepEnd != nil:
 			open = nil
 			c.addPoint(e.StepEnd.Index)

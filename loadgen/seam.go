@@ -15,6 +15,7 @@ type ordered struct {
 	step scenarios.Step
 	rec  observation.StepRecord
 	end  observation.StepEnd // once it is over
+	held time.Duration       // drill time up to which its load is held; 0 if it is not
 }
 
 // early is how long before its begin a step is ordered that follows another
@@ -25,7 +26,7 @@ const early = 100 * time.Millisecond
 func (c *controller) order(ctx context.Context, step scenarios.Step, reason string, at time.Duration) (*ordered, error) {
 	rec := observation.StepRecord{
 		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5),
-		Start: at, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason,
+		Start: at, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason, First: step.First, Numbers: c.numbersOf(step),
 	}
 	c.reducer.Begin(rec)
 	if err := c.note(observation.Entry{Kind: observation.EntryStep, Step: &rec}); err != nil {
@@ -37,25 +38,41 @@ func (c *controller) order(ctx context.Context, step scenarios.Step, reason stri
 	return &ordered{step: step, rec: rec}, nil
 }
 
-// orderAhead orders the step of the plan that follows o, to begin where o ends. A
-// closed step waits: its users begin when the open hits before them have ended. So
-// does every step if more than half a second's hits are in flight, or nothing is
-// known of it yet: a target that hangs is not given the next load before the guards
-// have looked.
+// orderAhead orders the step of the plan that follows o, to begin where o ends; where
+// a search is to choose it, the load of o is held until it has. A closed step waits:
+// its users begin when the open hits before them have ended. So does every step if
+// there is a backlog, or nothing is known of it yet: a target that hangs is not given
+// the next load before the guards have looked.
 func (c *controller) orderAhead(ctx context.Context, o *ordered) error {
-	i := o.step.Index + 1
-	if c.ahead != nil || i >= len(c.cfg.Plan.Steps) || o.step.Users > 0 || c.cfg.Plan.Steps[i].Users > 0 {
+	if c.ahead != nil || o.step.Users > 0 || c.told() <= o.rec.Start || c.backlogged(o) {
 		return nil
 	}
-	if c.told() <= o.rec.Start || c.backlog() > o.rec.To/2 {
+	k := o.step.Index + 1 - c.redone
+	if k >= len(c.cfg.Plan.Steps) {
+		if c.cfg.Search == nil {
+			return nil
+		}
+		return c.hold(ctx, o)
+	}
+	step := c.cfg.Plan.Steps[k]
+	if step.Users > 0 {
 		return nil
 	}
-	step := c.cfg.Plan.Steps[i]
-	step.Index, step.First = i, o.step.First+c.cfg.Plan.Count(o.step)
-	next, err := c.order(ctx, step, "", o.rec.Start+o.rec.Lasts)
+	step.Index = o.step.Index + 1
+	next, err := c.order(ctx, c.number(step), "", o.rec.Start+o.rec.Lasts)
 	c.ahead = next
 	return err
 }
+
+// number gives a step the numbers of its hits.
+func (c *controller) number(step scenarios.Step) scenarios.Step {
+	planned, _, _, _, _, _ := c.reducer.Totals()
+	step.First = c.numbers.first(c.cfg.Plan.Count(step), step.Users > 0, planned)
+	return step
+}
+
+// backlogged says that more than half a second's hits are in flight.
+func (c *controller) backlogged(o *ordered) bool { return c.backlog() > o.rec.To/2 }
 
 // backlog is the number of hits in flight, as last told.
 func (c *controller) backlog() float64 {

@@ -84,12 +84,13 @@ type Slice struct {
 	Late Late
 }
 
-// Late says that a slice begins in the midst of a step: the hits of Step that are
-// planned before From, from the step's begin, are left out. The zero value leaves
-// out none.
+// Late says that a slice begins in the midst of a step: the hits of the step with
+// this number and this first hit that are planned before From, from the step's
+// begin, are left out. The zero value leaves out none.
 type Late struct {
-	Step int
-	From time.Duration
+	Step  int
+	First uint64
+	From  time.Duration
 }
 
 // Slice is worker i's part of the plan, of n workers; 0 <= i < n.
@@ -141,7 +142,7 @@ func (c *Cursor) Next() (Hit, bool) {
 			continue
 		}
 		c.mine += uint64(c.slice.Of)
-		if late := c.slice.Late; c.step.Index == late.Step && at < late.From {
+		if late := c.slice.Late; c.step.Index == late.Step && c.step.First == late.First && at < late.From {
 			continue
 		}
 		n := c.step.First + k

@@ -268,7 +268,8 @@ func (f *Fleet) Steer(_ context.Context, o loadgen.Order) error {
 	var x order
 	switch {
 	case o.Offer != nil:
-		x.Offer = &offer{Step: o.Offer.Step, At: o.Offer.At}
+		x.Offer = &offer{Step: o.Offer.Step, At: o.Offer.At, Hold: o.Offer.Hold, Began: o.Offer.Began}
+		f.endHold(o.Offer.At)
 		f.offers = append(f.offers, running{offer: *x.Offer, end: o.Offer.At + o.Offer.Step.Lasts})
 	case o.Cut != nil:
 		x.Cut = o.Cut
@@ -279,6 +280,7 @@ func (f *Fleet) Steer(_ context.Context, o loadgen.Order) error {
 		}
 	case o.Finish:
 		x.Finish, f.finished = true, true
+		f.endHold(f.cfg.Now())
 	}
 	for _, m := range f.list {
 		if m.condemned == "" {
@@ -286,6 +288,13 @@ func (f *Fleet) Steer(_ context.Context, o loadgen.Order) error {
 		}
 	}
 	return nil
+}
+
+// endHold notes that what is held ends at a drill time; the caller holds the lock.
+func (f *Fleet) endHold(at time.Duration) {
+	if n := len(f.offers); n > 0 && f.offers[n-1].Hold {
+		f.offers[n-1].end = min(f.offers[n-1].end, at)
+	}
 }
 
 // send gives one order to a worker; the caller holds the lock. The renewal of the

@@ -61,6 +61,10 @@ func (s *session) offerTo(p *part, o offer) {
 		return // fewer users than slices: this one has none
 	}
 	p.idle = false
+	if o.Hold {
+		p.attack.Hold(o.Step, o.At, o.Began)
+		return
+	}
 	p.attack.Offer(o.Step, o.At)
 }
 
@@ -97,16 +101,7 @@ func (s *session) peak(step scenarios.Step) float64 {
 // take adds a share of a worker that was lost; the caller holds the lock. A share
 // that cannot be taken is refused, and the controller is told: nobody offers it.
 func (s *session) take(n uint64, t take) {
-	late := scenarios.Late{}
-	var running []offer
-	for _, o := range s.offers {
-		if !s.cut[o.Step.Index] && o.At+o.Step.Lasts > t.From {
-			if late == (scenarios.Late{}) && o.At < t.From {
-				late = scenarios.Late{Step: o.Step.Index, From: t.From - o.At}
-			}
-			running = append(running, o)
-		}
-	}
+	running, late := s.ongoing(t.From)
 	p, err := s.newPart(t.Share, late)
 	if err == nil {
 		err = s.bears(t, running)
@@ -137,6 +132,25 @@ func (s *session) bears(t take, running []offer) error {
 		}
 	}
 	return nil
+}
+
+// ongoing returns the offers that are not over at drill time from, and what is to be
+// left out of the first of them; the caller holds the lock.
+func (s *session) ongoing(from time.Duration) (list []offer, late scenarios.Late) {
+	for i, o := range s.offers {
+		end := o.At + o.Step.Lasts
+		if o.Hold && i+1 < len(s.offers) {
+			end = min(end, s.offers[i+1].At)
+		}
+		if s.cut[o.Step.Index] || end <= from {
+			continue
+		}
+		if o.At < from {
+			late = scenarios.Late{Step: o.Step.Index, First: o.Step.First, From: from - o.At}
+		}
+		list = append(list, o)
+	}
+	return list, late
 }
 
 // measureStart finds out how late this worker begins at drill time at.

@@ -171,8 +171,9 @@ const (
 // degrade goes on without the share: what is offered from here on is less.
 func (f *Fleet) degrade(r observation.FleetRecord, why string) observation.FleetRecord {
 	for _, o := range f.offers {
-		// The rest of the step that runs is not what was planned.
-		if o.end > r.Until {
+		// The rest of the step that runs is not what was planned. What is held until
+		// the next one is in no figure.
+		if o.end > r.Until && !o.Hold {
 			r.Until = o.end
 		}
 	}

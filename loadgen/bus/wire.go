@@ -12,7 +12,7 @@ import (
 
 // Protocol is the version of the messages below. It is raised when a worker and a
 // controller of different versions would misunderstand each other.
-const Protocol = 1
+const Protocol = 2
 
 // Limits of what is taken from the other side.
 const (
@@ -172,9 +172,12 @@ type order struct {
 	Take   *take  `json:"take,omitempty"`
 }
 
+// offer is an Offer of the controller.
 type offer struct {
-	Step scenarios.Step `json:"step"`
-	At   time.Duration  `json:"at"`
+	Step  scenarios.Step `json:"step"`
+	At    time.Duration  `json:"at"`
+	Hold  bool           `json:"hold,omitempty"`
+	Began time.Duration  `json:"began,omitempty"`
 }
 
 // take gives a worker a share of one that was lost. Of the step that is being

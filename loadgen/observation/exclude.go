@@ -49,10 +49,10 @@ func (r *Reducer) mark(s *stepSum) {
 	s.rebuild()
 }
 
-// second bounds one second of the step in drill time.
+// second bounds one second of the step in drill time; the last may be cut short.
 func (s *stepSum) second(k int) (from, until time.Duration) {
 	from = s.rec.Start + time.Duration(k)*time.Second
-	return from, from + time.Second
+	return from, min(from+time.Second, s.rec.Start+s.rec.Lasts)
 }
 
 // excluded says whether any of some seconds of a step is kept out of the figures.

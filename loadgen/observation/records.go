@@ -148,6 +148,10 @@ type StepRecord struct {
 	Discard time.Duration `json:"discard"`
 	// Reason says why this step was chosen.
 	Reason string `json:"reason,omitempty"`
+	// First is the number of its first hit. Numbers is how many from there on are
+	// set aside for an open step and what is offered until the next one begins.
+	First   uint64 `json:"first,omitempty"`
+	Numbers uint64 `json:"numbers,omitempty"`
 }
 
 // StepEnd says how a step ended.

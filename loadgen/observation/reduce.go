@@ -70,6 +70,9 @@ func (c *counts) add(w *Window) {
 	}
 }
 
+// open is how many were planned but have not ended.
+func (c *counts) open() uint64 { return c.planned - min(c.planned, c.ok+c.failed+c.dropped) }
+
 // flow is what ended in one second of the time that a step was offered in.
 type flow struct {
 	from, at   time.Duration // when the first of its windows was opened and the last one closed
@@ -185,9 +188,9 @@ func (r *Reducer) Add(w *Window) bool {
 		return false
 	}
 	s.counts.add(w)
-	s.lack(w)
 	r.serve(w)
 	if time.Duration(w.Second)*time.Second < s.rec.Discard || r.excluded(s, w.Second, 1) {
+		s.lack(w)
 		c := s.warm[w.Second]
 		if c == nil {
 			c = &cell{tally: NewTally()}
@@ -201,6 +204,7 @@ func (r *Reducer) Add(w *Window) bool {
 		s.held(w)
 		return true
 	}
+	s.lack(w)
 	s.cell(w.Second).add(w)
 	s.kept.add(w)
 	for name, t := range w.Requests {
@@ -354,13 +358,17 @@ func (r *Reducer) Sample(x Sample) {
 }
 
 // Unfinished is how many hits of a step were planned but have not ended, as far as
-// was told.
+// was told. Those that were planned beyond its end are left out.
 func (r *Reducer) Unfinished(step int) uint64 {
 	s := r.steps[step]
 	if s == nil {
 		return 0
 	}
-	return s.counts.planned - min(s.counts.planned, s.counts.ok+s.counts.failed+s.counts.dropped)
+	open := s.counts.open()
+	if s.beyond != nil {
+		open -= min(open, s.beyond.open())
+	}
+	return open
 }
 
 // Points returns a point for each step that has begun, in order. Validity is

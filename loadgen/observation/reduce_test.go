@@ -208,3 +208,27 @@ func TestResourcesAreWeightedByTime(t *testing.T) {
 		t.Errorf("cpu %+v, want %.3f of 2 from 2 samples", got, want)
 	}
 }
+
+// What is planned beyond a step's end, to bridge the time until the next one, is in
+// the totals, and in nothing that is said of the step.
+func TestWhatIsHeldIsInTheTotalsOnly(t *testing.T) {
+	r := reducer(0, 1500*time.Millisecond)
+	for _, w := range windowsOf([]hit{{"a", 0, 1000, false}, {"a", 1, 1000, false}, {"a", 2, 90000, true}, {"a", 3, 90000, false}}, 4) {
+		if w.Second >= 2 {
+			w.Lacked, w.Dropped, w.Waited = map[string]uint64{observation.LackPorts: 1}, 1, 1
+			w.Planned += 5 // of which three are on their way
+		}
+		r.Add(w)
+	}
+	p, err := r.Point(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.OK != 2 || p.Failed+p.Dropped+p.Waited != 0 || len(p.Lacked) > 0 || p.Response.Max > 2 || len(p.Windows) != 2 || r.Unfinished(0) != 0 {
+		t.Errorf("%d ok, %d failed, %d dropped, %d waited, lacked %v, at most %g ms, %d windows, %d unfinished", p.OK, p.Failed, p.Dropped, p.Waited, p.Lacked, p.Response.Max, len(p.Windows), r.Unfinished(0))
+	}
+	planned, sent, ok, failed, dropped, classes := r.Totals()
+	if planned != 14 || sent != 4 || ok != 3 || failed != 1 || dropped != 2 || classes["timeout"] != 1 {
+		t.Errorf("in all %d planned, %d sent, %d ok, %d failed %v, %d dropped", planned, sent, ok, failed, classes, dropped)
+	}
+}

@@ -24,7 +24,7 @@ type Drill struct {
 }
 
 // Run runs a drill with its controller, as a process of it would.
-func Run(t testing.TB, f loadgen.Fleet, now func() time.Duration, in *bus.Input) Drill {
+func Run(t testing.TB, f loadgen.Fleet, now func() time.Duration, in *bus.Input, change ...func(*loadgen.Config)) Drill {
 	t.Helper()
 	c, err := in.Compile()
 	if err != nil {
@@ -35,10 +35,14 @@ func Run(t testing.TB, f loadgen.Fleet, now func() time.Duration, in *bus.Input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d Drill
-	d.Outcome, d.Err = loadgen.Run(context.Background(), loadgen.Config{
+	cfg := loadgen.Config{
 		ID: "t", Scenario: c.Scenario, Plan: c.Plan, Fleet: f, Record: record, Now: now, Started: time.Now(), Lead: 250 * time.Millisecond,
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	var d Drill
+	d.Outcome, d.Err = loadgen.Run(context.Background(), cfg)
 	if err := record.Close(); err != nil {
 		t.Error(err)
 	}

@@ -40,6 +40,7 @@ func Suite(t *testing.T, make Maker) {
 		{"EveryPlannedHitIsSentOnceAndReported", testEveryPlannedHit},
 		{"WindowsOfAWorkerAreInOrderAndEndIdle", testOrder},
 		{"CutEndsAStep", testCut},
+		{"AHoldBridgesTheTimeUntilTheNextOffer", testHold},
 		{"KillCancelsWhatIsInFlight", testKill},
 		{"ItBeginsOnce", testBeginsOnce},
 		{"ACloseWithoutFinishEndsEverything", testClose},
@@ -259,5 +260,58 @@ func testClose(t *testing.T, make Maker) {
 	<-time.After(100 * time.Millisecond)
 	if again := target.Received.Load(); again != n {
 		t.Errorf("%d hits arrived after Close", again-n)
+	}
+}
+
+// testHold: what is held goes on where the step ends, over all workers in the rhythm of
+// the plan, and is part of no step; it ends where the next offer begins, by itself, and
+// with Finish.
+func testHold(t *testing.T, make Maker) {
+	target := NewTarget(t)
+	in := Input(target.URL, 200, time.Second, "")
+	rig := make(t, in)
+	c, _ := begin(t, rig, in)
+	step := c.Plan.Steps[0]
+	at := rig.Now() + 50*time.Millisecond
+	hold := func(first uint64, lasts, at, began time.Duration) {
+		held := step
+		held.First, held.Lasts = first, lasts
+		steer(t, rig, loadgen.Order{Offer: &loadgen.Offer{Step: held, At: at, Hold: true, Began: began}})
+	}
+	r := observation.NewReducer()
+	r.Begin(observation.StepRecord{Index: 0, Start: at, Lasts: time.Second})
+	steer(t, rig, loadgen.Order{Offer: &loadgen.Offer{Step: step, At: at}})
+	hold(200, 10*time.Second, at+time.Second, at)
+
+	// The next begins half a second after the first ends: 100 hits bridge that. It is
+	// followed by a hold that ends by itself, after 40.
+	next := step
+	next.Index, next.First, next.Lasts = 1, 2200, 500*time.Millisecond
+	turn := at + 1500*time.Millisecond
+	r.Begin(observation.StepRecord{Index: 1, Start: turn, Lasts: next.Lasts})
+	steer(t, rig, loadgen.Order{Offer: &loadgen.Offer{Step: next, At: turn}})
+	hold(2300, 200*time.Millisecond, turn+next.Lasts, turn)
+	steer(t, rig, loadgen.Order{Offer: &loadgen.Offer{Step: scenarios.Step{Index: 2, First: 2340, From: 200, To: 200, Lasts: 200 * time.Millisecond}, At: turn + 1200*time.Millisecond}})
+	r.Begin(observation.StepRecord{Index: 2, Start: turn + 1200*time.Millisecond, Lasts: 200 * time.Millisecond})
+	hold(2380, time.Minute, turn+1400*time.Millisecond, turn+1200*time.Millisecond)
+	for w := range rig.Fleet.Windows() {
+		if r.Add(w); w.At > turn+1450*time.Millisecond {
+			break
+		}
+	}
+	steer(t, rig, loadgen.Order{Finish: true})
+	drain(t, rig, func(w *observation.Window) { r.Add(w) })
+	for i, want := range []uint64{200, 100, 40} {
+		p, err := r.Point(i)
+		if err != nil || p.OK != want || r.Unfinished(i) != 0 {
+			t.Errorf("step %d: %d ok, %d unfinished, %v; want %d", i, p.OK, r.Unfinished(i), err, want)
+		}
+	}
+	planned, sent, good, _, _, _ := r.Totals()
+	if planned < 480 || planned > 5000 || planned != good || sent != good || target.Received.Load() != good {
+		t.Errorf("planned %d, sent %d, ok %d, received %d; want 480 and what was held last", planned, sent, good, target.Received.Load())
+	}
+	if err := rig.Fleet.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
