@@ -233,7 +233,7 @@ func (r *Reducer) serve(w *Window) {
 	c.add(w)
 	for i := len(r.order) - 1; i >= 0; i-- {
 		s := r.steps[r.order[i]]
-		if !s.begun || w.At <= s.rec.Start+slack {
+		if !s.begun || w.At <= s.rec.Start+slack && !s.opened(w) {
 			continue
 		}
 		k := int((w.At - s.rec.Start - slack) / time.Second)
@@ -249,6 +249,10 @@ func (r *Reducer) serve(w *Window) {
 		return
 	}
 }
+
+// opened says that a window was opened since the step began, as it is where the last
+// hits of the step before are asked for soon.
+func (s *stepSum) opened(w *Window) bool { return w.At-w.Over >= s.rec.Start && w.Over > 0 }
 
 // slack is how much later than planned a window may be closed.
 const slack = 100 * time.Millisecond

@@ -232,3 +232,25 @@ func TestWhatIsHeldIsInTheTotalsOnly(t *testing.T) {
 		t.Errorf("in all %d planned, %d sent, %d ok, %d failed %v, %d dropped", planned, sent, ok, failed, classes, dropped)
 	}
 }
+
+// A window that is closed soon after a step began holds what ended in that step, if it
+// was opened since, and else what ended in the one before.
+func TestAWindowBelongsToTheStepThatItWasOpenedIn(t *testing.T) {
+	for opened, want := range map[time.Duration]float64{time.Second: 20, 990 * time.Millisecond: 10} {
+		r := reducer(0, time.Second)
+		r.Begin(observation.StepRecord{Index: 1, Kind: "load", From: 10, To: 10, Start: time.Second, Lasts: time.Second})
+		r.End(observation.StepEnd{Index: 1, Lasted: time.Second})
+		for i, at := range []time.Duration{time.Second + 90*time.Millisecond, 2 * time.Second} {
+			w := &observation.Window{Worker: "a", Seq: uint64(i + 1), Step: 1, At: at, Over: at - opened, Planned: 10, Sent: 10,
+				Requests: map[string]*observation.Tally{"a": observation.NewTally()}}
+			for range 10 {
+				w.Requests["a"].Add(time.Millisecond, time.Millisecond, 0, "")
+			}
+			r.Add(w)
+			opened = at
+		}
+		if p, err := r.Point(1); err != nil || p.Throughput != want {
+			t.Errorf("%g/s were served, %v; want %g", p.Throughput, err, want)
+		}
+	}
+}
