@@ -47,7 +47,7 @@ func redirected(m *scenarios.Message, answer scenarios.Response, sameHost bool) 
 	case sameHost && !strings.EqualFold(to.Hostname(), from.Hostname()):
 		return nil, nil
 	}
-	to.Fragment, to.User = "", nil
+	to.Fragment, to.User, to.RawQuery = "", nil, escapeQuery(to.RawQuery)
 	next := &scenarios.Message{Name: m.Name, Method: m.Method, URL: to.String(), Body: m.Body}
 	if answer.Status == http.StatusSeeOther && m.Method != http.MethodHead ||
 		answer.Status < http.StatusSeeOther && m.Method == http.MethodPost {
@@ -57,6 +57,20 @@ func redirected(m *scenarios.Message, answer scenarios.Response, sameHost bool) 
 		return dropped(f.Name, next.Body == nil && m.Body != nil, from, to)
 	})
 	return next, nil
+}
+
+// escapeQuery escapes what must not stand in the first line of a request and what
+// browsers escape besides (WHATWG URL, 4.1): url.Parse takes a query as it is.
+func escapeQuery(q string) string {
+	var out strings.Builder
+	for i := range len(q) {
+		if c := q[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"<>`, c) >= 0 {
+			fmt.Fprintf(&out, "%%%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
 }
 
 // dropped says whether a header is not sent to where a redirect leads: what

@@ -207,15 +207,22 @@ func (r *response) head(b []byte) (int, error) {
 // httpName is what every response begins with.
 const httpName = "HTTP/"
 
-// headEnd returns the index behind the empty line that ends a header, or -1.
+// headEnd returns the index behind the first empty line, which ends a header, or -1.
+// Lines may end with and without a carriage return.
 func headEnd(b []byte) int {
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return i + 4
+	for at := 0; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return -1
+		}
+		at += i + 1
+		switch rest := b[at:]; {
+		case len(rest) > 0 && rest[0] == '\n':
+			return at + 1
+		case len(rest) > 1 && rest[0] == '\r' && rest[1] == '\n':
+			return at + 2
+		}
 	}
-	if i := bytes.Index(b, []byte("\n\n")); i >= 0 {
-		return i + 2
-	}
-	return -1
 }
 
 // parseHead reads status line and fields.

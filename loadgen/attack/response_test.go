@@ -42,6 +42,8 @@ func TestResponses(t *testing.T) {
 		{name: "interim", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nN", status: 204, rest: "N"},
 		{name: "early hints", text: "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x"},
 		{name: "head", text: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nN", status: 200, rest: "N", head: true},
+		{name: "mixed line ends", text: "HTTP/1.1 200 OK\r\nConnection: close\n\r\nhi\r\n\r\n", status: 200, body: "hi\r\n\r\n", closing: true},
+		{name: "an empty line in the body", text: "HTTP/1.1 200 OK\nContent-Length: 6\n\nhi\r\n\r\n", status: 200, body: "hi\r\n\r\n"},
 		{name: "bare newlines", text: "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", status: 200, body: "hi"},
 	}
 	for _, c := range cases {
@@ -103,6 +105,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", uint8(3))
 	f.Add("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", uint8(1))
 	f.Add("HTTP/1.1 100 C\r\n\r\nHTTP/1.0 204 x\r\n\r\n", uint8(7))
+	f.Add("HTTP/1.0 200 \n\r\n\r\n", uint8(1))
 	f.Fuzz(func(t *testing.T, text string, n uint8) {
 		var whole, pieces response
 		whole.reset(true, true, false, 1<<16)
