@@ -112,8 +112,8 @@ func TestASearchHoldsTheLoadUntilItHasDecided(t *testing.T) {
 			}
 			x.counted(t, rec)
 			for i, want := range []uint64{260, 520, 130} {
-				if p := out.Points[i]; p.OK != want || !p.Valid {
-					t.Errorf("point %d has %d ok, valid %v %v; want %d", i, p.OK, p.Valid, p.WhyInvalid, want)
+				if p := out.Points[i]; p.OK != want || p.Dropped != 0 {
+					t.Errorf("point %d has %d ok and %d dropped, want %d", i, p.OK, p.Dropped, want)
 				}
 			}
 			if rec.sent <= 260+520+130 {
