@@ -124,7 +124,7 @@ func drillOf(t *testing.T, yaml string, raw io.Writer) (loadgen.Config, *memory,
 	rec, p := &memory{}, &progress{}
 	local := loadgen.LocalConfig{Name: "w", Requests: requests, Allow: allow, Now: now}
 	if raw != nil {
-		if local.Raw, err = attack.NewRaw(attack.RawConfig{To: raw, Format: "gob", Requests: requests, Started: epoch}); err != nil {
+		if local.Raw, err = attack.NewRaw(attack.RawConfig{To: raw, Format: "csv", Requests: requests, Started: epoch}); err != nil {
 			t.Fatal(err)
 		}
 		rec.raw = local.Raw

@@ -3,7 +3,7 @@ package loadgen_test
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/csv"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,8 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -80,15 +78,17 @@ func planned(t *testing.T, rec *memory, raw io.Reader) []time.Duration {
 	if err := rec.raw.Close(); err != nil {
 		t.Fatal(err)
 	}
+	rows, err := csv.NewReader(raw).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out []time.Duration
-	for decode := vegeta.NewDecoder(raw); ; {
-		var res vegeta.Result
-		if err := decode(&res); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
+	for _, row := range rows {
+		ns, err := strconv.ParseInt(row[0], 10, 64)
+		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, res.Timestamp.Sub(epoch))
+		out = append(out, time.Duration(ns-epoch.UnixNano()))
 	}
 	slices.Sort(out)
 	return out
