@@ -26,7 +26,7 @@ var stages = map[string][]string{
 	"loadgen/search":       {"scenarios", "loadgen/observation"},
 	"loadgen":              {"scenarios", "scenarios/demo", "loadgen/observation", "loadgen/attack", "loadgen/search"},
 	"loadgen/engine":       {},
-	"loadgen/bus":          {"scenarios", "loadgen", "loadgen/observation", "loadgen/attack", "loadgen/engine", "loadgen/responder"},
+	"loadgen/bus":          {"scenarios", "loadgen", "loadgen/observation", "loadgen/search", "loadgen/attack", "loadgen/engine", "loadgen/responder"},
 	"profiler":             {"loadgen/observation"},
 	"profiler/pprofhttp":   {},
 	"profiler/pyroscope":   {"loadgen/observation", "profiler"},
