@@ -68,7 +68,7 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 	}
 	other := unexplained(all, spec.LockWaits)
 	share, lows := contest(limited, m, spec.Replicates, source)
-	if m == nil && p != nil && p.hidden > 0 {
+	if m == nil && p != nil && p.hidden > slim {
 		m, other = p.blame(share, other)
 		defer func() { a.Saturation.Measured = false }()
 	}
@@ -148,6 +148,10 @@ func candidates(fits []fit, all []series) []fit {
 	return limited
 }
 
+// askew is the standard error of the log of a ceiling that no reading shows: the law
+// is nearly that of the resource, and limits that close are not told apart.
+const askew = 0.025
+
 // contest counts, over the replicates, how often each resource gives out first;
 // the last count is for something unmeasured. lows are the lowest ceilings.
 func contest(limited []fit, m *measured, replicates int, source *rand.Rand) (share []float64, lows []float64) {
@@ -155,7 +159,7 @@ func contest(limited []fit, m *measured, replicates int, source *rand.Rand) (sha
 	for r := range replicates {
 		first, low := len(limited), math.Inf(1)
 		for i, f := range limited {
-			if c := f.draws[r].reaches(f.limit); c < low {
+			if c := f.draws[r].reaches(f.limit) * math.Exp(askew*source.NormFloat64()); c < low {
 				first, low = i, c
 			}
 		}

@@ -15,12 +15,11 @@ const coarse = 4
 //	P(R > t) = sum over bins b of base(b) P(W > t - b)
 type latency struct {
 	server
-	// shared says that all who are present share the cores, and rest is the part of
-	// the time without waiting, in seconds, that is no work for them.
-	shared bool
-	rest   float64
-	bins   bins
-	base   []float64 // adds up to 1
+	station
+	bins bins
+	base []float64 // adds up to 1
+	// middle is memory for what is between two resources.
+	middle []float64
 	// fit is the log likelihood of the steps, in units of its dispersion.
 	fit float64
 }
@@ -55,30 +54,63 @@ type stage struct {
 // is the forward half of the fit; into is reused.
 func (l *latency) spread(load, ca2 float64, into []float64) []float64 {
 	into = slices.Grow(into[:0], len(l.base))[:len(l.base)]
-	if l.shared {
+	switch {
+	case l.shared && l.besides == nil:
 		l.stretched(load, into)
 		return into
+	case l.shared:
+		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
+		l.stretched(load, l.middle)
+		moved(l.besides.at(load), l.middle, into)
+		return into
+	case l.besides != nil:
+		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
+		moved(l.besides.at(load), l.base, l.middle)
+		l.queued(l.middle, load, ca2, into)
+		return into
 	}
+	l.queued(l.base, load, ca2, into)
+	return into
+}
+
+// queued adds the wait of those who are served in order.
+func (l *latency) queued(base []float64, load, ca2 float64, into []float64) {
 	w := l.waiting(load, ca2)
 	late := 0.0 // mass of earlier bins that is still waiting at the bin's begin
-	for k, p := range l.base {
+	for k, p := range base {
 		width := l.bins.edges[k+1] - l.bins.edges[k]
 		stays := math.Exp(-w.decay * width)
 		moves := p * w.tail(l.bins.edges[k+1]-l.bins.middle[k])
 		into[k] = late*(1-stays) + p - moves
 		late = late*stays + moves
 	}
-	return into
 }
 
 // credit returns, for each bin of the base, how much of what was seen it explains:
 // the backward half. seen is the ratio of counts to expectation.
 func (l *latency) credit(load, ca2 float64, seen, into []float64) []float64 {
 	into = slices.Grow(into[:0], len(l.base))[:len(l.base)]
-	if l.shared {
+	switch {
+	case l.shared && l.besides == nil:
 		l.stretchedCredit(load, seen, into)
 		return into
+	case l.shared:
+		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
+		credited(l.besides.at(load), seen, l.middle)
+		l.stretchedCredit(load, l.middle, into)
+		return into
+	case l.besides != nil:
+		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
+		l.queuedCredit(load, ca2, seen, l.middle)
+		credited(l.besides.at(load), l.middle, into)
+		return into
 	}
+	l.queuedCredit(load, ca2, seen, into)
+	return into
+}
+
+// queuedCredit is queued backwards.
+func (l *latency) queuedCredit(load, ca2 float64, seen, into []float64) {
 	w := l.waiting(load, ca2)
 	later := 0.0
 	for j := len(l.base) - 1; j >= 0; j-- {
@@ -87,28 +119,44 @@ func (l *latency) credit(load, ca2 float64, seen, into []float64) []float64 {
 		stays := math.Exp(-w.decay * (l.bins.edges[j+1] - l.bins.edges[j]))
 		later = (1-stays)*seen[j] + stays*later
 	}
-	return into
 }
 
 // tail is the share of requests that take longer than t seconds at a load.
 func (l *latency) tail(load, t float64) float64 {
-	w := l.waiting(load, 1)
+	if l.besides != nil {
+		base, b, w := l.behind(load)
+		return w.over(base, b, t)
+	}
+	if !l.shared {
+		return l.waiting(load, 1).over(l.base, l.bins, t)
+	}
 	others := l.crowd(load)
 	sum := 0.0
 	for j, p := range l.base {
-		if p == 0 {
-			continue
-		}
 		switch b := l.bins.middle[j]; {
+		case p == 0:
 		case l.bins.edges[j] >= t:
 			sum += p
-		case l.shared:
-			sum += p * others.stretch(l.work(b)).tail(t-b)
-		case l.bins.edges[j+1] > t: // spread over its bin
-			above := (l.bins.edges[j+1] - t) / (l.bins.edges[j+1] - l.bins.edges[j])
-			sum += p * (above + (1-above)*w.tail((t-l.bins.edges[j])/2))
 		default:
-			sum += p * w.tail(t-b)
+			sum += p * others.stretch(l.work(b)).tail(t-b)
+		}
+	}
+	return sum
+}
+
+// over is the share that takes longer than t seconds with the wait on top.
+func (w waiting) over(base []float64, b bins, t float64) float64 {
+	sum := 0.0
+	for j, p := range base {
+		switch {
+		case p == 0:
+		case b.edges[j] >= t:
+			sum += p
+		case b.edges[j+1] > t: // spread over its bin
+			above := (b.edges[j+1] - t) / (b.edges[j+1] - b.edges[j])
+			sum += p * (above + (1-above)*w.tail((t-b.edges[j])/2))
+		default:
+			sum += p * w.tail(t-b.middle[j])
 		}
 	}
 	return sum
@@ -120,14 +168,23 @@ func (l *latency) mean(load float64) float64 {
 	for j, p := range l.base {
 		sum += p * l.bins.middle[j]
 	}
-	if l.shared {
-		work := 0.0
-		for j, p := range l.base {
-			work += p * l.work(l.bins.middle[j])
-		}
-		return sum + work*l.crowd(load).mean
+	sum += l.delay(load, l.base)
+	if l.besides != nil {
+		sum += l.besides.delay(load, l.base)
 	}
-	return sum + l.waiting(load, 1).mean()
+	return sum
+}
+
+// delay is the mean of what the station adds to requests.
+func (l *latency) delay(load float64, base []float64) float64 {
+	if !l.shared {
+		return l.waiting(load, 1).mean()
+	}
+	work := 0.0
+	for j, p := range base {
+		work += p * l.work(l.bins.middle[j])
+	}
+	return work * l.crowd(load).mean
 }
 
 // quantile is the response in seconds that a share q of the requests stay below.

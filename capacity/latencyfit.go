@@ -51,9 +51,6 @@ type fitted struct {
 	weight float64
 }
 
-// sharing says that cores are shared, and rest is what a request takes besides.
-type sharing struct{ rest float64 }
-
 // effort is how hard a fit is worked on.
 type effort struct{ rounds, steps, expectations int }
 
@@ -68,12 +65,10 @@ var (
 // explains the responses at all loads best, by expectation and maximisation
 // (Dempster, Laird and Rubin 1977; as a deconvolution Richardson 1972). The server
 // is found by the simplex method (Nelder and Mead 1965). start may be nil.
-func fitLatency(list []stage, b bins, know belief, sharing *sharing, start *fitted, work effort) fitted {
+func fitLatency(list []stage, b bins, know belief, how station, start *fitted, work effort) fitted {
 	f := fitted{at: know.mean, know: know, weight: 1}
 	f.bins = b
-	if sharing != nil {
-		f.shared, f.rest = true, sharing.rest
-	}
+	f.station = how
 	top := 0.0
 	for _, g := range list {
 		top = max(top, g.load)

@@ -31,16 +31,39 @@ func fitLocks(all []series, waits map[int][]LockWait, replicates int, source *ra
 		if len(us) < 3 {
 			us = heldByWaits(name, all, waits)
 		}
-		f, ok := fitUses(us, 1)
+		f, ok := fitUses(us, 1, "")
 		if !ok || !f.exercised || f.peak < 0.02 {
 			continue
 		}
-		// No request means no holder: through the origin, unless it bends.
+		// No request means no holder: through the origin, unless that is far off.
 		f.name, f.unit, f.lock = "lock: "+short(name), "share of the time held", name
+		f.scv = f.unevenness(all, waits)
 		f.resample(us, replicates, source)
 		fits = append(fits, f)
 	}
 	return fits
+}
+
+// unevenness is the squared coefficient of variation of the times for which a lock
+// is held, from how long was waited for it in all: with U the share of the time for
+// which it is held, U^2 (1 + scv)/(2(1 - U)) waits at once (Pollaczek and
+// Khinchine), however often a request takes it. 0 if the profiles do not tell.
+func (f *fit) unevenness(all []series, waits map[int][]LockWait) float64 {
+	var waited, even float64
+	for i := range all {
+		s := &all[i]
+		w := named(waits[s.point.Step], f.lock)
+		held := f.at(s.served(nil))
+		if !s.point.Valid || !(w.Seconds > 0) || math.IsInf(w.Seconds, 0) || !(held > 0) || held > 0.95 {
+			continue
+		}
+		waited += w.Seconds * s.seconds
+		even += held * held / (2 * (1 - held)) * s.seconds
+	}
+	if !(even > 0) {
+		return 0
+	}
+	return min(max(waited/even-1, 0.02), 10)
 }
 
 // heldShares are the shares of the time for which the lock was held, from how many
@@ -56,7 +79,7 @@ func heldShares(function string, all []series, waits map[int][]LockWait) []use {
 			continue
 		}
 		// A count of n waits errs by sqrt(n).
-		us = append(us, use{load: load, used: min(w.Contentions/load, 1), weight: max(w.Contentions*s.seconds, 1), at: s.at()})
+		us = append(us, use{load: load, used: min(w.Contentions/load, 1), weight: max(w.Contentions*s.seconds, 1), at: s.at(), counted: true})
 	}
 	return us
 }

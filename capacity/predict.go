@@ -34,9 +34,9 @@ type prediction struct {
 const (
 	// furthest is the greatest ratio of a predicted capacity to the highest load
 	// offered: beyond it the steps say too little of what happens there.
-	furthest = 3.2
+	furthest = 2.75
 	// leastExercise is the use of its limit that the nearest resource must have shown.
-	leastExercise = 0.3
+	leastExercise = 0.36
 	// rejected is the log of the odds by which a queue that nothing measures must
 	// explain the responses better than the nearest measured limit does.
 	rejected = 20.0
@@ -62,6 +62,8 @@ type predictor struct {
 	ca2        float64
 	rows       []replicate
 	top        float64
+	// main is the resource that requests wait for most, once models were fitted.
+	main int
 }
 
 func newPredictor(all []series, limited []fit, objectives []scenarios.Objective) *predictor {
@@ -82,6 +84,9 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		return nil, why
 	}
 	known, second, hidden := p.models(list, b, work)
+	if work.rounds >= thorough.rounds && len(known) > 0 && hidden < 0.5 && p.disturbed(list, b, known, source) {
+		known, second, hidden = p.models(list, b, work)
+	}
 	if len(known) == 0 {
 		return nil, fmt.Sprintf("responses do not grow and no measured resource nears its limit up to %.4g/s; run a step above that", p.top)
 	}
@@ -164,6 +169,22 @@ func (p *predictor) nearest(r int) int {
 	return at
 }
 
+// awaited is the resource that requests wait for before resource i gives out: i
+// itself, but for memory, which refuses and makes nobody wait; then the next one
+// that is no memory, if there is one.
+func (p *predictor) awaited(i, r int) int {
+	if p.limited[i].unit != "bytes" {
+		return i
+	}
+	low := math.Inf(1)
+	for k := range p.limited {
+		if c := p.limited[k].ceiling(r); c < low && p.limited[k].unit != "bytes" {
+			i, low = k, c
+		}
+	}
+	return i
+}
+
 func (p *predictor) ceiling(r int) float64 {
 	if i := p.nearest(r); i >= 0 {
 		return p.limited[i].ceiling(r)
@@ -179,9 +200,20 @@ func (f *fit) ceiling(r int) float64 {
 	return f.draws[r].reaches(f.limit)
 }
 
+// talkIn is the crosstalk in replicate r or, for -1, by the fit.
+func (f *fit) talkIn(r int) crosstalk {
+	if r < 0 || r >= len(f.draws) {
+		return f.talk
+	}
+	return f.draws[r].talk
+}
+
 // doubt is the standard error of the log of the ceiling.
 func (f *fit) doubt() float64 {
 	c := f.ceiling(-1)
+	if f.doubted > 0 {
+		return f.doubted
+	}
 	logs := make([]float64, 0, len(f.draws))
 	for r := range f.draws {
 		if d := f.ceiling(r); d > 0 && !math.IsInf(d, 0) {
@@ -201,7 +233,7 @@ func (f *fit) doubt() float64 {
 func (p *predictor) models(list []stage, b bins, work effort) (known []*fitted, second *fitted, hidden float64) {
 	unmeasured := fitLatency(list, b, belief{
 		mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
-	}, nil, nil, work)
+	}, station{besides: p.besides(list, b, -1, -1)}, nil, work)
 	second = &unmeasured
 	i := p.nearest(-1)
 	if i < 0 {
@@ -210,13 +242,14 @@ func (p *predictor) models(list []stage, b bins, work effort) (known []*fitted, 
 		}
 		return []*fitted{second}, second, 1
 	}
-	known = p.measured(list, b, i, -1, work, nil)
+	p.main = p.awaited(i, -1)
+	known = p.measured(list, b, p.main, -1, work, nil)
 	best := known[0].fit
 	if len(known) > 1 {
 		best = max(best, known[1].fit)
 	}
-	gain := second.fit - best
-	if second.saturation > 0.97*p.limited[i].ceiling(-1) {
+	gain := (second.fit - best) / misfitted(list, max(second.fit, best))
+	if second.saturation > 0.97*p.ceiling(-1) {
 		return known, second, 0
 	}
 	// The further the nearest limit, the likelier is another before it.
@@ -242,29 +275,37 @@ func (p *predictor) waits(list []stage, f *fitted) bool {
 func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start *fitted) []*fitted {
 	f := &p.limited[i]
 	know := believe(max(f.ceiling(r), 1.02*p.top), f.doubt(), f.servers(), 0.15)
+	how := station{besides: p.besides(list, b, i, r)}
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
-		var how *sharing
-		if start.shared {
-			how = &sharing{start.rest}
-		}
+		how.shared, how.rest, how.talk = start.shared, start.rest, f.talkIn(r)
 		again := fitLatency(list, b, know, how, start, work)
 		return []*fitted{&again}
 	}
-	how := &sharing{}
+	cores := how
+	cores.shared, cores.talk = true, f.talkIn(r)
 	service := f.demandAt(list[0].load) // unit-seconds: the time of one request on one server
+	if !cores.talk.none() {
+		service = f.demand
+	}
 	if f.lock == "" && f.unit != "bytes" {
-		how.rest = restOf(list[0], b, service)
-		if scv, known := variability(list[0], b, how.rest); known {
+		cores.rest = restOf(list[0], b, service)
+		if scv, known := variability(list[0], b, cores.rest); known {
 			know.mean[2], know.sd[2] = math.Log(scv), 0.4
 		}
 	}
-	ordered := fitLatency(list, b, know, nil, nil, work)
+	if f.scv > 0 {
+		know.mean[2], know.sd[2] = math.Log(f.scv), 0.2
+	}
+	shared := func() *fitted { s := fitLatency(list, b, know, cores, nil, work); return &s }
+	if !cores.talk.none() {
+		return []*fitted{shared()}
+	}
+	ordered := fitLatency(list, b, know, how, nil, work)
 	if f.name != cpu {
 		return []*fitted{&ordered}
 	}
-	shared := fitLatency(list, b, know, how, nil, work)
-	return stacked(list, b, work, &ordered, &shared)
+	return stacked(list, b, work, &ordered, shared())
 }
 
 // variability is the squared coefficient of variation of the work of requests, if
@@ -389,7 +430,7 @@ func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *f
 		if out.hidden > 0 && source.Float64() < out.hidden {
 			f := fitLatency(drawn, b, belief{
 				mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
-			}, nil, second, again)
+			}, station{besides: p.besides(drawn, b, -1, r)}, second, again)
 			queues = append(queues, f.saturation)
 			x, _ := p.crossing(&f, r)
 			values = append(values, x)
@@ -399,7 +440,7 @@ func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *f
 		if len(known) > 1 && source.Float64() < known[1].weight {
 			from = known[1]
 		}
-		x, _ := p.crossing(p.measured(drawn, b, p.nearest(r), r, again, from)[0], r)
+		x, _ := p.crossing(p.measured(drawn, b, p.main, r, again, from)[0], r)
 		values = append(values, x)
 	}
 	out.low, out.high = interval(values, confidence)

@@ -25,12 +25,20 @@ type law interface {
 //
 // The pole is what the Universal Scalability Law says of busy servers if their
 // contention is that of one queue (N = X(1-a)/(g-aX)); the bend stands for any
-// other cause. One of them is 0.
-type line struct{ base, demand, bend, pole float64 }
+// other cause. One of them is 0. Cores have neither: there it is crosstalk among
+// the requests that are served at once, up to the limit.
+type line struct {
+	base, demand, bend, pole float64
+	talk                     crosstalk
+	limit                    float64 // of cores; 0 for other resources
+}
 
 var _ law = line{}
 
 func (l line) at(load float64) float64 {
+	if !l.talk.none() {
+		return l.base + l.talk.present(l.demand*load, l.limit-l.base).busy
+	}
 	rest := 1 - l.pole*load
 	if rest <= 0 {
 		return math.Inf(1)
@@ -45,6 +53,8 @@ func (l line) reaches(limit float64) float64 {
 		return math.Inf(1)
 	case room <= 0:
 		return 0
+	case !l.talk.none():
+		return l.talk.speed(room, room) / l.demand
 	case l.pole > 0:
 		return room / (l.demand + room*l.pole)
 	case l.bend > 0: // the form that does not cancel for a small bend
@@ -54,7 +64,7 @@ func (l line) reaches(limit float64) float64 {
 }
 
 // curved says that a request costs more at a higher load.
-func (l line) curved() bool { return l.bend > 0 || l.pole > 0 }
+func (l line) curved() bool { return l.bend > 0 || l.pole > 0 || !l.talk.none() }
 
 // fit is the law of one resource, with its replicates.
 type fit struct {
@@ -66,11 +76,21 @@ type fit struct {
 	// drift is by how much the demand grew in a second of the drill, as a ratio of
 	// the demand at its end, which is the one that the line has.
 	drift float64
+	// scv is the squared coefficient of variation of the time for which a lock is
+	// held, 0 if unknown.
+	scv float64
 	// lock is the function that holds the lock whose use this is, if it is one.
 	lock string
 	// peak is the greatest use as a ratio of the limit, 0 without a limit.
 	peak  float64
 	shape shape
+	// gain is by how much crosstalk explains the readings better than a straight
+	// line; first is the robust line that refining began with.
+	gain     float64
+	first    line
+	readings []use
+	// doubted is the standard error of the log of the ceiling, if draws do not tell.
+	doubted float64
 	// draws are refits over resampled points.
 	draws []line
 }
@@ -81,8 +101,12 @@ type use struct {
 	// weight is how many readings it is the mean of, and at when it was taken, in
 	// seconds of the drill.
 	weight, at float64
+	stay       float64 // mean response in s
+	flight     float64 // mean number of requests in flight
 	// slots says that it is a number of slots, which a gauge reads at an instant.
 	slots bool
+	// counted says that it comes from so many events as weight says.
+	counted bool
 }
 
 // fitResources fits the resource law to every resource that the points have,
@@ -101,7 +125,7 @@ func fitResources(all []series, sat *plateau, replicates int, source *rand.Rand)
 	var fits []fit
 	for _, name := range names {
 		us, limit, unit := uses(name, all, sat)
-		if f, ok := fitUses(us, limit); ok {
+		if f, ok := fitUses(us, limit, unit); ok {
 			f.name, f.unit = name, unit
 			f.resample(us, replicates, source)
 			fits = append(fits, f)
@@ -111,7 +135,6 @@ func fitResources(all []series, sat *plateau, replicates int, source *rand.Rand)
 }
 
 func uses(name string, all []series, sat *plateau) (us []use, limit float64, unit string) {
-	var ready []use
 	for i := range all {
 		u, ok := all[i].point.Resources[name]
 		if !ok || !(u.Used >= 0) || math.IsInf(u.Used, 0) {
@@ -121,21 +144,79 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 		if weight <= 0 {
 			weight = min(max(all[i].seconds, 1), 1000)
 		}
-		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), slots: u.Unit == "slots"})
-		if p := all[i].point; p.Discarded >= 2*p.Response.Mean/1000 {
-			ready = append(ready, us[len(us)-1])
-		}
+		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), stay: all[i].stay(), flight: all[i].flight(), slots: u.Unit == "slots"})
 		unit = u.Unit
 		if u.Limit > 0 && !math.IsInf(u.Limit, 0) {
 			limit = u.Limit
 		}
 	}
-	// Requests keep their part of the memory for as long as they are in flight, so
-	// that it fills within a few response times after a load begins.
-	if unit == "bytes" && len(ready) >= 4 {
-		us = ready
+	if unit == "bytes" {
+		us = asInFlight(us)
 	}
 	return us, limit, unit
+}
+
+// asInFlight moves each load by how many more or fewer requests were in flight
+// than usual at such a load. Memory goes with their number, X*R (Little's law),
+// which chance moves from step to step, and which was observed: what is left to
+// scatter are the readings.
+func asInFlight(us []use) []use {
+	var w, x, y, xx, xy float64
+	for _, u := range us {
+		if !(u.stay > 0) || !(u.flight > 0) {
+			return us
+		}
+		n := u.load * u.weight
+		w, x, y, xx, xy = w+n, x+n*u.load, y+n*u.stay, xx+n*u.load*u.load, xy+n*u.load*u.stay
+	}
+	slope := 0.0
+	if det := w*xx - x*x; det > 1e-9*w*xx {
+		slope = (w*xy - x*y) / det
+	}
+	moved := slices.Clone(us)
+	for i, u := range us {
+		if usual := (y-slope*x)/w + slope*u.load; usual > 0 {
+			moved[i].load *= min(max(u.flight/u.load/usual, 0.5), 2)
+		}
+	}
+	return moved
+}
+
+// slow is the response in s above which a step does not fill at once.
+const slow = 0.25
+
+// flight is the mean number of requests in flight while the readings were taken, 0
+// if unknown: as counted each second where they stay long, so that they are fewer
+// while a step fills, else by Little's law, which chance moves less than a count.
+func (s *series) flight() float64 {
+	p := s.point
+	stay := s.stay()
+	sum, n := 0.0, 0.0
+	for _, f := range p.Flow {
+		if f.From >= p.Discarded-1.1 && f.To <= p.Discarded+p.Seconds+0.1 {
+			part := 1.0
+			if f.From < p.Discarded-0.1 || f.To > p.Discarded+p.Seconds-0.1 {
+				part = 0.5 // trapezoidal rule
+			}
+			sum, n = sum+part*float64(f.InFlight), n+part
+		}
+	}
+	if stay > slow && n >= 2 {
+		return sum / n
+	}
+	return s.load * stay
+}
+
+// stay is the mean response in s of what was answered in the step, 0 if unknown.
+func (s *series) stay() float64 {
+	var sum, n float64
+	for _, w := range s.windows {
+		sum, n = sum+w.sum, n+w.ended()
+	}
+	if n == 0 {
+		return s.point.Response.Mean / 1000
+	}
+	return sum / n / 1000
 }
 
 // at is the middle of the step, in seconds of the drill; 0 for a table.
@@ -160,10 +241,13 @@ func (s *series) served(sat *plateau) float64 {
 
 // fitUses fits a line through the readings, or one that rises if it predicts
 // better, or one whose demand drifts with the time.
-func fitUses(us []use, limit float64) (fit, bool) {
+func fitUses(us []use, limit float64, unit string) (fit, bool) {
 	l, ok := theilSen(us)
 	if !ok {
 		return fit{}, false
+	}
+	if unit == "cores" && limit >= fewestCores {
+		l.limit = limit
 	}
 	f := fit{limit: limit, line: l}
 	f.exercised = significant(us, l)
@@ -173,11 +257,19 @@ func fitUses(us []use, limit float64) (fit, bool) {
 		}
 	}
 	if f.exercised {
-		f.shape = chooseShape(us, l)
+		if l.limit > 0 {
+			f.shape, f.gain = chooseOfCores(us, l)
+		} else {
+			f.shape = chooseShape(us, l)
+		}
+		f.first, f.readings = l, us
 		f.line, f.drift = refine(us, l, f.shape)
 	}
 	return f, true
 }
+
+// fewestCores is how many there must be for requests on them to disturb each other.
+const fewestCores = 2
 
 // resample refits over readings that are redrawn: each keeps its load, and its
 // distance from the law changes sign or not (wild bootstrap; Wu 1986), so that the

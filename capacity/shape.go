@@ -17,10 +17,15 @@ const (
 	bent           // with a quadratic term
 	poled          // with a pole, as contention has
 	drifting       // straight, and changing with the time
+	withTalk       // with crosstalk between requests on cores
+	origin         // straight, and nothing without load
 )
 
 func (s shape) terms() int {
-	if s == straight {
+	switch s {
+	case origin:
+		return 1
+	case straight:
 		return 2
 	}
 	return 3
@@ -31,6 +36,9 @@ func (s shape) terms() int {
 // fitted, and the next one predicted (forward-chaining cross-validation). Its
 // extra term must also be clearly above 0, as a lucky bend is worse than none.
 func chooseShape(us []use, l line) shape {
+	if us[0].slots || us[0].counted {
+		return chooseBase(us, l)
+	}
 	best, least := straight, 0.85*forward(us, l, straight)
 	for _, s := range []shape{bent, poled} {
 		if e := forward(us, l, s); e < least && firmly(us, l, s) {
@@ -41,6 +49,68 @@ func chooseShape(us []use, l line) shape {
 		return drifting
 	}
 	return best
+}
+
+// plainly is by how much the sum of squares, in units of the dispersion, must be
+// lower with a term than without: three standard errors.
+const plainly = 9.0
+
+// evident is plainly for crosstalk, whose coefficients are not free: in readings
+// without any it gains less than 4.
+const evident = 6.0
+
+// chooseBase says whether slots are taken without any load. None are in most
+// pools, and a ceiling is known twice as well if the law need not find that out.
+func chooseBase(us []use, l line) shape {
+	with, _ := refine(us, l, straight)
+	without, _ := refine(us, l, origin)
+	w := weights(us, with)
+	least := squares(us, with, 0, w)
+	if squares(us, without, 0, w)-least > plainly*dispersed(least, len(us)-2) {
+		return straight
+	}
+	return origin
+}
+
+// chooseOfCores says whether requests on cores cost more at a higher load or at a
+// later time, or neither. The order of the steps tells the two apart.
+//
+// gain is by how much crosstalk explains the readings better, as plainly counts.
+func chooseOfCores(us []use, l line) (s shape, gain float64) {
+	if len(us) < 5 {
+		return straight, 0
+	}
+	plain, _ := refine(us, l, straight)
+	talk, _ := refineCrosstalk(us, l, l.limit, 200)
+	w := weights(us, talk)
+	without, with := squares(us, plain, 0, w), squares(us, talk, 0, w)
+	gain = (without - with) / dispersed(min(without, with), len(us)-3)
+	if firmly(us, l, drifting) {
+		fit, drift := refine(us, l, drifting)
+		aged := squares(us, fit, drift, w)
+		if (without-aged)/dispersed(min(without, aged), len(us)-3) > gain {
+			return drifting, gain
+		}
+	}
+	if gain > evident {
+		return withTalk, gain
+	}
+	return straight, gain
+}
+
+// dispersed is the variance of the readings in units of what is expected; less
+// than that is chance.
+func dispersed(sum float64, free int) float64 { return max(sum/float64(max(free, 1)), 1) }
+
+// squares is the weighted sum of squared distances.
+func squares(us []use, l line, drift float64, w []float64) float64 {
+	end := lastOf(us)
+	sum := 0.0
+	for i, u := range us {
+		d := u.used - l.base - (l.at(u.load)-l.base)*(1+drift*(u.at-end))
+		sum += w[i] * d * d
+	}
+	return sum
 }
 
 // chanceTerm is the probability with which a term that is not there is taken for
@@ -60,7 +130,7 @@ func better(without, with float64, n int, chance float64) bool {
 
 func firmly(us []use, l line, s shape) bool {
 	// A gauge of slots scatters too much for a third term.
-	if len(us) < 6 || us[0].slots {
+	if len(us) < 6 || us[0].slots || us[0].counted {
 		return false
 	}
 	if s == drifting {
@@ -78,17 +148,8 @@ func firmly(us []use, l line, s shape) bool {
 	return curve.curved() && better(misfit(us, plain, 0), misfit(us, curve, 0), len(us), chanceTerm)
 }
 
-// misfit is the weighted sum of squared distances.
-func misfit(us []use, l line, drift float64) float64 {
-	end := lastOf(us)
-	sum := 0.0
-	for i, w := range weights(us, l) {
-		u := us[i]
-		d := u.used - l.base - (l.at(u.load)-l.base)*(1+drift*(u.at-end))
-		sum += w * d * d
-	}
-	return sum
-}
+// misfit is squares with the weights that the law itself gives.
+func misfit(us []use, l line, drift float64) float64 { return squares(us, l, drift, weights(us, l)) }
 
 func lastOf(us []use) float64 {
 	end := 0.0
@@ -130,8 +191,12 @@ func forward(us []use, l line, s shape) float64 {
 	return sum / n
 }
 
-// relative is by how much a reading of a second errs, as a ratio.
-const relative = 0.015
+// relative is by how much a reading of a second errs, as a ratio, and lasting by
+// how much all readings of a step do.
+const (
+	relative = 0.015
+	lasting  = 0.004
+)
 
 // scatter is the variance of a reading. Besides the error of reading it, use comes
 // in grains: a request's work for a counter, a slot for a gauge that is read once
@@ -142,7 +207,10 @@ func scatter(u use, l line, limit float64) float64 {
 	if u.slots {
 		grain = 1
 	}
-	return (relative*relative*used*used + grain*used + 1e-6*limit*limit) / max(u.weight, 1e-3)
+	if u.counted {
+		return used*used/max(u.weight, 1) + lasting*lasting*used*used + 1e-9
+	}
+	return (relative*relative*used*used+grain*used+1e-6*limit*limit)/max(u.weight, 1e-3) + lasting*lasting*used*used
 }
 
 // weights are one over the variance of the readings, and less for one that is far
@@ -170,8 +238,12 @@ func weights(us []use, l line) []float64 {
 // refine fits a law of a shape by weighted least squares, from a robust first
 // guess. It returns the guess where the readings do not support the shape.
 func refine(us []use, guess line, s shape) (line, float64) {
-	if s == poled {
+	switch s {
+	case poled:
 		return refinePole(us, guess), 0
+	case withTalk:
+		l, _ := refineCrosstalk(us, guess, guess.limit, 90)
+		return l, 0
 	}
 	w := weights(us, guess)
 	end := lastOf(us)
@@ -184,16 +256,19 @@ func refine(us []use, guess line, s shape) (line, float64) {
 		}
 		return []float64{1, u.load}
 	}
-	c, ok := leastSquares(us, w, terms)
-	if !ok || !(c[1] > 0) {
-		return guess, 0
-	}
-	if c[0] < 0 { // nothing uses less than nothing
-		origin, ok := leastSquares(us, w, func(u use) []float64 { return terms(u)[1:] })
-		if !ok || !(origin[0] > 0) {
+	c := []float64{-1, 0} // of a law through the origin
+	if s != origin {
+		var ok bool
+		if c, ok = leastSquares(us, w, terms); !ok || !(c[1] > 0) {
 			return guess, 0
 		}
-		c = append([]float64{0}, origin...)
+	}
+	if c[0] < 0 { // nothing uses less than nothing
+		rest, ok := leastSquares(us, w, func(u use) []float64 { return terms(u)[1:] })
+		if !ok || !(rest[0] > 0) {
+			return guess, 0
+		}
+		c = append([]float64{0}, rest...)
 	}
 	l := line{base: c[0], demand: c[1]}
 	switch s {

@@ -46,6 +46,15 @@ type crowd struct {
 
 func (l *latency) crowd(load float64) crowd {
 	rho := min(load/l.saturation, 1-1e-9)
+	if !l.talk.none() {
+		full := l.talk.speed(l.servers, l.servers)
+		p := l.talk.present(rho*full, l.servers)
+		busy := p.busy / l.servers
+		return crowd{
+			mean: p.slow - 1, squares: max(p.slow2-p.slow*p.slow, 0),
+			lasting: l.mu() / ((1 - busy) * (1 - busy)) * (1 + l.scv) / 2 / l.servers,
+		}
+	}
 	busy := erlangC(l.servers, rho)
 	each := 1 / (l.servers * (1 - rho))
 	mean := busy * each
@@ -79,7 +88,9 @@ func (c crowd) stretch(work float64) delayed {
 }
 
 // mu is the mean work of a request, in seconds on one core.
-func (l *latency) mu() float64 { return l.servers / l.saturation }
+func (l *latency) mu() float64 {
+	return l.talk.speed(l.servers, l.servers) / l.saturation
+}
 
 // stretched is spread for shared cores.
 func (l *latency) stretched(load float64, into []float64) {

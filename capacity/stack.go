@@ -5,6 +5,10 @@ import "math"
 // slight is the weight below which a law has no part in a prediction.
 const slight = 0.03
 
+// mostAhead bounds what predicting the highest load counts for: a handful of
+// responses longer than any at the lower loads would otherwise decide it.
+const mostAhead = 4.0
+
 // stacked weighs two laws by how well they explain the responses and by how well they
 // predict them, forward of what they are fitted on: the highest load is left out,
 // and the responses there are what counts (forward-chaining cross-validation;
@@ -12,8 +16,10 @@ const slight = 0.03
 func stacked(list []stage, b bins, work effort, one, other *fitted) []*fitted {
 	gain := one.cost - other.cost
 	if n := len(list); n > 3 && work.rounds >= thorough.rounds {
-		gain = (gain + ahead(list, b, other) - ahead(list, b, one)) / 2
+		further := ahead(list, b, other) - ahead(list, b, one)
+		gain = (gain + min(max(further, -mostAhead), mostAhead)) / 2
 	}
+	gain /= misfitted(list, max(one.fit, other.fit))
 	other.weight = 1 / (1 + math.Exp(-gain))
 	one.weight = 1 - other.weight
 	if one.weight < other.weight {
@@ -26,14 +32,31 @@ func stacked(list []stage, b bins, work effort, one, other *fitted) []*fitted {
 	return []*fitted{one, other}
 }
 
+// misfitted is by how much the responses differ more from the better law than chance
+// explains (the deviance for each degree of freedom, at least 1): where no law is
+// right, all differences of likelihoods are too great by that.
+func misfitted(list []stage, best float64) float64 {
+	whole, cells := 0.0, 0.0
+	for _, g := range list {
+		for _, n := range g.counts {
+			if n > 0 {
+				whole += n * math.Log(n/g.total)
+				cells++
+			}
+		}
+	}
+	n := len(list)
+	if n < 2 {
+		return 1
+	}
+	free := max(cells*float64(n-1)/float64(n)-float64(n), 1)
+	return max(2*(whole/overdispersion-best)/free, 1)
+}
+
 // ahead is the log likelihood of the responses at the highest load by the law as
 // it is fitted to those below.
 func ahead(list []stage, b bins, f *fitted) float64 {
 	n := len(list) - 1
-	var how *sharing
-	if f.shared {
-		how = &sharing{f.rest}
-	}
-	lower := fitLatency(list[:n], b, f.know, how, f, again)
+	lower := fitLatency(list[:n], b, f.know, f.station, f, again)
 	return lower.likelihood(list[n:], lower.base, newScratch(len(lower.base)))
 }

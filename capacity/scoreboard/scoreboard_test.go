@@ -184,15 +184,21 @@ const afterword = `
 - **downstream**: a limiter with a burst lets everything through below its rate.
   There is no queue at 60% of it, and at 40% not even behind one without a burst.
   Nothing measured shows it either, so that the steps do not tell it from a target
-  without one: the model names no capacity unless the responses grow.
-- **crosstalk**: what grows with the square of the concurrency is a few percent of a
-  request at 60% and half of it at the limit. Its coefficient, read where it is
-  small, carries the noise of CPU samples multiplied by ten.
-- **pool**, read once a second as a gauge: a mean of some hundred readings of a
-  number that wanders by its own root is known to a few percent, and the ceiling is
-  no better.
+  without one: the model names no capacity unless the responses grow, and calls no
+  resource that was used below 36% of its limit.
+- **memory** at 40%: what is used at rest, 5 to 30% of the limit, counts towards the use
+  that is allowed. The loads end at 14 to 37% of saturation, too far below it.
+- **cpu**, in order or shared: with many cores hardly a request waits at 60%, and
+  the responses do not tell which of the two it is. Close to the limit p99 differs by
+  tens of percent. Both laws count then, and the interval spans them.
+- **crosstalk**: what grows with the concurrency is a few percent of a request at 40%
+  and a third of it at the limit. Where neither use nor responses show it, it is not
+  assumed, and the capacity is overrated.
+- **pool**, read once a second as a gauge, and **two limits** with one: a mean of some
+  hundred readings of a number that wanders by its own root is known to a few percent,
+  and the ceiling is no better. Limits that are 2% apart are then not told apart.
 - **drifting demand**: what a request takes at the end of the drill is extrapolated
-  in time as well as in load.
+  in time as well as in load, and the time without waiting drifts too.
 - **two-point service**: p99 lies on the slow mode or above it, depending on the
   load, and a step of seconds has a few dozen slow requests.
 `
