@@ -72,13 +72,15 @@ func (p *predictor) opinions(f *fitted, request string, r int) []opinion {
 	if r >= 0 {
 		work = again
 	}
-	var how *sharing
-	if f.shared {
-		how = &sharing{f.rest}
+	how := station{shared: f.shared, rest: f.rest, talk: f.talk}
+	if f.besides != nil {
+		next := f.besides.latency
+		next.bins = b
+		how.besides = &beside{latency: next}
 	}
 	waits := fitLatency(list, b, belief{mean: f.at, sd: [3]float64{0.01, 0.3, 0.7}}, how, nil, work)
 	idle := belief{mean: [3]float64{math.Log(1e6 * p.top), 0, math.Log(0.3)}, sd: [3]float64{1e-3, 1e-3, 1e-3}}
-	passes := fitLatency(list, b, idle, nil, nil, effort{rounds: 1, steps: 4, expectations: 10})
+	passes := fitLatency(list, b, idle, station{}, nil, effort{rounds: 1, steps: 4, expectations: 10})
 	// The request is taken to wait like others unless its responses say clearly that
 	// it does not: well below saturation both explain them about as well.
 	w := 1 / (1 + math.Exp(-(waits.fit - passes.fit + clearly)))
