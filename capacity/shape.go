@@ -65,8 +65,8 @@ func chooseBase(us []use, l line) shape {
 	with, _ := refine(us, l, straight)
 	without, _ := refine(us, l, origin)
 	w := weights(us, with)
-	least := squares(us, with, 0, w)
-	if squares(us, without, 0, w)-least > plainly*dispersed(least, len(us)-2) {
+	least := misfitBy(us, with, 0, w)
+	if misfitBy(us, without, 0, w)-least > plainly*dispersed(least, len(us)-2) {
 		return straight
 	}
 	return origin
@@ -83,11 +83,11 @@ func chooseOfCores(us []use, l line) (s shape, gain float64) {
 	plain, _ := refine(us, l, straight)
 	talk, _ := refineCrosstalk(us, l, l.limit, 200)
 	w := weights(us, talk)
-	without, with := squares(us, plain, 0, w), squares(us, talk, 0, w)
+	without, with := misfitBy(us, plain, 0, w), misfitBy(us, talk, 0, w)
 	gain = (without - with) / dispersed(min(without, with), len(us)-3)
 	if firmly(us, l, drifting) {
 		fit, drift := refine(us, l, drifting)
-		aged := squares(us, fit, drift, w)
+		aged := misfitBy(us, fit, drift, w)
 		if (without-aged)/dispersed(min(without, aged), len(us)-3) > gain {
 			return drifting, gain
 		}
@@ -102,8 +102,8 @@ func chooseOfCores(us []use, l line) (s shape, gain float64) {
 // than that is chance.
 func dispersed(sum float64, free int) float64 { return max(sum/float64(max(free, 1)), 1) }
 
-// squares is the weighted sum of squared distances.
-func squares(us []use, l line, drift float64, w []float64) float64 {
+// misfitBy is the weighted sum of squared distances.
+func misfitBy(us []use, l line, drift float64, w []float64) float64 {
 	end := lastOf(us)
 	sum := 0.0
 	for i, u := range us {
@@ -148,8 +148,8 @@ func firmly(us []use, l line, s shape) bool {
 	return curve.curved() && better(misfit(us, plain, 0), misfit(us, curve, 0), len(us), chanceTerm)
 }
 
-// misfit is squares with the weights that the law itself gives.
-func misfit(us []use, l line, drift float64) float64 { return squares(us, l, drift, weights(us, l)) }
+// misfit is misfitBy with the weights that the law itself gives.
+func misfit(us []use, l line, drift float64) float64 { return misfitBy(us, l, drift, weights(us, l)) }
 
 func lastOf(us []use) float64 {
 	end := 0.0
