@@ -24,7 +24,10 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("no valid step: there is nothing to fit")
 		return a
 	}
-	if len(all) < fewSteps {
+	switch {
+	case len(all) == 1:
+		a.warn("only one valid step: no law can be fitted to one load")
+	case len(all) < fewSteps:
 		a.warn("only %d valid steps: the laws rest on few loads", len(all))
 	}
 	a.audit(all)

@@ -185,7 +185,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 			Resource: f.name, Probability: share[i], RPS: ceiling,
 			PerRequest: f.demand, Unit: f.unit, Limit: f.limit,
 			Evidence: fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
-				max(f.base, 0), f.unit, f.demand, f.limit, 100*f.peak),
+				f.resting(), f.unit, f.demand, f.limit, 100*f.peak),
 		})
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
@@ -203,6 +203,14 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		list[i].AfterFixRPS = lowestOther(list, i, limited)
 	}
 	return list
+}
+
+// resting is what is used without load: nothing rather than the noise of a fit.
+func (f *fit) resting() float64 {
+	if f.base < 1e-6*f.limit {
+		return 0
+	}
+	return f.base
 }
 
 // merged adds up the entries of one name: a lock is found by its use and by who
