@@ -49,6 +49,10 @@ func redirected(m *scenarios.Message, answer scenarios.Response, sameHost bool) 
 	}
 	to.Fragment, to.User, to.RawQuery = "", nil, escapeQuery(to.RawQuery)
 	next := &scenarios.Message{Name: m.Name, Method: m.Method, URL: to.String(), Body: m.Body}
+	// A reference takes some hosts, such as 0::, that a whole URL must not have.
+	if _, err := url.Parse(next.URL); err != nil {
+		return nil, fmt.Errorf("%w: %w", errLocation, err)
+	}
 	if answer.Status == http.StatusSeeOther && m.Method != http.MethodHead ||
 		answer.Status < http.StatusSeeOther && m.Method == http.MethodPost {
 		next.Method, next.Body = http.MethodGet, nil

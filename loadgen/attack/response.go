@@ -250,6 +250,11 @@ func (r *response) parseHead(head []byte) error {
 	if err != nil {
 		return err
 	}
+	if old && chunked {
+		// HTTP/1.0 has no chunks: the framing is faulty (RFC 9112, 6.1), and what
+		// follows the body cannot be told from it.
+		chunked, closing = false, true
+	}
 	if status < 200 {
 		return nil // an interim answer; the real one follows
 	}

@@ -38,6 +38,7 @@ func TestResponses(t *testing.T) {
 		{name: "until close", text: "HTTP/1.1 200 OK\r\n\r\nhello", status: 200, body: "hello", closing: true},
 		{name: "close", text: "HTTP/1.1 500 X\r\nConnection: Close\r\nContent-Length: 1\r\n\r\nx", status: 500, body: "x", closing: true},
 		{name: "1.0", text: "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x", closing: true},
+		{name: "1.0 chunked", text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", status: 200, body: "0\r\n\r\n", closing: true},
 		{name: "1.0 alive", text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x"},
 		{name: "interim", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\nN", status: 204, rest: "N"},
 		{name: "early hints", text: "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x"},
@@ -106,6 +107,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", uint8(1))
 	f.Add("HTTP/1.1 100 C\r\n\r\nHTTP/1.0 204 x\r\n\r\n", uint8(7))
 	f.Add("HTTP/1.0 200 \n\r\n\r\n", uint8(1))
+	f.Add("HTTP/1.0 200 \nTrAnsfer-EnCoding:Chunked\n\n0\n0000000\n\n", uint8('.'))
 	f.Fuzz(func(t *testing.T, text string, n uint8) {
 		var whole, pieces response
 		whole.reset(true, true, false, 1<<16)
