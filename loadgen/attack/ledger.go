@@ -56,13 +56,15 @@ type telling struct {
 }
 
 const (
-	// blockSize is the number of hits in a block.
-	blockSize = 2048
+	// blockSize is the number of hits in a block. To sum it up takes the recorder
+	// some 0.1 ms, in which it may keep a target on the same machine from its core:
+	// eight times as many hits showed as a p99 of 0.9 ms at 10,000/s.
+	blockSize = 256
 	// maxText is the length of the URLs in a block, in bytes, from which on it is full.
-	maxText = 256 << 10
+	maxText = 32 << 10
 	// maxQueue bounds the blocks that wait for the recorder. A driver that meets
 	// it waits too, which shows as send lag: memory stays flat.
-	maxQueue = 32
+	maxQueue = 256
 )
 
 // ledger is where a driver books hits. Booking costs it a copy; the summing up

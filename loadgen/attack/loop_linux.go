@@ -362,7 +362,7 @@ const spin = 60 * time.Microsecond
 func (l *loop) await(at time.Duration) error {
 	now := l.now()
 	awake := now
-	if l.precise {
+	if l.precise && l.pending.len() == 0 {
 		awake += spin
 	}
 	for {

@@ -18,7 +18,8 @@ type placement struct {
 	allowed unix.CPUSet
 	next    time.Duration // when to look again
 	looked  time.Duration
-	delayed time.Duration // in all, ready to run but without a core
+	delayed time.Duration   // in all, ready to run but without a core
+	crowd   map[int]float64 // by core: the share of the time without it, fading
 }
 
 const (
@@ -26,11 +27,15 @@ const (
 	lookAfter = 100 * time.Millisecond
 	// crowded is the share of the time without a core above which it moves.
 	crowded = 0.02
+	// fades is how much of what was met on a core counts at the next look: half is
+	// forgotten in about three seconds. Without it, two cores of which one is busy all
+	// the time and the other for a moment would take turns.
+	fades = 0.98
 )
 
 // newPlacement is for the calling thread, which must be locked.
 func newPlacement(now time.Duration) *placement {
-	p := &placement{stat: -1, next: now + lookAfter, looked: now}
+	p := &placement{stat: -1, next: now + lookAfter, looked: now, crowd: map[int]float64{}}
 	if unix.SchedGetaffinity(0, &p.allowed) != nil || p.allowed.Count() < 2 {
 		return p
 	}
@@ -69,6 +74,9 @@ func (p *placement) look(now time.Duration) {
 	}
 	share := float64(d-p.delayed) / float64(over)
 	p.delayed = d
+	for core := range p.crowd {
+		p.crowd[core] *= fades
+	}
 	if share < crowded {
 		return
 	}
@@ -76,9 +84,16 @@ func (p *placement) look(now time.Duration) {
 	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); errno != 0 {
 		return
 	}
+	p.crowd[int(cpu)] = share
 	others := p.allowed
-	others.Clear(int(cpu))
-	_ = unix.SchedSetaffinity(0, &others)
+	for core, met := range p.crowd {
+		if met >= share {
+			others.Clear(core)
+		}
+	}
+	if others.Count() > 0 {
+		_ = unix.SchedSetaffinity(0, &others)
+	}
 }
 
 // close gives the thread back all its cores.

@@ -20,7 +20,8 @@ type server struct {
 	listener    int
 	epoll, stop int // stop is an eventfd
 	held        []int32
-	release     time.Time // when the held ones are answered, zero if none are held
+	release     time.Time     // when the held ones are answered, zero if none are held
+	drain       time.Duration // what it last took to answer the held ones
 	received    uint64
 	partial     map[int32][]byte // requests that came in part
 	buf         []byte
@@ -60,6 +61,11 @@ func Start(cfg Config) (*Target, error) {
 
 // open makes what the server waits with.
 func (s *server) open() (err error) {
+	// Connections inherit it. BBR, where it is the default, arms a timer for each
+	// answer to space it from the next: held answers would leave one by one.
+	if unix.SetsockoptString(s.listener, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "cubic") != nil {
+		_ = unix.SetsockoptString(s.listener, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+	}
 	if err := unix.SetNonblock(s.listener, true); err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
@@ -119,26 +125,23 @@ func (s *server) run() {
 	}
 }
 
-// spin is how long before the end of a stall, and after it has done something,
-// the server does not sleep: to be woken costs tens of microseconds on virtual
-// machines.
+// spin is how long before the end of a stall the server does not sleep: to be woken
+// costs tens of microseconds on virtual machines. Otherwise it sleeps: a server that
+// spins takes its core from everything else, the generator's bookkeeping included.
 const spin = 200 * time.Microsecond
 
 // wait returns how many events there are; none at the end of a stall.
 func (s *server) wait() (int, error) {
-	for since := time.Now(); ; {
-		if n, err := s.poll(0); n > 0 || err != nil {
-			return n, err
-		}
-		now := time.Now()
-		switch {
-		case s.release.IsZero() && now.Sub(since) > spin:
-			return s.poll(-1)
-		case s.release.IsZero():
-		case now.After(s.release):
+	if s.release.IsZero() {
+		return s.poll(-1)
+	}
+	for {
+		left := time.Until(s.leaves())
+		if left <= 0 {
 			return 0, nil
-		case s.release.Sub(now) > 2*spin:
-			return s.poll(s.release.Sub(now) - spin)
+		}
+		if n, err := s.poll(max(left-spin, 0)); n > 0 || err != nil {
+			return n, err
 		}
 	}
 }
@@ -217,15 +220,26 @@ func (s *server) serve(fd int32) bool {
 }
 
 // answerHeld answers what was held back, if its time has come.
+//
+// Some hundred answers take milliseconds to leave, and the wait of each is the
+// longer the more are before it. So that the mean wait is that of a stall that ends
+// at once for all, the first leaves half that time early, as long as it last took.
 func (s *server) answerHeld() {
-	if s.release.IsZero() || time.Now().Before(s.release) {
+	if s.release.IsZero() || time.Now().Before(s.leaves()) {
 		return
 	}
+	began := time.Now()
 	for _, fd := range s.held {
 		s.send(fd, answer) // who has gone finds out by reading
 	}
+	// A server that lost its core meanwhile is no measure of the next time.
+	s.drain = min(time.Since(began), s.cfg.Stall/20)
+	s.rhythm.ended = s.release
 	s.held, s.release = s.held[:0], time.Time{}
 }
+
+// leaves is when the first of the held answers leaves.
+func (s *server) leaves() time.Time { return s.release.Add(-s.drain / 2) }
 
 func (s *server) send(fd int32, b []byte) bool {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)

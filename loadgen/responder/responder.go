@@ -77,6 +77,7 @@ func counted(n uint64) []byte {
 type rhythm struct {
 	stall, period time.Duration
 	began         time.Time
+	ended         time.Time // of the last stall, which may have been left early
 }
 
 // until is the end of the stall that now lies in; zero if it lies in none.
@@ -86,6 +87,9 @@ func (r *rhythm) until(now time.Time) time.Time {
 	}
 	if r.began.IsZero() {
 		r.began = now
+	}
+	if now.Before(r.ended) {
+		return time.Time{}
 	}
 	phase := now.Sub(r.began) % r.period
 	if phase < r.period-r.stall {
