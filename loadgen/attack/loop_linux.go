@@ -152,7 +152,7 @@ func (l *loop) run() error {
 		slackOff()
 	}
 	l.before = l.ran()
-	place := newPlacement(l.before.at)
+	place := newPlacement(l.before.at, l.precise)
 	defer place.close()
 	for {
 		l.book.tell(l.telling)

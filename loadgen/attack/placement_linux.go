@@ -13,7 +13,12 @@ import (
 // likes to run a thread that is woken on the core of the one that woke it: the
 // target's, if the target is on this machine. Each then waits for the other, and
 // the generator measures itself.
+//
+// A thread that spins is kept to one core: moved to the target's it would be the
+// target that waits, for whole ticks of the scheduler (4 ms), and this thread would
+// not know.
 type placement struct {
+	spins   bool
 	stat    int // file descriptor of the thread's schedstat, -1 if there is none
 	allowed unix.CPUSet
 	next    time.Duration // when to look again
@@ -33,9 +38,10 @@ const (
 	fades = 0.98
 )
 
-// newPlacement is for the calling thread, which must be locked.
-func newPlacement(now time.Duration) *placement {
-	p := &placement{stat: -1, next: now + lookAfter, looked: now, crowd: map[int]float64{}}
+// newPlacement is for the calling thread, which must be locked; spins says that it
+// is hardly ever asleep.
+func newPlacement(now time.Duration, spins bool) *placement {
+	p := &placement{spins: spins, stat: -1, next: now + lookAfter, looked: now, crowd: map[int]float64{}}
 	if unix.SchedGetaffinity(0, &p.allowed) != nil || p.allowed.Count() < 2 {
 		return p
 	}
@@ -45,6 +51,9 @@ func newPlacement(now time.Duration) *placement {
 	}
 	p.stat = fd
 	p.delayed, _ = p.delay()
+	if core, ok := current(); ok && spins {
+		keepTo(core)
+	}
 	return p
 }
 
@@ -74,26 +83,55 @@ func (p *placement) look(now time.Duration) {
 	}
 	share := float64(d-p.delayed) / float64(over)
 	p.delayed = d
-	for core := range p.crowd {
-		p.crowd[core] *= fades
+	core, ok := current()
+	if !ok {
+		return
+	}
+	if cores := p.better(core, share); cores.Count() > 0 {
+		_ = unix.SchedSetaffinity(0, &cores)
+	}
+}
+
+// better takes in that the thread had to wait for a share of the time on a core, and
+// returns those where it waits less; none if it is to stay.
+func (p *placement) better(core int, share float64) (cores unix.CPUSet) {
+	for c := range p.crowd {
+		p.crowd[c] *= fades
 	}
 	if share < crowded {
-		return
+		return cores
 	}
-	var cpu uint32
-	if _, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0); errno != 0 {
-		return
-	}
-	p.crowd[int(cpu)] = share
-	others := p.allowed
-	for core, met := range p.crowd {
-		if met >= share {
-			others.Clear(core)
+	p.crowd[core] = share
+	least := share
+	for c := range len(cores) * 64 {
+		met := p.crowd[c]
+		if !p.allowed.IsSet(c) || met >= share {
+			continue
 		}
+		if p.spins {
+			if met >= least {
+				continue
+			}
+			least = met
+			cores.Zero()
+		}
+		cores.Set(c)
 	}
-	if others.Count() > 0 {
-		_ = unix.SchedSetaffinity(0, &others)
-	}
+	return cores
+}
+
+// current is the core that the thread runs on.
+func current() (core int, ok bool) {
+	var cpu uint32
+	_, _, errno := unix.RawSyscall(unix.SYS_GETCPU, uintptr(unsafe.Pointer(&cpu)), 0, 0)
+	return int(cpu), errno == 0
+}
+
+// keepTo keeps the thread to a core.
+func keepTo(core int) {
+	var one unix.CPUSet
+	one.Set(core)
+	_ = unix.SchedSetaffinity(0, &one)
 }
 
 // close gives the thread back all its cores.
