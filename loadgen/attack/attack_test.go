@@ -23,6 +23,7 @@ type bench struct {
 	at      time.Duration // when the first step began
 	t       testing.TB
 	attack  *attack.Attack
+	sends   *scenarios.Requests
 	now     func() time.Duration
 	mu      sync.Mutex
 	windows []*observation.Window
@@ -53,6 +54,7 @@ func TestEngines(t *testing.T) {
 				{"AConnectionThatWasClosedIsNotUsedAgain", testAConnectionThatWasClosedIsNotUsedAgain, direct},
 				{"KillIsSilentAtTheTarget", testKillIsSilentAtTheTarget, direct},
 				{"RawResults", testRawResults, direct},
+				{"BaggageLabelsProfiles", testBaggageLabelsProfiles, nil},
 				{"StepsAreContiguous", testStepsAreContiguous, direct},
 				{"HoldBridgesTheTimeUntilTheNextStep", testHoldBridgesTheTimeUntilTheNextStep, direct},
 				{"HoldEndsWithoutANextStep", testHoldEndsWithoutANextStep, direct},
@@ -95,6 +97,7 @@ func newBench(t testing.TB, url string, change func(*scenarios.Scenario, *attack
 	if cfg.Requests, err = scenarios.CompileRequests(s, scenarios.Inputs{Open: files}); err != nil {
 		t.Fatal(err)
 	}
+	b.sends = cfg.Requests
 	if b.attack, err = attack.New(cfg); err != nil {
 		t.Fatal(err)
 	}
