@@ -30,9 +30,9 @@ func leaveOut(t *testing.T, program string) {
 	t.Skipf("%s is not installed; to have this test: apt-get install %s", program, program)
 }
 
-// startPrometheus runs Debian's Prometheus on one core, scraping itself, and
+// startPrometheus runs Debian's Prometheus on one core, scraping itself and others, and
 // returns its URL once it has something to answer.
-func startPrometheus(t *testing.T) string {
+func startPrometheus(t *testing.T, others ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -47,6 +47,9 @@ func startPrometheus(t *testing.T) string {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "prometheus.yml")
 	text := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- {job_name: self, static_configs: [{targets: [%q]}]}\n", addr)
+	for _, other := range others {
+		text += fmt.Sprintf("- {job_name: %q, static_configs: [{targets: [%q]}]}\n", other, other)
+	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

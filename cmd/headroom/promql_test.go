@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -20,26 +22,7 @@ func TestPrometheusTakesTheSets(t *testing.T) {
 	t.Parallel() // no load, much waiting
 	url := startPrometheus(t)
 	for _, set := range []string{"process", "go", "node", "container"} {
-		began := time.Now()
-		var warnings []string
-		var samples []observation.Sample
-		p, err := resources.NewProm(resources.PromConfig{
-			URL: url, HTTP: http.DefaultClient, Match: `instance=~".+"`, Queries: resources.Set(set), Interval: time.Second,
-			Now: func() time.Duration { return time.Since(began) }, Wall: time.Now,
-			OnSample:  func(list []observation.Sample) { samples = append(samples, list...) },
-			OnWarning: func(text string) { warnings = append(warnings, text) },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		p.BeginStep(ctx, 0, 4*time.Second)
-		done := make(chan struct{})
-		go func() { defer close(done); _ = p.Run(ctx) }()
-		time.Sleep(4 * time.Second)
-		p.EndStep(0)
-		cancel()
-		<-done
+		samples, warnings := figures(t, url, `instance=~".+"`, set, 4*time.Second)
 		for _, w := range warnings {
 			if !strings.Contains(w, "has no figures of") { // there is no such exporter
 				t.Errorf("%s: %s", set, w)
@@ -49,6 +32,91 @@ func TestPrometheusTakesTheSets(t *testing.T) {
 			t.Errorf("%s: no samples", set)
 		}
 	}
+}
+
+// figures asks a server for a set over a step of some seconds.
+func figures(t *testing.T, url, match, set string, lasts time.Duration) (samples []observation.Sample, warnings []string) {
+	t.Helper()
+	began := time.Now()
+	p, err := resources.NewProm(resources.PromConfig{
+		URL: url, HTTP: http.DefaultClient, Match: match, Queries: resources.Set(set), Interval: time.Second,
+		Now: func() time.Duration { return time.Since(began) }, Wall: time.Now,
+		OnSample:  func(list []observation.Sample) { samples = append(samples, list...) },
+		OnWarning: func(text string) { warnings = append(warnings, text) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p.BeginStep(ctx, 0, lasts)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = p.Run(ctx) }()
+	time.Sleep(lasts)
+	p.EndStep(0)
+	cancel()
+	<-done
+	return samples, warnings
+}
+
+// Debian's node exporter, scraped by Debian's Prometheus: the set says of this machine
+// what the kernel says.
+func TestNodeSet(t *testing.T) {
+	t.Parallel() // no load, much waiting
+	program, err := exec.LookPath("prometheus-node-exporter")
+	if err != nil {
+		leaveOut(t, "prometheus-node-exporter")
+	}
+	addr := freePort(t)
+	exporter := exec.Command(program, "--web.listen-address="+addr)
+	if err := exporter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = exporter.Process.Kill(); _ = exporter.Wait() })
+	waitFor(t, addr)
+	url := startPrometheus(t, addr)
+	samples, warnings := figures(t, url, fmt.Sprintf("instance=%q", addr), "node", 6*time.Second)
+	if len(warnings) > 0 {
+		t.Errorf("warnings %q", warnings)
+	}
+	last := map[string]observation.Sample{}
+	for _, s := range samples {
+		last[s.Resource] = s
+	}
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var total float64
+	if _, err := fmt.Sscanf(string(text), "MemTotal: %f kB", &total); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		resource string
+		limit    float64
+	}{{"node.cpu", cores(t)}, {"node.memory", total * 1024}, {"node.disk", 1}, {"node.fds", -1}} {
+		s, ok := last[x.resource]
+		switch {
+		case !ok:
+			t.Errorf("%s: no sample", x.resource)
+		case x.limit >= 0 && s.Limit != x.limit:
+			t.Errorf("%s: limit %v, want %v", x.resource, s.Limit, x.limit)
+		case s.Used < 0 || s.Limit > 0 && s.Used > 1.05*s.Limit:
+			t.Errorf("%s: %v of %v", x.resource, s.Used, s.Limit)
+		}
+	}
+	if last["node.cpu"].Used == 0 || last["node.memory"].Used == 0 || last["node.fds"].Used == 0 {
+		t.Errorf("nothing is used: %+v", last)
+	}
+}
+
+// cores is how many the kernel has online.
+func cores(t *testing.T) float64 {
+	t.Helper()
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return float64(strings.Count(string(b), "\ncpu"))
 }
 
 // A drill of a real server: what it has scraped of itself agrees with what is read

@@ -1,13 +1,29 @@
 package resources
 
+import "strings"
+
 // Units of resources that only queries have.
 const (
 	UnitBytesPerSecond = "bytes/s"
 	UnitRatio          = "ratio"
 )
 
-// container selects the containers themselves, not their pod's sums and pauses.
-const container = `$match,container!="",container!="POD"`
+// Kubernetes labels containers; pod selects those, not their pod's sums and pauses. A
+// cAdvisor alone has none of these labels: there, what matches is the target.
+const (
+	pod   = `$match,container!="",container!="POD"`
+	alone = `$match,container="",pod="",id!="/"`
+)
+
+// either is a query over the containers of pods or, if there are none, over what a
+// cAdvisor alone has. %s stands for the matchers.
+func either(query string) string {
+	return strings.ReplaceAll(query, "%s", pod) + " or " + strings.ReplaceAll(query, "%s", alone)
+}
+
+// card selects the network devices of the machine itself: virtual ones repeat their
+// traffic, and some claim a speed that no cable has.
+const card = `$match,device!~"lo|veth.*|docker.*|br-.*|virbr.*|cni.*|cali.*|flannel.*|tun.*|tap.*|ifb.*|dummy.*|kube-.*|nodelocaldns"`
 
 // sets are the ready-made queries, by what exports their metrics. Where several
 // series match, the target is all of them.
@@ -29,18 +45,19 @@ var sets = map[string][]Query{
 		{Resource: "node.cpu", Unit: UnitCores, Used: `sum(rate(node_cpu_seconds_total{$match,mode!~"idle|iowait|steal"}[$window]))`, Limit: `count(node_cpu_seconds_total{$match,mode="idle"})`},
 		{Resource: "node.memory", Unit: UnitBytes, Used: `sum(node_memory_MemTotal_bytes{$match} - node_memory_MemAvailable_bytes{$match})`, Limit: `sum(node_memory_MemTotal_bytes{$match})`},
 		{Resource: "node.disk", Unit: UnitRatio, Used: `max(rate(node_disk_io_time_seconds_total{$match}[$window]))`, Limit: "1"},
-		{Resource: "node.network.sent", Unit: UnitBytesPerSecond, Used: `max(rate(node_network_transmit_bytes_total{$match,device!="lo"}[$window]))`, Limit: `max(node_network_speed_bytes{$match,device!="lo"} > 0)`},
-		{Resource: "node.network.received", Unit: UnitBytesPerSecond, Used: `max(rate(node_network_receive_bytes_total{$match,device!="lo"}[$window]))`, Limit: `max(node_network_speed_bytes{$match,device!="lo"} > 0)`},
+		{Resource: "node.network.sent", Unit: UnitBytesPerSecond, Used: `max(rate(node_network_transmit_bytes_total{` + card + `}[$window]))`, Limit: `max(node_network_speed_bytes{` + card + `} > 0)`},
+		{Resource: "node.network.received", Unit: UnitBytesPerSecond, Used: `max(rate(node_network_receive_bytes_total{` + card + `}[$window]))`, Limit: `max(node_network_speed_bytes{` + card + `} > 0)`},
+		{Resource: "node.conntrack", Unit: UnitCount, Used: `sum(node_nf_conntrack_entries{$match})`, Limit: `sum(node_nf_conntrack_entries_limit{$match})`},
 		{Resource: "node.fds", Unit: UnitCount, Used: `sum(node_filefd_allocated{$match})`, Limit: `sum(node_filefd_maximum{$match})`},
 	},
 	// cAdvisor, as the kubelet has it; limits also of kube-state-metrics.
 	"container": {
-		{Resource: "cpu", Unit: UnitCores, Used: `sum(rate(container_cpu_usage_seconds_total{` + container + `}[$window]))`,
-			Limit: `sum(container_spec_cpu_quota{` + container + `} / container_spec_cpu_period{` + container + `}) or sum(kube_pod_container_resource_limits{$match,resource="cpu"})`},
-		{Resource: "cpu.throttled", Unit: UnitCores, Used: `sum(rate(container_cpu_cfs_throttled_seconds_total{` + container + `}[$window]))`},
-		{Resource: "memory", Unit: UnitBytes, Used: `sum(container_memory_working_set_bytes{` + container + `})`,
-			Limit: `sum(container_spec_memory_limit_bytes{` + container + `} > 0) or sum(kube_pod_container_resource_limits{$match,resource="memory"})`},
-		{Resource: "threads", Unit: UnitCount, Used: `sum(container_threads{` + container + `})`},
+		{Resource: "cpu", Unit: UnitCores, Used: either(`sum(rate(container_cpu_usage_seconds_total{%s}[$window]))`),
+			Limit: either(`sum(container_spec_cpu_quota{%s} / container_spec_cpu_period{%s})`) + ` or sum(kube_pod_container_resource_limits{$match,resource="cpu"})`},
+		{Resource: "cpu.throttled", Unit: UnitCores, Used: either(`sum(rate(container_cpu_cfs_throttled_seconds_total{%s}[$window]))`)},
+		{Resource: "memory", Unit: UnitBytes, Used: either(`sum(container_memory_working_set_bytes{%s})`),
+			Limit: either(`sum(container_spec_memory_limit_bytes{%s} > 0)`) + ` or sum(kube_pod_container_resource_limits{$match,resource="memory"})`},
+		{Resource: "threads", Unit: UnitCount, Used: either(`sum(container_threads{%s})`)},
 		{Resource: "network.sent", Unit: UnitBytesPerSecond, Used: `sum(rate(container_network_transmit_bytes_total{$match}[$window]))`},
 		{Resource: "network.received", Unit: UnitBytesPerSecond, Used: `sum(rate(container_network_receive_bytes_total{$match}[$window]))`},
 	},
