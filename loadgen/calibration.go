@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/attack"
@@ -169,6 +170,40 @@ const (
 	nearFloor   = 3.0 // times the floor's p99
 	nearCeiling = 0.7 // of the ceiling
 )
+
+// Check refuses what no calibration says.
+func (c *Calibration) Check() error {
+	if c.Schema != CalibrationSchema {
+		return fmt.Errorf("schema %q is not that of a calibration, %s", c.Schema, CalibrationSchema)
+	}
+	for _, v := range []float64{c.Precise.P99, c.Economical.P99, c.CeilingRPS, c.CeilingCPU} {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return fmt.Errorf("a calibration with a figure of %v", v)
+		}
+	}
+	return nil
+}
+
+// Weakest is the calibration of workers who share a load evenly: the highest of
+// their floors, for each pacing, and the lowest of their ceilings. It is nil of none.
+func Weakest(list []Calibration) *Calibration {
+	if len(list) == 0 {
+		return nil
+	}
+	out := list[0]
+	for _, c := range list[1:] {
+		if c.Precise.P99 > out.Precise.P99 {
+			out.Precise = c.Precise
+		}
+		if c.Economical.P99 > out.Economical.P99 {
+			out.Economical = c.Economical
+		}
+		if c.CeilingRPS < out.CeilingRPS {
+			out.CeilingRPS, out.CeilingCPU, out.CPUs, out.Measured = c.CeilingRPS, c.CeilingCPU, c.CPUs, c.Measured
+		}
+	}
+	return &out
+}
 
 // Floor is that of the pacing that objectives ask for.
 func (c *Calibration) Floor(objectives []scenarios.Objective) Floor {

@@ -2,6 +2,7 @@ package loadgen_test
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,34 @@ func TestConcernsOfACalibration(t *testing.T) {
 		if got := strings.Join(beyond, "; "); !strings.HasPrefix(got, x.beyond) || x.beyond == "" && got != "" {
 			t.Errorf("%s at %v: beyond %q, want %q", x.objective, x.rate, got, x.beyond)
 		}
+	}
+}
+
+// Workers share a load evenly: the weakest bounds them all.
+func TestWeakestCalibration(t *testing.T) {
+	fast := loadgen.Calibration{Schema: loadgen.CalibrationSchema, CPUs: 8, Precise: loadgen.Floor{P99: 0.3}, Economical: loadgen.Floor{P99: 2}, CeilingRPS: 100_000, CeilingCPU: 7}
+	slow := loadgen.Calibration{Schema: loadgen.CalibrationSchema, CPUs: 2, Precise: loadgen.Floor{P99: 0.9}, Economical: loadgen.Floor{P99: 1.5}, CeilingRPS: 20_000, CeilingCPU: 9}
+	if loadgen.Weakest(nil) != nil {
+		t.Error("of none")
+	}
+	for _, list := range [][]loadgen.Calibration{{fast, slow}, {slow, fast}} {
+		if w := loadgen.Weakest(list); w.Precise.P99 != 0.9 || w.Economical.P99 != 2 || w.CeilingRPS != 20_000 || w.CeilingCPU != 9 || w.CPUs != 2 {
+			t.Errorf("%+v", w)
+		}
+	}
+	if fast.CPUs != 8 || fast.CeilingRPS != 100_000 {
+		t.Error("the list was changed")
+	}
+	for _, change := range []func(*loadgen.Calibration){
+		func(c *loadgen.Calibration) { c.Schema = "x" }, func(c *loadgen.Calibration) { c.CeilingRPS = -1 }, func(c *loadgen.Calibration) { c.Precise.P99 = math.NaN() },
+	} {
+		c := fast
+		if change(&c); c.Check() == nil {
+			t.Errorf("%+v passes", c)
+		}
+	}
+	if err := fast.Check(); err != nil {
+		t.Error(err)
 	}
 }
 

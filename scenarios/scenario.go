@@ -76,6 +76,8 @@ type Profiles struct {
 	// heap, mutex, block, goroutine); trace, the execution trace, on request only.
 	Types     []string   `yaml:"types,omitempty" json:"types,omitempty"`
 	Pyroscope *Pyroscope `yaml:"pyroscope,omitempty" json:"pyroscope,omitempty"`
+	// Receive says whose profiles are taken of those that agents send to Headroom.
+	Receive *ProfileReceive `yaml:"receive,omitempty" json:"receive,omitempty"`
 	// Push is a Pyroscope server that every capture is sent to.
 	Push *ProfilePush `yaml:"push,omitempty" json:"push,omitempty"`
 	// Baggage sends the header Baggage with each hit, with the keys k6.test_run_id,

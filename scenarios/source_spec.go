@@ -19,6 +19,15 @@ type Pyroscope struct {
 	Interval Duration `yaml:"interval,omitempty" json:"interval,omitempty"`
 }
 
+// ProfileReceive selects among the profiles that agents send to Headroom: to the
+// address of drill --receive, or of controller --receive.
+type ProfileReceive struct {
+	// Service is the value of their label service_name.
+	Service string `yaml:"service" json:"service"`
+	// Labels select among its profiles.
+	Labels map[string]string `yaml:"labels,omitempty" json:"labels,omitempty"`
+}
+
 // ProfilePush is a Pyroscope server that captures are sent to.
 type ProfilePush struct {
 	// URL of the server.

@@ -116,16 +116,27 @@ func (s *Scenario) checkPyroscope(c *complaints) {
 		if p.Interval != 0 || c.given(at+".interval") {
 			c.lasts(at+".interval", p.Interval)
 		}
-		for _, name := range sortedKeys(p.Labels) {
-			if !labelForm.MatchString(name) {
-				c.quoteIfNew(at+".labels."+name, name, at+".labels: "+name+" is no label name", "write it like region")
-			}
+		c.labels(at+".labels", p.Labels)
+	}
+	if p := s.Profiles.Receive; p != nil {
+		const at = "profiles.receive"
+		if p.Service == "" {
+			c.quote(at+".service", "", at+".service is empty", "")
 		}
+		c.labels(at+".labels", p.Labels)
 	}
 	if p := s.Profiles.Push; p != nil {
 		c.url("profiles.push.url", p.URL)
 		c.auth("profiles.push.auth", p.Auth)
 		c.tenant("profiles.push.tenant", p.Tenant)
+	}
+}
+
+func (c *complaints) labels(at string, labels map[string]string) {
+	for _, name := range sortedKeys(labels) {
+		if !labelForm.MatchString(name) {
+			c.quoteIfNew(at+"."+name, name, at+": "+name+" is no label name", "write it like region")
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ func TestSources(t *testing.T) {
 	s := mustLoad(t, sourcesHead+`
 profiles:
   pyroscope: {url: "http://127.0.0.1:4040", service: shop, labels: {region: eu}, tenant: a, auth: "Bearer ${T}", interval: 5s}
+  receive: {service: shop, labels: {pod: web-1}}
   push: {url: "http://u:hunter2@127.0.0.1:4040", service: shop-drills, auth: Basic me:hunter2}
   baggage: true
 resources:
@@ -33,8 +34,8 @@ resources:
 	if strings.Contains(string(text), "hunter2") || !strings.Contains(string(text), "Bearer ${T}") {
 		t.Errorf("redacted:\n%s", text)
 	}
-	if again := mustLoad(t, string(text)); len(again.Resources.Prometheus.Queries) != 1 {
-		t.Errorf("read back: %+v", again.Resources.Prometheus)
+	if again := mustLoad(t, string(text)); len(again.Resources.Prometheus.Queries) != 1 || again.Profiles.Receive.Labels["pod"] != "web-1" {
+		t.Errorf("read back: %+v and %+v", again.Resources.Prometheus, again.Profiles.Receive)
 	}
 	if short := mustLoad(t, sourcesHead+"resources: {prometheus: http://127.0.0.1:9090}\n"); short.Resources.Prometheus.URL != "http://127.0.0.1:9090" {
 		t.Errorf("the short form: %+v", short.Resources.Prometheus)
@@ -60,6 +61,9 @@ func TestSourceMistakes(t *testing.T) {
 		"profiles: {pyroscope: {url: 'http://x'}}":                                                      "service is missing",
 		"profiles: {pyroscope: {url: 'http://x', service: a, labels: {'a b': c}}}":                      "no label name",
 		"profiles: {pyroscope: {url: 'http://x', service: a, tenant: 'a b'}}":                           "without spaces",
+		"profiles: {receive: {}}":                                                                       "service is missing",
+		"profiles: {receive: {service: ''}}":                                                            "service is empty",
+		"profiles: {receive: {service: a, labels: {'a b': c}}}":                                         "no label name",
 		"profiles: {push: {url: x}}":                                                                    "profiles.push.url",
 		"profiles: {push: {url: 'http://x', auth: hunter2}}":                                            "no authorization",
 		"profiles: {baggage: perhaps}":                                                                  "must be true or false",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/bus"
 	"github.com/headroom-project/headroom/loadgen/responder"
 )
 
@@ -130,10 +133,19 @@ func printCalibration(s streams, c loadgen.Calibration, asJSON bool) error {
 // maxCalibrationFile bounds a calibration in bytes.
 const maxCalibrationFile = 64 << 10
 
-// readCalibration returns the calibration of this machine, nil if there is none.
-// One that was named must be there. One of another engine or another number of
-// cores says nothing here.
+// readCalibration returns the calibration of this machine for an engine, nil if there
+// is none.
 func readCalibration(named, engine string) (*loadgen.Calibration, error) {
+	c, err := storedCalibration(named)
+	if err != nil || c == nil || c.Engine != engine {
+		return nil, err
+	}
+	return c, nil
+}
+
+// storedCalibration returns the calibration of this machine, nil if there is none.
+// One that was named must be there. One of another number of cores says nothing here.
+func storedCalibration(named string) (*loadgen.Calibration, error) {
 	path, err := calibrationFile(named)
 	if err != nil && named == "" {
 		return nil, nil
@@ -146,11 +158,31 @@ func readCalibration(named, engine string) (*loadgen.Calibration, error) {
 		return nil, err
 	}
 	var c loadgen.Calibration
-	if err := json.Unmarshal(data, &c); err != nil || c.Schema != loadgen.CalibrationSchema {
-		return nil, badInput("headroom calibrate writes it anew", "%s is no calibration", path)
+	err = json.Unmarshal(data, &c)
+	if err = cmp.Or(err, c.Check()); err != nil {
+		return nil, badInput("headroom calibrate writes it anew", "%s is no calibration: %w", path, err)
 	}
-	if c.Engine != engine || c.CPUs != runtime.NumCPU() {
+	if c.CPUs != runtime.NumCPU() {
 		return nil, nil
 	}
 	return &c, nil
+}
+
+// calibrated is the calibration of a fleet for an engine, as far as its workers have
+// one; nil if none has.
+func calibrated(workers []bus.Info, engine string, say func(string)) *loadgen.Calibration {
+	var list []loadgen.Calibration
+	var without []string
+	for _, w := range workers {
+		if w.Calibration != nil && w.Calibration.Engine == engine {
+			list = append(list, *w.Calibration)
+			continue
+		}
+		without = append(without, w.Name)
+	}
+	if len(list) > 0 && len(without) > 0 {
+		say(fmt.Sprintf("%d of %d workers are not calibrated for this load (%s); hint: run headroom calibrate there, and start them again",
+			len(without), len(workers), strings.Join(without[:min(len(without), 5)], ", ")))
+	}
+	return loadgen.Weakest(list)
 }

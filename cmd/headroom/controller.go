@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/urfave/cli/v2"
 
+	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/api"
 	"github.com/headroom-project/headroom/loadgen/bus"
 	"github.com/headroom-project/headroom/loadgen/engine"
@@ -51,6 +52,8 @@ and asks for their tokens.`,
 			&cli.IntFlag{Name: "replicas", Value: 1, Usage: "with --nats: how many servers keep each stream, 1 or 3"},
 			&cli.DurationFlag{Name: "grace", Value: time.Minute, Usage: "after a restart, go on with runs that were left no longer ago than this"},
 			&cli.StringFlag{Name: "reserve", Value: "64MiB", Usage: "end a run when less than `SIZE` is free under the store, so that its evidence is kept"},
+			&cli.StringFlag{Name: "receive", Usage: "take the profiles that the pyroscope-go of targets, or other agents, send to `ADDR`"},
+			selfProfileFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -58,6 +61,11 @@ and asks for their tokens.`,
 			}
 			ctx, restore := drains(c.Context, s, os.Exit)
 			defer restore()
+			stop, err := profileSelf(c, s)
+			if err != nil {
+				return err
+			}
+			defer stop()
 			return control(ctx, c, s)
 		},
 	}
@@ -91,6 +99,13 @@ func control(ctx context.Context, c *cli.Context, s streams) error {
 	}
 	defer st.close()
 	k := &controller{store: st, log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	var in *intake
+	if addr := c.String("receive"); addr != "" {
+		if in, err = openIntake(ctx, addr); err != nil {
+			return err
+		}
+		defer in.close()
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.String("listen"))
 	if err != nil {
 		return cannotRun(fmt.Errorf("controller: %w", err), "choose another address with --listen")
@@ -102,7 +117,7 @@ func control(ctx context.Context, c *cli.Context, s streams) error {
 	}
 	defer k.close()
 	if k.runs, err = newRuns(ctx, runsConfig{
-		Hub: k.hub, JS: k.js, Dir: st.runs(), Owner: st.id, Log: k.log, Grace: c.Duration("grace"), Reserve: reserve,
+		Hub: k.hub, JS: k.js, Dir: st.runs(), Owner: st.id, Log: k.log, Grace: c.Duration("grace"), Reserve: reserve, Intake: in,
 	}); err != nil {
 		return cannotRun(fmt.Errorf("controller: %w", err), "")
 	}
@@ -119,6 +134,9 @@ func control(ctx context.Context, c *cli.Context, s streams) error {
 		return cannotRun(err, "")
 	}
 	fmt.Fprintf(s.err, "controller: %s\ncommands:   --controller %s\nworkers:    headroom worker --join %s\n", access.Address, st.path("access.json"), st.path("join.json"))
+	if in != nil {
+		fmt.Fprintf(s.err, "profiles:   http://%s\n", advertised(c.String("advertise"), in.addr))
+	}
 	return k.serve(ctx, listener, cert, access.Token)
 }
 
@@ -277,9 +295,16 @@ func (k *controller) serve(ctx context.Context, l net.Listener, cert *tls.Certif
 func workersOf(list []bus.Info) []api.Worker {
 	var out []api.Worker
 	for _, i := range list {
-		out = append(out, api.Worker{ID: i.ID, Name: i.Name, Version: i.Version, MaxRPS: i.MaxRPS, Labels: i.Labels, CPUs: i.CPUs, OS: i.OS, Arch: i.Arch, Run: i.Run})
+		out = append(out, api.Worker{ID: i.ID, Name: i.Name, Version: i.Version, MaxRPS: i.MaxRPS, Labels: i.Labels, CPUs: i.CPUs, OS: i.OS, Arch: i.Arch, Run: i.Run, CeilingRPS: ceiling(i.Calibration)})
 	}
 	return out
+}
+
+func ceiling(c *loadgen.Calibration) float64 {
+	if c == nil {
+		return 0
+	}
+	return c.CeilingRPS
 }
 
 func isLoopback(a net.Addr) bool {

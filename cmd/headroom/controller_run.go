@@ -10,9 +10,9 @@ import (
 
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/api"
+	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/loadgen/bus"
 	"github.com/headroom-project/headroom/loadgen/observation"
-	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/profiler/resources"
 )
 
@@ -35,6 +35,7 @@ const fleetLead = 250 * time.Millisecond
 // run runs a drill to its end and keeps its bundle.
 func (r *runs) run(ctx context.Context, a *active, own *bus.Ownership, x execution) {
 	outcome, err := r.drill(ctx, a, own, x)
+	x.job.leaveProfiles()
 	r.finish(a, own, outcome, err)
 }
 
@@ -78,9 +79,16 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 
 	j.busiest = fleet.Busiest
 	watch, err := j.observe(ctx, a.events.Says)
+	if err != nil && x.resume == nil {
+		return failed, err
+	}
 	if err != nil {
 		a.events.Says("the target is not observed: " + err.Error())
 		watch = nil
+	}
+	pushTo, err := j.pushServer()
+	if err != nil {
+		return failed, err
 	}
 	record := x.record
 	if record == nil {
@@ -97,15 +105,15 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 			}
 		}
 	}
+	sending, sent := j.push(pushTo, record, a.id, now)
+	defer sent()
+	calibration := calibrated(x.workers, attack.EngineFor(j.requests), a.events.Says)
 	cfg := loadgen.Config{
-		ID: a.id, Scenario: j.scenario, Plan: j.plan, Now: now, Started: x.started, Wall: time.Now, Environment: j.environment(nil),
-		Fleet: fleet, Watch: watch, Progress: a.events, Lead: fleetLead, Resume: x.resume,
-		Record: &reserving{record, r.cfg.Dir, r.cfg.Reserve},
+		ID: a.id, Scenario: j.scenario, Plan: j.plan, Now: now, Started: x.started, Wall: time.Now, Environment: j.environment(calibration), Calibration: calibration,
+		Fleet: fleet, Search: j.searcher(), Watch: watch, Progress: a.events, Lead: fleetLead, Resume: x.resume,
+		Record: &reserving{sending, r.cfg.Dir, r.cfg.Reserve},
 	}
 	cfg.Environment["fleet"] = "nats"
-	if j.plan.Search != nil {
-		cfg.Search = search.New(j.searchConfig())
-	}
 	outcome, err := loadgen.Run(ctx, cfg)
 	return outcome, cmp.Or(err, record.Close())
 }
@@ -167,7 +175,7 @@ func (r *runs) finish(a *active, own *bus.Ownership, outcome loadgen.Outcome, fa
 // reserving refuses to go on when the disk is nearly full, while there is still
 // space for what is known by then.
 type reserving struct {
-	*observation.Recorder
+	loadgen.Recorder
 	dir     string
 	reserve uint64
 }
@@ -200,6 +208,14 @@ func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record) {
 		err = fmt.Errorf("none of its workers came back within %v", r.cfg.Grace)
 	default:
 		x.workers = workers
+		for _, left := range x.job.forget() {
+			a.events.Says(left)
+			// Where the evidence cannot be written, the drill finds out itself.
+			_ = x.record.Note(observation.Entry{Kind: observation.EntryWarning, At: x.resume.Told, Text: left})
+		}
+		if perr := r.takeProfiles(rec.ID, x.job); perr != nil {
+			a.events.Says(perr.Error())
+		}
 		r.run(ctx, a, own, x)
 		return
 	}
@@ -242,7 +258,7 @@ func (r *runs) comeBack(ctx context.Context, rec bus.Record) []bus.Info {
 
 // rebuild makes a drill out of what is stored of it; recall completes it.
 func (r *runs) rebuild(ctx context.Context, rec bus.Record) (execution, error) {
-	x := execution{started: rec.Started, digest: rec.Digest, job: &job{maxUse: rec.MaxUtilisation}}
+	x := execution{started: rec.Started, digest: rec.Digest, job: &job{maxUse: rec.MaxUtilisation, attribute: rec.Attribute}}
 	dir := r.bundle(rec.ID)
 	stored, err := bus.ReadStored(ctx, r.cfg.JS, rec.ID, rec.Names, rec.FirstEpoch)
 	if err != nil {

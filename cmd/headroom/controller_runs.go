@@ -36,6 +36,8 @@ type runsConfig struct {
 	Grace time.Duration
 	// Reserve is the free space in bytes below which a run is ended.
 	Reserve uint64
+	// Intake takes the profiles that agents send; nil if none are.
+	Intake *intake
 }
 
 // runs are the runs of a controller. It implements api.Runs.
@@ -147,6 +149,12 @@ func (r *runs) Submit(ctx context.Context, key string, s api.Submission) (api.Ru
 	if err != nil {
 		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
+	in.Env = compiled.Env // what is for other servers than the target stays here
+	j := remoteJob(compiled, s.MaxUtilisation, s.Attribute)
+	j.env = func(name string) (string, bool) { v, ok := s.Env[name]; return v, ok }
+	if err := j.attributable(s.Attribute); err != nil {
+		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
 	_, digest, err := in.Encode()
 	if err != nil {
 		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrInvalid, err)
@@ -168,21 +176,55 @@ func (r *runs) Submit(ctx context.Context, key string, s api.Submission) (api.Ru
 	if err != nil {
 		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 	}
-	own, err := r.records.Create(ctx, bus.Record{
-		ID: id, Name: compiled.Scenario.Name, State: bus.Running, Started: started, Owner: r.cfg.Owner, Digest: digest, MaxUtilisation: s.MaxUtilisation,
-	})
-	if err != nil {
+	if err := r.takeProfiles(id, j); err != nil {
 		if rec, _, gerr := r.records.Get(ctx, id); gerr == nil {
 			return sameRun(rec, digest) // two with one key at the same time
 		}
 		return api.Run{}, false, err
 	}
-	j := &job{scenario: compiled.Scenario, plan: compiled.Plan, requests: compiled.Requests, allow: compiled.Allow, maxUse: s.MaxUtilisation}
+	own, err := r.records.Create(ctx, bus.Record{
+		ID: id, Name: compiled.Scenario.Name, State: bus.Running, Started: started, Owner: r.cfg.Owner, Digest: digest,
+		MaxUtilisation: s.MaxUtilisation, Attribute: s.Attribute,
+	})
+	if err != nil {
+		j.leaveProfiles()
+		if rec, _, gerr := r.records.Get(ctx, id); gerr == nil {
+			return sameRun(rec, digest) // two with one key at the same time
+		}
+		return api.Run{}, false, err
+	}
 	r.start(id, func(ctx context.Context, a *active) {
 		r.run(ctx, a, own, execution{job: j, input: in, workers: workers, started: started})
 	})
 	r.cfg.Log.Info("run begins", "run", id, "workers", len(workers))
 	return runOf(own.Record()), true, nil
+}
+
+// remoteJob is the job of a run.
+func remoteJob(c *bus.Compiled, maxUse float64, attribute bool) *job {
+	return &job{scenario: c.Scenario, plan: c.Plan, requests: c.Requests, allow: c.Allow, maxUse: maxUse, attribute: attribute}
+}
+
+// takeProfiles reserves the profiles that the scenario asks for.
+func (r *runs) takeProfiles(id string, j *job) error {
+	if j.scenario.Profiles.Receive == nil {
+		return nil
+	}
+	if r.cfg.Intake == nil {
+		return fmt.Errorf("%w: profiles.receive is set, and this controller takes no profiles; hint: start it with --receive ADDR", api.ErrInvalid)
+	}
+	var err error
+	if j.route, err = r.cfg.Intake.router.Open(id, j.senders()); err != nil {
+		return fmt.Errorf("%w: profiles.receive: %w; hint: wait for its end, or tell the senders apart by profiles.receive.labels", api.ErrConflict, err)
+	}
+	return nil
+}
+
+// leaveProfiles gives free what takeProfiles has reserved.
+func (j *job) leaveProfiles() {
+	if j.route != nil {
+		j.route.Close()
+	}
 }
 
 // sameRun is the run of a key that was used before.

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,6 +23,7 @@ import (
 	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/profiler/pyroscope"
 	"github.com/headroom-project/headroom/reports"
 	"github.com/headroom-project/headroom/scenarios"
 	"github.com/headroom-project/headroom/scenarios/demo"
@@ -86,17 +86,24 @@ type job struct {
 	// demoPID is the process of the demo target, 0 if there is none.
 	demoPID int
 	maxUse  float64
+	// attribute varies the mix after the search.
+	attribute bool
 	// busiest is the CPU use of the fleet's busiest worker; nil if this process is
 	// the worker.
 	busiest func() (used, limit float64)
 	// history is the text of capacity.demand.history, nil if there is none.
 	history []byte
-	// receiver is where the target's profiler sends to; nil if it does not.
-	receiver net.Listener
+	// route leads what the target's profiler sends to this drill; nil if it does not.
+	route *pyroscope.Route
+	// env looks up the variables of authorizations.
+	env func(name string) (value string, ok bool)
 }
 
 func drill(c *cli.Context, s streams) error {
-	j := &job{}
+	j := &job{env: os.LookupEnv, attribute: c.Bool("attribute")}
+	if err := notRemote(c); err != nil {
+		return err
+	}
 	source := c.Args().First()
 	dir := "."
 	var err error
@@ -140,7 +147,7 @@ func drill(c *cli.Context, s streams) error {
 	if err := j.compile(dir); err != nil {
 		return err
 	}
-	if err := j.attributable(c.Bool("attribute")); err != nil {
+	if err := j.attributable(j.attribute); err != nil {
 		return err
 	}
 	return j.run(c, s)
@@ -325,16 +332,22 @@ func (j *job) compileWith(in scenarios.Inputs, dir string) error {
 // run runs the drill and reports on it.
 func (j *job) run(c *cli.Context, s streams) error {
 	ctx := c.Context
+	if j.scenario.Profiles.Receive != nil && c.String("receive") == "" {
+		return badInput("--receive 127.0.0.1:4040, or another address that they can be sent to", "drill: profiles.receive is set, and there is no --receive")
+	}
 	if err := j.preflight(ctx); err != nil {
 		return err
 	}
 	if addr := c.String("receive"); addr != "" {
-		var err error
-		if j.receiver, err = listen(ctx, addr); err != nil {
+		in, err := openIntake(ctx, addr)
+		if err != nil {
 			return err
 		}
-		defer j.receiver.Close()
-		fmt.Fprintf(s.err, "receiving profiles: http://%s\n", j.receiver.Addr())
+		defer in.close()
+		if j.route, err = in.router.Open(j.scenario.Name, j.senders()); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.err, "receiving profiles: http://%s\n", in.addr)
 	}
 	watch, err := j.observe(ctx, func(text string) { fmt.Fprintln(s.err, "note: "+text) })
 	if ctx.Err() != nil {
@@ -379,20 +392,25 @@ func (j *job) run(c *cli.Context, s streams) error {
 	sending, sent := j.push(pushTo, record, id, now)
 	defer sent()
 	cfg := loadgen.Config{
-		ID: id, Scenario: j.scenario, Plan: j.plan,
+		ID: id, Search: j.searcher(), Scenario: j.scenario, Plan: j.plan,
 		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now, Raw: raw.raw}),
 		Record: sending, Now: now, Started: started, Wall: time.Now, Environment: j.environment(calibration), Calibration: calibration, Progress: j.progress(s),
 		Watch: watch,
 	}
-	if j.plan.Search != nil {
-		cfg.Search = search.New(j.searchConfig())
-		if c.Bool("attribute") {
-			cfg.Search = search.NewAttribute(j.searchConfig(), j.plan.Names, j.plan.Weights)
-		}
-	}
 	outcome, err := loadgen.Run(ctx, cfg)
 	err = cmp.Or(err, record.Close(), raw.close())
 	return j.report(c, s, dir, outcome, err)
+}
+
+// searcher decides what is offered next; nil for a fixed load.
+func (j *job) searcher() loadgen.Searcher {
+	switch {
+	case j.plan.Search == nil:
+		return nil
+	case j.attribute:
+		return search.NewAttribute(j.searchConfig(), j.plan.Names, j.plan.Weights)
+	}
+	return search.New(j.searchConfig())
 }
 
 // searchConfig is what the scenario and the flags say of the search.

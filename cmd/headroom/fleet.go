@@ -138,19 +138,22 @@ func listFleet(c *cli.Context, s streams) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tRUN\tMAX RPS\tCPUS\tSYSTEM\tVERSION\tLABELS")
+	fmt.Fprintln(w, "NAME\tRUN\tMAX RPS\tCEILING\tCPUS\tSYSTEM\tVERSION\tLABELS")
 	for _, x := range list {
-		bound := "-"
-		if x.MaxRPS > 0 {
-			bound = fmt.Sprintf("%.6g", x.MaxRPS)
-		}
 		var labels []string
 		for _, k := range slices.Sorted(maps.Keys(x.Labels)) {
 			labels = append(labels, k+"="+x.Labels[k])
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s/%s\t%s\t%s\n", x.Name, orDash(x.Run), bound, x.CPUs, x.OS, x.Arch, x.Version, orDash(strings.Join(labels, ",")))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s/%s\t%s\t%s\n", x.Name, orDash(x.Run), rateOrDash(x.MaxRPS), rateOrDash(x.CeilingRPS), x.CPUs, x.OS, x.Arch, x.Version, orDash(strings.Join(labels, ",")))
 	}
 	return w.Flush()
+}
+
+func rateOrDash(rps float64) string {
+	if rps <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.6g", rps)
 }
 
 func orDash(s string) string {

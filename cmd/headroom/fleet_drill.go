@@ -18,6 +18,7 @@ import (
 	"github.com/headroom-project/headroom/loadgen/api"
 	"github.com/headroom-project/headroom/loadgen/engine"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // runRemote runs the job over the workers of a controller, and reports on the
@@ -26,11 +27,6 @@ func (j *job) runRemote(c *cli.Context, s streams, dir string) error {
 	k, err := client(c)
 	if err != nil {
 		return err
-	}
-	for _, flag := range []string{"demo", "receive", "attribute", "raw"} {
-		if c.IsSet(flag) {
-			return badInput("leave it out, or drill from this machine alone", "drill: --%s does not go with --controller", flag)
-		}
 	}
 	sub, err := j.submission(c, dir)
 	if err != nil {
@@ -68,6 +64,28 @@ func (j *job) runRemote(c *cli.Context, s streams, dir string) error {
 		}
 	}
 	return j.report(c, s, out, loadgen.Outcome{How: cmp.Or(run.How, observation.EndFailed)}, failed)
+}
+
+// local are the flags of a drill from this machine alone, why a fleet cannot follow
+// them, and what to do instead.
+var local = []struct{ flag, why, hint string }{
+	{"demo", "the demo would run here, where workers need not reach it", "headroom demo --listen an address that they reach, and drill its URL"},
+	{"receive", "it is the controller that targets send to", "headroom controller --receive ADDR, and --set profiles.receive.service=NAME here"},
+	{"raw", "the results of single hits do not leave the workers, only what they add up to", "drill from this machine alone to have them"},
+	{"calibration", "each worker has one of its own machine", "headroom worker --calibration FILE"},
+}
+
+// notRemote refuses what does not go with --controller.
+func notRemote(c *cli.Context) error {
+	if !c.IsSet("controller") {
+		return nil
+	}
+	for _, x := range local {
+		if c.IsSet(x.flag) {
+			return badInput(x.hint, "drill: --%s does not go with --controller: %s", x.flag, x.why)
+		}
+	}
+	return nil
 }
 
 // fetchIn bounds how long a bundle may take to arrive.
@@ -110,6 +128,14 @@ func (j *job) submission(c *cli.Context, dir string) (api.Submission, error) {
 	if err := j.compileWith(in, dir); err != nil {
 		return api.Submission{}, err
 	}
+	if err := j.attributable(j.attribute); err != nil {
+		return api.Submission{}, err
+	}
+	for _, a := range j.authorizations() {
+		if _, err := scenarios.Authorization(a.text, in.Env); err != nil {
+			return api.Submission{}, badInput("", "%s.auth: %w", a.key, err)
+		}
+	}
 	if j.history != nil {
 		files[j.scenario.Capacity.Demand.History] = j.history
 	}
@@ -120,7 +146,7 @@ func (j *job) submission(c *cli.Context, dir string) (api.Submission, error) {
 	if c.Int("workers") < 0 {
 		return api.Submission{}, badInput("leave it out for all that are free", "drill: --workers %d is negative", c.Int("workers"))
 	}
-	return api.Submission{Scenario: string(src), Files: files, Env: env, Workers: c.Int("workers"), MaxUtilisation: j.maxUse}, nil
+	return api.Submission{Scenario: string(src), Files: files, Env: env, Workers: c.Int("workers"), MaxUtilisation: j.maxUse, Attribute: j.attribute}, nil
 }
 
 // submit tries again while the connection fails.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -44,7 +43,7 @@ func (j *job) prometheus(ctx context.Context, client *http.Client, say func(stri
 	if spec == nil {
 		return nil, nil
 	}
-	header, err := scenarios.Authorization(spec.Auth, os.LookupEnv)
+	header, err := scenarios.Authorization(spec.Auth, j.env)
 	if err != nil {
 		return nil, badInput("", "resources.prometheus.auth: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -19,8 +18,8 @@ import (
 
 // pyroscopeServer is a client of a server that the scenario names under a key. Its
 // address is held against the allow-list as the target's is.
-func pyroscopeServer(key, url, tenant, auth string, client *http.Client) (*pyroscope.Server, error) {
-	header, err := scenarios.Authorization(auth, os.LookupEnv)
+func (j *job) pyroscopeServer(key, url, tenant, auth string, client *http.Client) (*pyroscope.Server, error) {
+	header, err := scenarios.Authorization(auth, j.env)
 	if err != nil {
 		return nil, badInput("", "%s.auth: %w", key, err)
 	}
@@ -40,7 +39,7 @@ func (j *job) puller(ctx context.Context, client *http.Client, say func(string))
 	if spec == nil {
 		return nil, nil
 	}
-	server, err := pyroscopeServer("profiles.pyroscope", spec.URL, spec.Tenant, spec.Auth, client)
+	server, err := j.pyroscopeServer("profiles.pyroscope", spec.URL, spec.Tenant, spec.Auth, client)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +87,7 @@ func (j *job) pushServer() (*pyroscope.Server, error) {
 	if spec == nil {
 		return nil, nil
 	}
-	return pyroscopeServer("profiles.push", spec.URL, spec.Tenant, spec.Auth, j.httpClient())
+	return j.pyroscopeServer("profiles.push", spec.URL, spec.Tenant, spec.Auth, j.httpClient())
 }
 
 // push makes a recorder that sends captures on. done must be called at the end.

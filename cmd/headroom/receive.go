@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +14,48 @@ import (
 
 // receiveToken is the environment's name for the token that senders must show.
 const receiveToken = "HEADROOM_RECEIVE_TOKEN"
+
+// intake is the server that the profilers of targets send to.
+type intake struct {
+	router *pyroscope.Router
+	addr   net.Addr
+	server *http.Server
+	served chan error
+}
+
+// openIntake serves at the address of --receive until it is closed. Nothing is taken
+// until a route is opened.
+func openIntake(ctx context.Context, addr string) (*intake, error) {
+	ln, err := listen(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	router, err := pyroscope.NewRouter(pyroscope.RouterConfig{
+		Now: func() time.Duration { return time.Since(began) }, Token: os.Getenv(receiveToken),
+	})
+	if err != nil {
+		_ = ln.Close()
+		return nil, err
+	}
+	in := &intake{router: router, addr: ln.Addr(), served: make(chan error, 1), server: &http.Server{
+		Handler:           router,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}}
+	go func() { in.served <- in.server.Serve(ln) }()
+	return in, nil
+}
+
+// close ends the server. Who has not sent a request by now is late.
+func (in *intake) close() {
+	end, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if in.server.Shutdown(end) != nil {
+		_ = in.server.Close()
+	}
+	<-in.served
+}
 
 // listen opens the address of --receive. Only this machine can reach it, unless
 // there is a token.
@@ -46,17 +87,19 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// receiving serves a receiver of profiles while a drill runs.
-type receiving struct {
-	*pyroscope.Receiver
-	ln net.Listener
+// senders are those whose profiles the scenario asks for: all, if it does not say.
+func (j *job) senders() pyroscope.Match {
+	if r := j.scenario.Profiles.Receive; r != nil {
+		return pyroscope.Match{Service: r.Service, Labels: r.Labels}
+	}
+	return pyroscope.Match{}
 }
 
 // receive makes the watcher that takes what the target's profiler sends. hurry
 // ends its wait for the last profiles.
 func (j *job) receive(w loadgen.WatchConfig, hurry <-chan struct{}, say func(string)) loadgen.Watcher {
 	r, err := pyroscope.NewReceiver(pyroscope.ReceiverConfig{
-		Clock: pyroscope.Clock{Now: w.Now, Wall: time.Now}, Token: os.Getenv(receiveToken), Hurry: hurry,
+		Clock: pyroscope.Clock{Now: w.Now, Wall: time.Now}, Hurry: hurry,
 		OnCapture: w.OnCapture, OnWarning: w.OnWarning,
 		OnWait: func(d time.Duration) {
 			say(fmt.Sprintf("waiting up to %v for the last profiles that the target sends; interrupt to go without", d.Round(time.Second)))
@@ -65,27 +108,6 @@ func (j *job) receive(w loadgen.WatchConfig, hurry <-chan struct{}, say func(str
 	if err != nil {
 		panic(fmt.Sprintf("profile receiver: %v", err)) // only a missing clock makes it fail
 	}
-	return &receiving{r, j.receiver}
-}
-
-// Run serves until the receiver has ended.
-func (r *receiving) Run(ctx context.Context) error {
-	srv := &http.Server{
-		Handler:           r.Receiver,
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 64 << 10,
-	}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(r.ln) }()
-	err := r.Receiver.Run(ctx)
-	// What has not sent its request by now is late for the run.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if srv.Shutdown(end) != nil {
-		_ = srv.Close()
-	}
-	if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
-		err = errors.Join(err, fmt.Errorf("receive profiles: %w", serr))
-	}
-	return err
+	j.route.Deliver(r)
+	return r
 }

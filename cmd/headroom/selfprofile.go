@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 
@@ -28,9 +29,10 @@ func profileSelf(c *cli.Context, s streams) (stop func(), err error) {
 	if url == "" {
 		return func() {}, nil
 	}
+	host, _ := os.Hostname()
 	self, err := pyroscope.ProfileSelf(pyroscope.SelfConfig{
 		URL: url, Credentials: pyroscopeCredentials(), Application: "headroom." + c.Command.Name,
-		Labels:  map[string]string{"role": c.Command.Name, "version": version},
+		Labels:  map[string]string{"role": c.Command.Name, "version": version, "instance": cmp.Or(c.String("name"), host, "local")},
 		OnError: func(text string) { fmt.Fprintf(s.err, "note: --self-profile: %s\n", text) },
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 			panic(fmt.Sprintf("profiler session: %v", err))
 		}
 		all := watchers{session}
-		if j.receiver != nil {
+		if j.route != nil {
 			all = append(all, j.receive(w, ctx.Done(), warn))
 		}
 		if pull != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 
 	"github.com/headroom-project/headroom/profiler"
@@ -29,10 +28,10 @@ type captureSource struct {
 func (j *job) profiles(ctx context.Context, client *http.Client) (captureSource, error) {
 	spec := j.scenario.Profiles
 	// A target that sends its CPU profiles cannot have another taken.
-	if spec.Pprof.None() || len(spec.Pprof) == 0 && (j.receiver != nil || spec.Pyroscope != nil) {
+	if spec.Pprof.None() || len(spec.Pprof) == 0 && (j.route != nil || spec.Pyroscope != nil) {
 		return captureSource{}, nil
 	}
-	auth, err := scenarios.Authorization(spec.Auth, os.LookupEnv)
+	auth, err := scenarios.Authorization(spec.Auth, j.env)
 	if err != nil {
 		return captureSource{}, badInput("", "profiles.auth: %w", err)
 	}

@@ -36,6 +36,8 @@ scenario says. Ended by a signal, it stops its load, hands in what it saw, and l
 			&cli.Float64Flag{Name: "max-rps", Usage: "never send more than `RPS`"},
 			&cli.StringSliceFlag{Name: "labels", Usage: "`KEY=VALUE` to be shown in lists, such as zone=a; may be repeated"},
 			&cli.StringSliceFlag{Name: "allow", Usage: "an `ADDRESS`, prefix or host name that may be hit besides loopback; may be repeated"},
+			calibrationFlag("what headroom calibrate has measured of this machine"),
+			selfProfileFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -44,6 +46,11 @@ scenario says. Ended by a signal, it stops its load, hands in what it saw, and l
 			ctx, restore := drains(c.Context, s, os.Exit)
 			defer restore()
 			c.Context = ctx
+			stop, err := profileSelf(c, s)
+			if err != nil {
+				return err
+			}
+			defer stop()
 			return work(c, s)
 		},
 	}
@@ -128,6 +135,9 @@ func workerConfig(c *cli.Context, s streams) (bus.WorkerConfig, error) {
 		cfg.Labels[k] = v
 	}
 	var err error
+	if cfg.Calibration, err = storedCalibration(c.String("calibration")); err != nil {
+		return cfg, err
+	}
 	if cfg.Allow, err = attack.NewAllowList(c.StringSlice("allow")); err != nil {
 		return cfg, badInput("", "worker: --allow: %w", err)
 	}

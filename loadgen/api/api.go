@@ -49,6 +49,9 @@ type Submission struct {
 	// MaxUtilisation bounds the use of the target's resources in a search, as a
 	// share of their limits; 0 is no bound.
 	MaxUtilisation float64 `json:"max_utilisation,omitempty"`
+	// Attribute varies the mix of requests after a search, so that cost and demand
+	// can be told by request.
+	Attribute bool `json:"attribute,omitempty"`
 }
 
 // States of a run.
@@ -90,6 +93,8 @@ type Worker struct {
 	CPUs    int               `json:"cpus"`
 	OS      string            `json:"os"`
 	Arch    string            `json:"arch"`
+	// CeilingRPS is what it can send, as its calibration says; 0 if it has none.
+	CeilingRPS float64 `json:"ceiling_rps,omitempty"`
 	// Run is what it works on, empty if it is free.
 	Run string `json:"run,omitempty"`
 }

@@ -34,6 +34,8 @@ type Compiled struct {
 	Plan     *scenarios.Plan
 	Requests *scenarios.Requests
 	Allow    *attack.AllowList
+	// Env are the variables that were looked up: those that workers need.
+	Env map[string]string
 }
 
 // Encode returns the input as it travels, and its digest.
@@ -84,12 +86,20 @@ func (in *Input) inputs() scenarios.Inputs {
 
 // Compile compiles the input.
 func (in *Input) Compile() (*Compiled, error) {
-	from := in.inputs()
+	from, needed := in.inputs(), map[string]string{}
+	look := from.Env
+	from.Env = func(name string) (string, bool) {
+		v, ok := look(name)
+		if ok {
+			needed[name] = v
+		}
+		return v, ok
+	}
 	s, err := scenarios.Load("scenario", in.Scenario, scenarios.LoadOptions{})
 	if err != nil {
 		return nil, err
 	}
-	c := &Compiled{Scenario: s}
+	c := &Compiled{Scenario: s, Env: needed}
 	if c.Plan, err = scenarios.CompileWith(s, from); err != nil {
 		return nil, err
 	}

@@ -31,6 +31,7 @@ type Record struct {
 	// Digest is that of the input.
 	Digest         string  `json:"digest"`
 	MaxUtilisation float64 `json:"max_utilisation,omitempty"`
+	Attribute      bool    `json:"attribute,omitempty"`
 	// Beat is counted up by the owner, so that others see that it lives.
 	Beat uint64 `json:"beat"`
 }

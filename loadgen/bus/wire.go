@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -33,6 +34,8 @@ type Info struct {
 	CPUs   int               `json:"cpus"`
 	OS     string            `json:"os"`
 	Arch   string            `json:"arch"`
+	// Calibration is what the worker's machine can do, nil if that is not known.
+	Calibration *loadgen.Calibration `json:"calibration,omitempty"`
 	// Run is what it works on, empty if it is free.
 	Run string `json:"run,omitempty"`
 	// Leaving says goodbye.
@@ -47,6 +50,12 @@ func (i *Info) check() error {
 	}
 	for k, v := range i.Labels {
 		texts = append(texts, k, v)
+	}
+	if c := i.Calibration; c != nil {
+		if err := c.Check(); err != nil {
+			return err
+		}
+		texts = append(texts, c.Engine)
 	}
 	for _, t := range texts {
 		if len(t) > maxText {

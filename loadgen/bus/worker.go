@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/scenarios"
 )
@@ -40,6 +41,8 @@ type WorkerConfig struct {
 	Given *Compiled
 	// Raw takes the result of every hit that this worker sends, nil for none.
 	Raw *attack.Raw
+	// Calibration is what this machine can do, nil if that is not known.
+	Calibration *loadgen.Calibration
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 }
@@ -144,6 +147,7 @@ func (w *Worker) say(ctx context.Context, goodbye bool) error {
 		Leaving: goodbye,
 		ID:      w.cfg.ID, Name: w.cfg.Name, Version: w.cfg.Version, Protocol: Protocol, MaxRPS: w.cfg.MaxRPS,
 		Labels: w.cfg.Labels, CPUs: runtime.NumCPU(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Calibration: w.cfg.Calibration,
 	}
 	if s := w.current(); s != nil {
 		info.Run = s.asg.Run

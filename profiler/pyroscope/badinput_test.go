@@ -221,7 +221,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	b := twoSteps(t, ReceiverConfig{Token: "s3cret"})
+	b := twoSteps(t, ReceiverConfig{}, RouterConfig{Token: "s3cret"})
 	body, kind := form(t, map[string][]byte{"profile": cpu(t, 1)})
 	basic := func(password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte("any:"+password))
@@ -238,7 +238,7 @@ func TestToken(t *testing.T) {
 
 // Above the rate: 429 with the time to wait, one warning, and what was good is kept.
 func TestFlood(t *testing.T) {
-	b := twoSteps(t, ReceiverConfig{Limits: Limits{Rate: 0.5, Burst: 3}})
+	b := twoSteps(t, ReceiverConfig{}, RouterConfig{Limits: Limits{Rate: 0.5, Burst: 3}})
 	count := map[int]int{}
 	for range 10 {
 		status, _ := b.ingest(t, at(17*time.Second, 19*time.Second), map[string][]byte{"profile": cpu(t, 1)})
@@ -266,7 +266,7 @@ func TestFlood(t *testing.T) {
 
 // A run keeps so much, and then says so.
 func TestTotal(t *testing.T) {
-	b := twoSteps(t, ReceiverConfig{Limits: Limits{Total: 10}})
+	b := twoSteps(t, ReceiverConfig{Total: 10})
 	for i, want := range []int{200, 429} {
 		if status, text := b.ingest(t, at(time.Second, 2*time.Second), map[string][]byte{"profile": cpu(t, 1)}); status != want {
 			t.Errorf("%d: status %d, %s", i, status, text)
@@ -346,7 +346,7 @@ func FuzzIngest(f *testing.F) {
 		var captures []observation.Capture
 		var profiles [][]byte
 		r, err := NewReceiver(ReceiverConfig{
-			Clock: (&hand{now: 20 * time.Second}).clock(), Limits: Limits{Uncompressed: 64 << 10},
+			Clock: (&hand{now: 20 * time.Second}).clock(),
 			OnCapture: func(c observation.Capture, data []byte) {
 				captures, profiles = append(captures, c), append(profiles, data)
 			},
@@ -363,7 +363,7 @@ func FuzzIngest(f *testing.F) {
 		}
 		req.Header.Set("Content-Type", kind)
 		answer := httptest.NewRecorder()
-		r.ServeHTTP(answer, req)
+		mounted(t, RouterConfig{Now: r.cfg.Clock.Now, Limits: Limits{Uncompressed: 64 << 10}}, r).ServeHTTP(answer, req)
 		switch answer.Code {
 		case 200, 400, 413, 415, 422:
 		default:

@@ -16,7 +16,7 @@ import (
 	"github.com/headroom-project/headroom/profiler"
 )
 
-// Limits bound what a Receiver takes. A field that is 0 has its default, which
+// Limits bound what a Router admits. A field that is 0 has its default, which
 // for size, samples and labels is that of Pyroscope servers.
 type Limits struct {
 	// Uncompressed bounds one profile after decompression, in bytes: 4 MiB.
@@ -36,8 +36,6 @@ type Limits struct {
 	Rate, Burst float64
 	// Concurrent bounds the requests that are worked on at once: 4.
 	Concurrent int
-	// Total bounds what is kept of one drill, in bytes: 2 GiB.
-	Total int64
 }
 
 const (
@@ -66,9 +64,6 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Burst <= 0 {
 		l.Burst = 200
-	}
-	if l.Total <= 0 {
-		l.Total = 2 << 30
 	}
 	return l
 }

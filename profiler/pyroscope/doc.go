@@ -1,8 +1,9 @@
 // Package pyroscope speaks with the world of continuous profiling.
 //
-// A Receiver is a small server that takes what pyroscope-go and other agents
-// push, so that an instrumented target pointed at it is captured with no port
-// for profiles of its own: each profile lands in the step that it was taken in.
+// A Router is a small server that takes what pyroscope-go and other agents push, so
+// that an instrumented target pointed at it is captured with no port for profiles
+// of its own. It hands each profile to the Receiver of the run that wants its
+// sender, where it lands in the step that it was taken in.
 // A Puller asks a Pyroscope server for a target's profiles of each step. A
 // Pusher sends every capture of a drill to a Pyroscope server, labelled with
 // the run, the step and the offered load. A SelfProfile profiles this process.

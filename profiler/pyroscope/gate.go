@@ -17,54 +17,84 @@ const (
 	queueTime = 5 * time.Second
 )
 
-// enter admits a request, or refuses it before its body is read. Who enters must
-// leave.
-func (r *Receiver) enter(w http.ResponseWriter, req *http.Request) (leave func(), err error) {
+// enter admits a request, or refuses it before its body is read. open are the routes
+// of the runs that it may be for; who enters must leave.
+func (r *Router) enter(w http.ResponseWriter, req *http.Request) (open []Route, leave func(), err error) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return nil, refuse(http.StatusMethodNotAllowed, "profiles are sent by POST")
+		return nil, nil, refuse(http.StatusMethodNotAllowed, "profiles are sent by POST")
 	}
 	if !r.authorised(req) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="headroom"`)
-		return nil, refuse(http.StatusUnauthorized, "the token is missing or wrong; hint: send it as Authorization: Bearer TOKEN, or as the password of basic authentication")
+		return nil, nil, refuse(http.StatusUnauthorized, "the token is missing or wrong; hint: send it as Authorization: Bearer TOKEN, or as the password of basic authentication")
 	}
-	wait, err := r.gate()
-	if err == nil && wait == 0 {
-		if leave, ok := r.slot(req); ok {
-			return leave, nil
+	if open, err = r.open(); err != nil {
+		return nil, nil, err
+	}
+	entered := open // a refusal returns none
+	depart := func() {
+		for _, route := range entered {
+			route.to.working.Done()
+		}
+	}
+	wait := r.flooded()
+	if wait == 0 {
+		if free, ok := r.slot(req); ok {
+			return open, func() { free(); depart() }, nil
 		}
 		wait = time.Second
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer r.working.Done()
+	defer depart()
 	w.Header().Set("Retry-After", fmt.Sprint(math.Ceil(wait.Seconds())))
-	r.warn("profiles were refused because too many came at once")
-	return nil, refuse(http.StatusTooManyRequests, "too many requests: no more than %g a second, and %d at once", r.cfg.Limits.Rate, r.cfg.Limits.Concurrent)
+	for _, route := range open {
+		route.to.warn("profiles were refused because too many came at once")
+	}
+	return nil, nil, refuse(http.StatusTooManyRequests, "too many requests: no more than %g a second, and %d at once", r.cfg.Limits.Rate, r.cfg.Limits.Concurrent)
 }
 
-// gate counts a request in while the drill runs. wait is positive if it comes
-// above the rate.
-func (r *Receiver) gate() (wait time.Duration, err error) {
-	now := r.cfg.Clock.Now()
+// open counts a request in with every run that is going on, and returns the routes to
+// them as they are now.
+func (r *Router) open() (open []Route, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.phase == phaseOver:
-		return 0, refuse(http.StatusUnprocessableEntity, "the run is over; its profiles are no longer taken")
-	case r.phase == phaseIdle:
-		return 0, refuse(http.StatusUnprocessableEntity, "the run has not begun")
-	case r.bytes >= r.cfg.Limits.Total:
-		return 0, refuse(http.StatusTooManyRequests, "the run has %d bytes of profiles already, and keeps no more", r.bytes)
+	var refused []error
+	for _, route := range r.routes {
+		if err := route.enter(); err != nil {
+			refused = append(refused, err)
+			continue
+		}
+		open = append(open, *route)
 	}
-	r.working.Add(1)
-	wait, _ = r.flood.take(now)
-	return wait, nil
+	switch {
+	case len(open) > 0:
+		return open, nil
+	case len(refused) == 1:
+		return nil, refused[0]
+	}
+	return nil, errNoRun
+}
+
+var errNoRun = refuse(http.StatusUnprocessableEntity, "no run takes profiles now")
+
+// enter counts a request in with the run.
+func (r *Route) enter() error {
+	if r.to == nil {
+		return refuse(http.StatusUnprocessableEntity, "the run has not begun")
+	}
+	return r.to.enter()
+}
+
+// flooded is how long to wait if requests come above the rate, else 0.
+func (r *Router) flooded() time.Duration {
+	now := r.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wait, _ := r.flood.take(now)
+	return wait
 }
 
 // slot waits until the request may be read into memory.
-func (r *Receiver) slot(req *http.Request) (leave func(), ok bool) {
+func (r *Router) slot(req *http.Request) (free func(), ok bool) {
 	select {
 	case r.queue <- struct{}{}:
 	default:
@@ -75,7 +105,7 @@ func (r *Receiver) slot(req *http.Request) (leave func(), ok bool) {
 	defer limit.Stop()
 	select {
 	case r.slots <- struct{}{}:
-		return func() { <-r.slots; r.working.Done() }, true
+		return func() { <-r.slots }, true
 	case <-limit.C:
 	case <-req.Context().Done():
 	}
@@ -83,7 +113,7 @@ func (r *Receiver) slot(req *http.Request) (leave func(), ok bool) {
 }
 
 // authorised compares in constant time.
-func (r *Receiver) authorised(req *http.Request) bool {
+func (r *Router) authorised(req *http.Request) bool {
 	if r.cfg.Token == "" {
 		return true
 	}
@@ -95,19 +125,4 @@ func (r *Receiver) authorised(req *http.Request) bool {
 	}
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(r.cfg.Token))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
-}
-
-// warn hands a warning on, the first time. Only who is counted in may call it.
-func (r *Receiver) warn(text string) {
-	const most = 50
-	r.mu.Lock()
-	known := r.warned[text] || len(r.warned) >= most
-	r.warned[text] = true
-	r.mu.Unlock()
-	if known {
-		return
-	}
-	r.keep.Lock()
-	defer r.keep.Unlock()
-	r.cfg.OnWarning(text)
 }

@@ -28,32 +28,12 @@ const ahead = time.Second
 // late is how long after its end a profile may come without a word about it.
 const late = 5 * time.Second
 
-// handle admits a request, reads it, and keeps what it brings: all, or nothing.
-func (r *Receiver) handle(w http.ResponseWriter, req *http.Request, read func() ([]upload, error)) error {
-	leave, err := r.enter(w, req)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	list, err := read()
-	if err != nil {
-		return err
-	}
-	checked := make([]received, len(list))
-	for i, u := range list {
-		if checked[i], err = r.examine(u); err != nil {
-			return err
-		}
-	}
-	for _, x := range checked {
-		r.accept(x)
-	}
-	return nil
-}
-
 // examine checks a profile and finds its times.
-func (r *Receiver) examine(u upload) (received, error) {
-	p, err := r.cfg.Limits.check(u.data)
+func (r *Receiver) examine(u upload, limits Limits) (received, error) {
+	if err := r.full(); err != nil {
+		return received{}, err
+	}
+	p, err := limits.check(u.data)
 	if err != nil {
 		return received{}, err
 	}
@@ -63,16 +43,7 @@ func (r *Receiver) examine(u upload) (received, error) {
 	}
 	x := received{upload: u, kind: kindOf(p, u.hint), samples: summary.Samples}
 	arrival := r.cfg.Clock.Now()
-	switch {
-	case !u.until.IsZero():
-		x.from, x.until = r.cfg.Clock.drill(u.from), r.cfg.Clock.drill(u.until)
-	case !u.from.IsZero():
-		x.from, x.until = min(r.cfg.Clock.drill(u.from), arrival), arrival
-	case !summary.Taken.IsZero():
-		x.from, x.until = stamped(x.kind, r.cfg.Clock.drill(summary.Taken), summary.Duration)
-	default:
-		x.from, x.until = arrival-summary.Duration, arrival
-	}
+	x.from, x.until = r.times(x, summary, arrival)
 	if x.until-x.from > maxSpan {
 		return received{}, refuse(http.StatusBadRequest, "the profile spans %v, more than %v", x.until-x.from, maxSpan)
 	}
@@ -92,6 +63,29 @@ func (r *Receiver) examine(u upload) (received, error) {
 		return received{}, refuse(http.StatusUnprocessableEntity, "the profile ended %v before the run began; hint: if it did not, set the clock of the sender", (-x.until).Round(time.Second))
 	}
 	return x, nil
+}
+
+// times are when a profile was taken, in drill time: as its sender says beside it,
+// else as it says itself. Of a CPU profile what it says itself is nearer, if both
+// agree: an agent may count the time of its writing in, or cut its times down to
+// whole periods of its uploads.
+func (r *Receiver) times(x received, s profiler.Summary, arrival time.Duration) (from, until time.Duration) {
+	ownFrom, ownUntil := stamped(x.kind, r.cfg.Clock.drill(s.Taken), s.Duration)
+	switch {
+	case !x.upload.until.IsZero():
+		from, until = r.cfg.Clock.drill(x.upload.from), r.cfg.Clock.drill(x.upload.until)
+	case !x.upload.from.IsZero():
+		from, until = min(r.cfg.Clock.drill(x.upload.from), arrival), arrival
+	case !s.Taken.IsZero():
+		return ownFrom, ownUntil
+	default:
+		return arrival - s.Duration, arrival
+	}
+	period := max(until-from, min(s.Duration, maxReversed))
+	if x.kind == "cpu" && !s.Taken.IsZero() && s.Duration > 0 && ownFrom >= from-period && ownUntil <= until+period {
+		return ownFrom, ownUntil
+	}
+	return from, until
 }
 
 // stamped is the time of a profile that was taken over a while. The Go runtime

@@ -109,7 +109,7 @@ func TestPyroscopeGo(t *testing.T) {
 	go func() { defer close(done); burn(stop) }()
 	client := &http.Client{Transport: &http.Transport{}}
 	agent, err := pyroscope.Start(pyroscope.Config{
-		ApplicationName: "burner", ServerAddress: wire.between(t, b.Receiver).URL, HTTPClient: client, Logger: &logged,
+		ApplicationName: "burner", ServerAddress: wire.between(t, b.Router).URL, HTTPClient: client, Logger: &logged,
 		Tags: map[string]string{"region": "eu"}, UploadRate: 500 * time.Millisecond,
 		ProfileTypes: append([]pyroscope.ProfileType{pyroscope.ProfileGoroutines, pyroscope.ProfileMutexCount, pyroscope.ProfileMutexDuration,
 			pyroscope.ProfileBlockCount, pyroscope.ProfileBlockDuration}, pyroscope.DefaultProfileTypes...),
@@ -205,7 +205,7 @@ func series(name string, data []byte) *pushv1.RawProfileSeries {
 
 // What the generated client makes of refusals.
 func TestGeneratedPushClientErrors(t *testing.T) {
-	b := twoSteps(t, ReceiverConfig{Limits: Limits{Uncompressed: 64 << 10, Burst: 4, Rate: 1e-9}})
+	b := twoSteps(t, ReceiverConfig{}, RouterConfig{Limits: Limits{Uncompressed: 64 << 10, Burst: 4, Rate: 1e-9}})
 	client := pushv1connect.NewPusherServiceClient(b.srv.Client(), b.srv.URL)
 	for _, c := range []struct {
 		name string

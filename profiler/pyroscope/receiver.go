@@ -17,11 +17,8 @@ import (
 type ReceiverConfig struct {
 	// Clock must be given.
 	Clock Clock
-	// Limits are those of Pyroscope servers by default.
-	Limits Limits
-	// Token is asked of senders, as a bearer token or as the password of basic
-	// authentication; empty if none is.
-	Token string
+	// Total bounds what is kept of the drill, in bytes: default 2 GiB.
+	Total int64
 	// Linger bounds how long Run waits, after its context has ended, for the
 	// profiles of the last step: default 20 s. It waits no longer than the sender
 	// has taken between two profiles so far.
@@ -37,25 +34,22 @@ type ReceiverConfig struct {
 	OnWait func(time.Duration)
 }
 
-// Receiver is a server for profiles that belongs to one drill: mount it, run it,
-// tell it the steps. Its methods may be called from any goroutine.
+// Receiver takes the profiles of one drill: give it to a Route, run it, tell it the
+// steps. Its methods may be called from any goroutine.
 type Receiver struct {
 	cfg ReceiverConfig
-	// slots bounds how many requests are in memory, queue how many wait for that.
-	slots, queue chan struct{}
 	// arrived is signalled when a profile is kept.
 	arrived chan struct{}
 
 	mu      sync.Mutex
 	phase   phase
 	steps   steps
-	flood   bucket
 	bytes   int64
 	count   int
 	got     map[int]*tally
 	warned  map[string]bool
 	senders map[string]*sender
-	working sync.WaitGroup // handlers past the gate
+	working sync.WaitGroup // requests that it may have a part in
 	keep    sync.Mutex     // one callback at a time
 }
 
@@ -79,7 +73,9 @@ func NewReceiver(cfg ReceiverConfig) (*Receiver, error) {
 	if cfg.Clock.Now == nil || cfg.Clock.Wall == nil {
 		return nil, errors.New("profile receiver: no clock given")
 	}
-	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Total <= 0 {
+		cfg.Total = 2 << 30
+	}
 	if cfg.Linger <= 0 {
 		cfg.Linger = 20 * time.Second
 	}
@@ -93,9 +89,8 @@ func NewReceiver(cfg ReceiverConfig) (*Receiver, error) {
 		cfg.OnWarning = func(string) {}
 	}
 	return &Receiver{
-		cfg: cfg, slots: make(chan struct{}, cfg.Limits.Concurrent), queue: make(chan struct{}, maxQueue), arrived: make(chan struct{}, 1),
-		flood: bucket{rate: cfg.Limits.Rate, burst: cfg.Limits.Burst},
-		got:   map[int]*tally{}, warned: map[string]bool{}, senders: map[string]*sender{},
+		cfg: cfg, arrived: make(chan struct{}, 1),
+		got: map[int]*tally{}, warned: map[string]bool{}, senders: map[string]*sender{},
 	}, nil
 }
 
@@ -250,27 +245,42 @@ func numbers(list []int) string {
 	return b.String()
 }
 
-// ServeHTTP answers /ingest and push.v1.PusherService/Push, below whatever path
-// http.StripPrefix mounts it at.
-func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	switch req.URL.Path {
-	case "/ingest":
-		err := r.handle(w, req, func() ([]upload, error) {
-			u, err := r.cfg.Limits.readIngest(w, req)
-			return []upload{u}, err
-		})
-		if err != nil {
-			http.Error(w, err.Error(), statusOf(err))
-		}
-	case pushPath:
-		if err := r.handle(w, req, func() ([]upload, error) { return r.cfg.Limits.readPush(w, req) }); err != nil {
-			connectError(w, err)
-			return
-		}
-		connectEmpty(w, req)
-	case "/healthz", "/ready":
-		_, _ = fmt.Fprintln(w, "ready")
-	default:
-		http.Error(w, "this is Headroom's receiver of profiles: it takes POST /ingest and POST "+pushPath, http.StatusNotFound)
+// enter counts a request in while the drill runs; who is counted in must leave. Run
+// does not return before.
+func (r *Receiver) enter() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.phase {
+	case phaseOver:
+		return refuse(http.StatusUnprocessableEntity, "the run is over; its profiles are no longer taken")
+	case phaseIdle:
+		return refuse(http.StatusUnprocessableEntity, "the run has not begun")
 	}
+	r.working.Add(1)
+	return nil
+}
+
+// full refuses what comes when the run has kept as much as it may.
+func (r *Receiver) full() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.bytes >= r.cfg.Total {
+		return refuse(http.StatusTooManyRequests, "the run has %d bytes of profiles already, and keeps no more", r.bytes)
+	}
+	return nil
+}
+
+// warn hands a warning on, the first time. Only who is counted in may call it.
+func (r *Receiver) warn(text string) {
+	const most = 50
+	r.mu.Lock()
+	known := r.warned[text] || len(r.warned) >= most
+	r.warned[text] = true
+	r.mu.Unlock()
+	if known {
+		return
+	}
+	r.keep.Lock()
+	defer r.keep.Unlock()
+	r.cfg.OnWarning(text)
 }

@@ -47,9 +47,10 @@ func (h *hand) clock() Clock {
 	return Clock{Now: now, Wall: func() time.Time { return dawn.Add(now()) }}
 }
 
-// inbox is a running receiver with what it handed on.
+// inbox is a running receiver behind a router, with what it handed on.
 type inbox struct {
 	*Receiver
+	*Router
 	hand *hand
 	srv  *httptest.Server
 	stop func()
@@ -60,7 +61,7 @@ type inbox struct {
 	warnings []string
 }
 
-func start(t *testing.T, cfg ReceiverConfig) *inbox {
+func start(t *testing.T, cfg ReceiverConfig, gate ...RouterConfig) *inbox {
 	t.Helper()
 	b := &inbox{hand: &hand{}}
 	if cfg.Clock.Now == nil {
@@ -84,6 +85,12 @@ func start(t *testing.T, cfg ReceiverConfig) *inbox {
 		t.Fatal(err)
 	}
 	b.Receiver = r
+	var admit RouterConfig
+	if len(gate) > 0 {
+		admit = gate[0]
+	}
+	admit.Now = cfg.Clock.Now
+	b.Router = mounted(t, admit, r)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -96,9 +103,24 @@ func start(t *testing.T, cfg ReceiverConfig) *inbox {
 		time.Sleep(time.Millisecond)
 	}
 	b.stop = sync.OnceFunc(func() { cancel(); <-done })
-	b.srv = httptest.NewServer(r)
+	b.srv = httptest.NewServer(b.Router)
 	t.Cleanup(func() { b.srv.Close(); b.stop() })
 	return b
+}
+
+// mounted is a router that leads everything to one receiver.
+func mounted(t *testing.T, cfg RouterConfig, to *Receiver) *Router {
+	t.Helper()
+	router, err := NewRouter(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, err := router.Open("r", Match{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	route.Deliver(to)
+	return router
 }
 
 func running(r *Receiver) bool {
@@ -228,8 +250,8 @@ func at(from, until time.Duration) string {
 }
 
 // twoSteps has step 0 from 0 to 10 s and step 1 open since then, at 20 s.
-func twoSteps(t *testing.T, cfg ReceiverConfig) *inbox {
-	b := start(t, cfg)
+func twoSteps(t *testing.T, cfg ReceiverConfig, gate ...RouterConfig) *inbox {
+	b := start(t, cfg, gate...)
 	b.BeginStep(t.Context(), 0, 10*time.Second)
 	b.hand.set(10 * time.Second)
 	b.EndStep(0)
@@ -267,6 +289,46 @@ func TestProfilesLandInTheirStep(t *testing.T) {
 				t.Fatalf("kept %+v", got)
 			}
 			if !bytes.Equal(b.data[0], data) {
+				t.Error("the bytes were changed")
+			}
+		})
+	}
+}
+
+// A CPU profile says itself when it was taken; that counts where it agrees with what
+// its sender says beside it, give or take a period.
+func TestTimesOfCPUProfiles(t *testing.T) {
+	s := time.Second
+	own := func(at, over time.Duration) func(*profile.Profile) {
+		return func(p *profile.Profile) {
+			p.TimeNanos, p.DurationNanos = dawn.Add(at).UnixNano(), int64(over)
+		}
+	}
+	for _, c := range []struct {
+		name        string
+		data        []byte
+		from, until time.Duration
+		want        [2]time.Duration
+	}{
+		{"cut down to whole periods", cpu(t, 7, own(14*s, 4*s)), 10 * s, 15 * s, [2]time.Duration{14 * s, 18 * s}},
+		{"with the time of its writing", cpu(t, 7, own(12*s, 5*s)), 12 * s, 17*s + 200*time.Millisecond, [2]time.Duration{12 * s, 17 * s}},
+		{"until is cut to before from", cpu(t, 7, own(14*s, 4*s)), 14 * s, 10 * s, [2]time.Duration{14 * s, 18 * s}},
+		{"of another time", cpu(t, 7, own(2*s, 5*s)), 12 * s, 16 * s, [2]time.Duration{12 * s, 16 * s}},
+		{"it ends after it came", cpu(t, 7, own(18*s, 5*s)), 16 * s, 20 * s, [2]time.Duration{15 * s, 20 * s}}, // moved back
+		{"longer than it can be", cpu(t, 7, own(12*s, 90*s)), 12 * s, 16 * s, [2]time.Duration{12 * s, 16 * s}},
+		{"without a duration", cpu(t, 7, own(14*s, 0)), 12 * s, 16 * s, [2]time.Duration{12 * s, 16 * s}},
+		{"of no CPU profile", heap(t), 12 * s, 16 * s, [2]time.Duration{12 * s, 16 * s}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := twoSteps(t, ReceiverConfig{})
+			if status, text := b.ingest(t, at(c.from, c.until), map[string][]byte{"profile": c.data}); status != 200 {
+				t.Fatalf("status %d: %s", status, text)
+			}
+			got := b.kept()
+			if len(got) != 1 || [2]time.Duration{got[0].From, got[0].To} != c.want {
+				t.Fatalf("kept %+v, want it from %v to %v", got, c.want[0], c.want[1])
+			}
+			if !bytes.Equal(b.data[0], c.data) {
 				t.Error("the bytes were changed")
 			}
 		})

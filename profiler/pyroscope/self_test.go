@@ -13,7 +13,7 @@ import (
 // end, too.
 func TestProfileSelf(t *testing.T) {
 	began := time.Now()
-	b := start(t, ReceiverConfig{Token: "s3cret", Clock: Clock{Now: func() time.Duration { return time.Since(began) }, Wall: time.Now}})
+	b := start(t, ReceiverConfig{Clock: Clock{Now: func() time.Duration { return time.Since(began) }, Wall: time.Now}}, RouterConfig{Token: "s3cret"})
 	b.BeginStep(t.Context(), 0, time.Minute)
 	self, err := ProfileSelf(SelfConfig{
 		URL: b.srv.URL, Application: "headroom", Labels: map[string]string{"role": "drill"}, Every: time.Second,
