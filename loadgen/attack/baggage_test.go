@@ -19,6 +19,7 @@ import (
 // A target with pyroscope-go's own middleware labels its profiles by run, scenario and
 // step: the profile that is looked at is of the goroutine that serves the hit.
 func testBaggageLabelsProfiles(t *testing.T) {
+	noLeaks(t)
 	var mu sync.Mutex
 	seen := map[string]int{}
 	handler := k6.LabelsFromBaggageHandler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -38,6 +39,7 @@ func testBaggageLabelsProfiles(t *testing.T) {
 		}
 	}))
 	srv := start(t, handler)
+	defer srv.Close()
 	b := newBench(t, srv.URL, func(s *scenarios.Scenario, _ *attack.Config) { s.Name, s.Profiles.Baggage = "till", true })
 	b.sends.SetRun("run-1")
 	r := b.run(t.Context(), constant(40, 500*time.Millisecond), constant(40, 500*time.Millisecond))

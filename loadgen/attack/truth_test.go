@@ -22,12 +22,12 @@ import (
 // are busy with other things; `make bench` prints the figures.
 func TestTheStallIsSeenWhole(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 10 s for each case; run without -short to have it")
+		t.Skip("takes 6 s for each case; run without -short to have it")
 	}
 	for _, engine := range attack.Engines() {
 		for _, connections := range []int{0, 20} {
 			t.Run(fmt.Sprintf("%s/%d", engine, connections), func(t *testing.T) {
-				q, planned, got := stalled(t, engine, connections, 5)
+				q, planned, got := stalled(t, engine, connections, 3)
 				if planned != got {
 					t.Errorf("%d planned, the target received %d", planned, got)
 				}
