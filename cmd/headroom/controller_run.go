@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
@@ -143,6 +144,10 @@ func (r *runs) finish(a *active, own *bus.Ownership, outcome loadgen.Outcome, fa
 		state = api.StateFailed
 		if failed != nil {
 			detail = failed.Error()
+			var coded *codedError
+			if errors.As(failed, &coded) && coded.hint != "" && !strings.Contains(detail, "hint:") {
+				detail += "; hint: " + coded.hint
+			}
 		}
 	case outcome.How == observation.EndInterrupted:
 		state = api.StateInterrupted

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
@@ -83,10 +84,14 @@ func (f *Fleet) refusals(m *member, now time.Duration) (news []observation.Fleet
 			continue // no such share was given
 		}
 		t := m.orders[x.Order-1].Take
+		held := len(m.shares)
 		m.shares = slices.DeleteFunc(m.shares, func(s share) bool { return s == t.Share })
+		if len(m.shares) == held {
+			continue // it has been told already
+		}
 		news = append(news, f.degrade(observation.FleetRecord{
 			What: observation.FleetNote, From: t.From, Until: max(now, t.From),
-			Text: fmt.Sprintf("worker %s did not take the part that it was given of a lost worker's share: %s", m.name, x.Why),
+			Text: fmt.Sprintf("worker %s did not take the part that it was given of a lost worker's share: %s", m.name, strings.ToValidUTF8(x.Why[:min(len(x.Why), maxText)], "")),
 		}, ""))
 	}
 	return news
@@ -224,6 +229,12 @@ func (f *Fleet) settle(m *member, now time.Duration, ending bool) (done bool, ne
 	}
 	m.settled = true
 	hits := f.untold(m)
+	if hits == 0 && m.lost && f.uncounted(m) {
+		return true, []observation.FleetRecord{{
+			What: observation.FleetMissing, Worker: f.windowName(m, f.cfg.Epoch),
+			Text: fmt.Sprintf("of worker %s nothing is stored after %.1f s: what its virtual users sent until it stopped is in no figure, and a closed load does not say how much that may be", m.name, m.told.Seconds()),
+		}}
+	}
 	if hits == 0 {
 		return true, nil
 	}
@@ -238,6 +249,15 @@ func (f *Fleet) untold(m *member) uint64 {
 	return f.plan.between(m.shares, f.offers, m.told, m.heard+f.cfg.Terms.Lease)
 }
 
+// uncounted says that a worker may have sent hits since it last told that no plan
+// counts: those of virtual users, who ask when they are answered, and those of a flow
+// behind its first.
+func (f *Fleet) uncounted(m *member) bool {
+	return slices.ContainsFunc(f.offers, func(o running) bool {
+		return (o.Step.Users > 0 || f.plan.plan.Flow > 0) && o.At < m.heard+f.cfg.Terms.Lease && o.end > m.told
+	})
+}
+
 // goneEvery is how often it is looked whether a lost worker is gone.
 const goneEvery = 200 * time.Millisecond
 
@@ -249,7 +269,7 @@ func (f *Fleet) gone(m *member, now time.Duration) bool {
 		return false
 	}
 	m.looked = now
-	return m.flying == 0 && f.untold(m) == 0 || f.hub.cfg.Left != nil && f.hub.cfg.Left(m.info.ID)
+	return m.flying == 0 && f.untold(m) == 0 && !f.uncounted(m) || f.hub.cfg.Left != nil && f.hub.cfg.Left(m.info.ID)
 }
 
 // planner answers questions about the plan.

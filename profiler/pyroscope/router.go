@@ -123,7 +123,8 @@ type delivery struct {
 	received
 }
 
-// handle admits a request, reads it, and hands on what it brings: all, or nothing.
+// handle admits a request, reads it, and hands on what it brings for the runs that go
+// on: all of that, or nothing.
 func (r *Router) handle(w http.ResponseWriter, req *http.Request, read func() ([]upload, error)) error {
 	open, leave, err := r.enter(w, req)
 	if err != nil {
@@ -134,16 +135,20 @@ func (r *Router) handle(w http.ResponseWriter, req *http.Request, read func() ([
 	if err != nil {
 		return err
 	}
-	checked := make([]delivery, len(list))
-	for i, u := range list {
+	var checked []delivery
+	for _, u := range list {
 		k := slices.IndexFunc(open, func(x Route) bool { return x.match.selects(u.labels) })
 		if k < 0 {
-			return refuse(http.StatusUnprocessableEntity, "no run takes the profiles of %q now; hint: profiles.receive of its scenario names the service and its labels", received{upload: u}.who())
+			continue // of a service that no run looks at
 		}
-		checked[i].to = open[k].to
-		if checked[i].received, err = checked[i].to.examine(u, r.cfg.Limits); err != nil {
+		x := delivery{to: open[k].to}
+		if x.received, err = x.to.examine(u, r.cfg.Limits); err != nil {
 			return err
 		}
+		checked = append(checked, x)
+	}
+	if len(checked) == 0 && len(list) > 0 {
+		return refuse(http.StatusUnprocessableEntity, "no run takes the profiles of %q now; hint: profiles.receive of its scenario names the service and its labels", received{upload: list[0]}.who())
 	}
 	for _, x := range checked {
 		x.to.accept(x.received)
