@@ -52,7 +52,7 @@ func (c crosstalk) present(work, cores float64) presence {
 	weight, sum := 1.0, 0.0
 	var p presence
 	n := 0.0
-	for ; n < cores; n++ { // states in which another request still finds a core, or part of one
+	for ; n < min(cores, mostCores); n++ { // states in which another request still finds a core, or part of one
 		slow := (n + 1) / c.speed(n+1, cores)
 		sum += weight
 		p.busy += weight * n
@@ -81,6 +81,10 @@ func (c crosstalk) present(work, cores float64) presence {
 // rare is how much likelier than not (as a log of odds) it is without looking that
 // requests on cores do not disturb each other.
 const rare = 2.0
+
+// mostCores bounds the states that are summed up: a limit of more is one in another
+// unit (nanocores, say), and the sum would not end.
+const mostCores = 4096
 
 // disturbed says whether use and responses together show crosstalk on the cores that
 // give out first, where use alone does not; their law is then one with crosstalk. A

@@ -334,8 +334,11 @@ func (t *timeline) look(step int) known {
 	t.mu.Lock()
 	k := known{version: t.version.Load(), step: step, killed: t.killed, follows: t.finished}
 	k.cut, k.isCut = t.cut[step]
-	if len(t.queue) > 0 {
-		k.next, k.follows = t.queue[0].at, true
+	for i, o := range t.queue {
+		// A hold that is queued gives way to a step behind it, as the present one does.
+		if i == 0 || !o.hold && o.at < k.next {
+			k.next, k.follows = o.at, true
+		}
 	}
 	t.mu.Unlock()
 	t.known = k
