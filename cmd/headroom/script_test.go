@@ -75,7 +75,7 @@ func TestScripts(t *testing.T) {
 	t.Cleanup(selfSigned.Close)
 	sampled := runtime.SetMutexProfileFraction(1)
 	t.Cleanup(func() { runtime.SetMutexProfileFraction(sampled) })
-	profiled := httptest.NewServer(profiledTarget())
+	profiled := httptest.NewServer(profiledTarget(func() int { return 200_000 }))
 	t.Cleanup(profiled.Close)
 	targets["PROFILED"] = profiled.URL + "/"
 	targets["SELFSIGNED"] = selfSigned.URL + "/"
@@ -100,7 +100,7 @@ func TestScripts(t *testing.T) {
 }
 
 // profiledTarget spends a millisecond or so on each request.
-func profiledTarget() http.Handler {
+func profiledTarget(rounds func() int) http.Handler {
 	mux := http.NewServeMux()
 	guarded := func(h http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +116,7 @@ func profiledTarget() http.Handler {
 	mux.HandleFunc("/debug/pprof/trace", guarded(pprof.Trace))
 	var ledger sync.Mutex
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, spendCPU(200_000))
+		fmt.Fprintln(w, spendCPU(rounds()))
 		ledger.Lock()
 		defer ledger.Unlock()
 		time.Sleep(3 * time.Millisecond) // what others wait for
