@@ -177,6 +177,14 @@ func FuzzAnalyse(f *testing.F) {
 		seed = binary.LittleEndian.AppendUint64(seed, math.Float64bits(v))
 	}
 	f.Add(seed)
+	nanocores := []byte{}
+	for i := range 6 { // a sum over cores must not be one over as many of these
+		load := 50 * float64(i+1)
+		for _, v := range []float64{load, 10, load, 5, 8, 0, 5e6 * load, 4e9} {
+			nanocores = binary.LittleEndian.AppendUint64(nanocores, math.Float64bits(v))
+		}
+	}
+	f.Add(nanocores)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		number := func() float64 {
 			if len(data) < 8 {

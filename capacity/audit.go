@@ -20,6 +20,12 @@ func (a *Analysis) audit(all []series) {
 			break
 		}
 	}
+	for i := range all {
+		if u := all[i].point.Resources[cpu]; u.Unit == "cores" && u.Limit > mostCores && !math.IsInf(u.Limit, 0) {
+			a.warn("units mixed up? The limit of cpu is %.4g cores: nanocores or millicores, perhaps, where cores are meant", u.Limit)
+			break
+		}
+	}
 	if ca2 := arrivals(all); resampled(all) && ca2 < 0.5 {
 		a.warn("arrivals were evenly spaced (ca2 %.2f): responses are predicted for Poisson arrivals, which wait longer", ca2)
 	}

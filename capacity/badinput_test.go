@@ -92,6 +92,10 @@ func TestSecondsForMillisecondsAreNamed(t *testing.T) {
 	if a := Analyse(points, Spec{Objectives: p99}); !strings.Contains(strings.Join(a.Warnings, "\n"), "seconds, perhaps") {
 		t.Errorf("warnings: %q", a.Warnings)
 	}
+	nano := ladder(1e9, cores(2.5e6, 1e9), 50, 100, 150, 200, 240)
+	if a := Analyse(nano, Spec{Objectives: p99}); !strings.Contains(strings.Join(a.Warnings, "\n"), "nanocores") {
+		t.Errorf("warnings: %q", a.Warnings)
+	}
 	points[1].Response.Mean = 50
 	if a := Analyse(points[1:2], Spec{Objectives: p99}); !strings.Contains(strings.Join(a.Warnings, "\n"), "Little's law") {
 		t.Errorf("warnings: %q", a.Warnings)

@@ -36,8 +36,9 @@ const (
 	crowded = 2.0
 	// spanned is by how much it must exceed the least.
 	spanned = 3.0
-	// fewCrowds is how many different numbers in flight there must be.
+	// fewCrowds is how many numbers in flight there must be that differ by a tenth.
 	fewCrowds = 5
+	aTenth    = 1.1
 	// ill is the relative distance of the throughputs from the law (root of the mean
 	// square) above which it does not describe the target.
 	ill = 0.06
@@ -70,7 +71,7 @@ func contention(all []series, sat *plateau, spec Spec) *Contention {
 	for _, r := range positive {
 		from, to = min(from, r.n), max(to, r.n)
 	}
-	if positive.apart() < fewCrowds || to < crowded || to < spanned*from {
+	if positive.different(aTenth) < fewCrowds || to < crowded || to < spanned*from {
 		return nil
 	}
 	best, err := BestScalability(seen)
@@ -78,7 +79,7 @@ func contention(all []series, sat *plateau, spec Spec) *Contention {
 		return nil
 	}
 	full, err := FitScalability(USL, seen)
-	if err != nil {
+	if err != nil || math.IsInf(full.SE[0], 0) {
 		return nil
 	}
 	c := &Contention{Law: best.Name, From: from, To: to}
@@ -110,22 +111,6 @@ func crowds(use []series, rows []replicate) Readings {
 	return r
 }
 
-// apart is how many concurrencies differ by a tenth.
-func (all yields) apart() int {
-	n := make([]float64, len(all))
-	for i, r := range all {
-		n[i] = r.n
-	}
-	slices.Sort(n)
-	count, last := 0, 0.0
-	for _, v := range n {
-		if v > 1.1*last {
-			count, last = count+1, v
-		}
-	}
-	return count
-}
-
 // redrawnCrowds fits the full law to redrawn steps; empty for points that have no
 // seconds to redraw.
 func redrawnCrowds(use []series, rows []replicate, spec Spec) []Scalability {
@@ -147,7 +132,8 @@ func redrawnCrowds(use []series, rows []replicate, spec Spec) []Scalability {
 
 // fill takes the values of the law that was chosen, and the intervals of the full
 // one: of the redrawn steps, or by the scatter of the steps around the law (Student's
-// t), whichever is wider.
+// t), whichever is wider. A coefficient that is held at 0 has a high end all the
+// same: what the steps do not exclude.
 func (c *Contention) fill(best, full *Scalability, draws []Scalability, confidence float64) {
 	values, whole := best.parameters(), full.parameters()
 	t := distuv.StudentsT{Sigma: 1, Nu: float64(max(full.N-3, 1))}.Quantile((1 + confidence) / 2)

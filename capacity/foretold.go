@@ -31,17 +31,25 @@ type opinion struct {
 // drawn from a source of its own, so that other objectives are predicted the same
 // with it as without. ok is false where no law says anything.
 func (p *predictor) foretold(f *fitted, o scenarios.Objective, ceiling float64, r int) (load float64, ok bool) {
-	laws := p.opinions(f, o.Request, r)
+	return p.agreed(p.opinions(f, o.Request, r), f, o, ceiling)
+}
+
+// agreed is the geometric mean of where the laws see an objective break, below the
+// saturation of f and the ceiling; ok is false without laws.
+func (p *predictor) agreed(laws []opinion, f *fitted, o scenarios.Objective, ceiling float64) (load float64, ok bool) {
 	if len(laws) == 0 {
 		return 0, false
 	}
 	sum := 0.0
 	for _, l := range laws {
-		x, ok := p.breaksBy(l.fitted, o, min(min(f.saturation, l.saturation)*(1-1e-6), ceiling))
+		top := min(min(f.saturation, l.saturation)*(1-1e-6), ceiling)
+		x, ok := p.breaksBy(l.fitted, o, top)
 		if !ok {
 			return 0, false
 		}
-		sum += l.weight * math.Log(max(x, 1e-9))
+		// Every step held, up to p.top. A law by which one breaks below, or at every
+		// load, says as little as one that breaks there.
+		sum += l.weight * math.Log(max(x, min(p.top, top), 1e-9))
 	}
 	return math.Exp(sum), true
 }

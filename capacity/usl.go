@@ -19,7 +19,9 @@ type Scalability struct {
 	// Gamma is in requests/s (or in what the throughputs were in), Alpha and Beta
 	// are ratios: 0 <= Alpha <= 1, 0 <= Beta.
 	Gamma, Alpha, Beta float64
-	// SE are the standard errors of Gamma, Alpha and Beta; 0 for one at its bound.
+	// SE are the standard errors of Gamma, Alpha and Beta, as though no bound were
+	// there: what is held at its bound may lie so far inside. +Inf where there are no
+	// more readings than the law has coefficients.
 	SE [3]float64
 	// Name is "linear", "amdahl" or "usl".
 	Name string
@@ -92,7 +94,7 @@ func FitScalability(name string, r Readings) (Scalability, error) {
 		return Scalability{}, errors.New("fit scalability: no law " + name + "; one of linear, amdahl, usl")
 	}
 	all := r.positive()
-	if all.different() < terms {
+	if all.different(1) < terms {
 		return Scalability{}, errFewLoads
 	}
 	s := all.inverse(terms)
@@ -124,14 +126,21 @@ func (r Readings) positive() yields {
 	return all
 }
 
-// different is how many concurrencies there are.
-func (all yields) different() int {
+// different is how many concurrencies there are, each more than by times the one
+// before it.
+func (all yields) different(by float64) int {
 	n := make([]float64, len(all))
 	for i, r := range all {
 		n[i] = r.n
 	}
 	slices.Sort(n)
-	return len(slices.Compact(n))
+	count, last := 0, 0.0
+	for _, v := range n {
+		if v > by*last {
+			count, last = count+1, v
+		}
+	}
+	return count
 }
 
 func (s *Scalability) misfit(all yields) float64 {
@@ -183,7 +192,7 @@ func (s *Scalability) descend(all yields, free []int) {
 			break
 		}
 	}
-	s.errors(all, s.loose(all, free))
+	s.errors(all, free)
 }
 
 // loose are the free parameters that are not pressed against a bound.
@@ -259,13 +268,18 @@ func unit(a *mat.SymDense) (*mat.SymDense, []float64) {
 	return s, scale
 }
 
-// errors fills in the standard errors from the curvature at the least misfit.
-func (s *Scalability) errors(all yields, loose []int) {
+// errors fills in the standard errors of the free parameters from the curvature at
+// the least misfit. One that is held at its bound counts like the others: the
+// bound says where it cannot be, and not how well it is known.
+func (s *Scalability) errors(all yields, free []int) {
 	s.SE = [3]float64{}
-	if len(all) <= len(loose) || len(loose) == 0 {
+	for _, p := range free {
+		s.SE[p] = math.Inf(1)
+	}
+	if len(all) <= len(free) {
 		return
 	}
-	a, _ := s.normal(all, loose)
+	a, _ := s.normal(all, free)
 	scaled, scale := unit(a)
 	var chol mat.Cholesky
 	if !chol.Factorize(scaled) {
@@ -275,8 +289,8 @@ func (s *Scalability) errors(all yields, loose []int) {
 	if chol.InverseTo(&inverse) != nil {
 		return
 	}
-	variance := s.Misfit / float64(len(all)-len(loose))
-	for i, p := range loose {
+	variance := s.Misfit / float64(len(all)-len(free))
+	for i, p := range free {
 		s.SE[p] = math.Sqrt(variance*inverse.At(i, i)) / scale[i]
 	}
 }
@@ -320,7 +334,7 @@ func forwardScalability(name string, r Readings) float64 {
 	var sum, count float64
 	for m := 3; m < len(all); m++ {
 		lower := all[:m]
-		if lower.different() < coefficients[name] {
+		if lower.different(1) < coefficients[name] {
 			continue
 		}
 		s := lower.inverse(coefficients[name])

@@ -213,7 +213,9 @@ func mixOf(r *Run) []planning.RequestDemand {
 	}
 	var out []planning.RequestDemand
 	for _, t := range r.Attribution.Requests {
-		d := planning.RequestDemand{Name: t.Name, Share: t.Share, Demand: map[string]planning.Figure{}}
+		d := planning.RequestDemand{
+			Name: t.Name, Share: t.Share, Demand: map[string]planning.Figure{}, BytesPerRequest: t.BytesPerRequest, ResponseMS: t.ResponseMS,
+		}
 		for resource, e := range t.Demand {
 			d.Demand[resource] = planning.Figure{Value: e.Value, Low: e.Low, High: e.High}
 		}

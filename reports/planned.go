@@ -54,6 +54,25 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 	return s, true
 }
 
+// MarginalParts are what a million more requests cost by its parts (cpu, memory,
+// egress); all in one, as "all", where a run has none.
+func MarginalParts(r *Run) map[string]planning.Figure {
+	if r.Cost == nil {
+		return nil
+	}
+	figure := func(e Estimate) planning.Figure {
+		return planning.Figure{Value: e.Value, Low: e.Low, High: e.High}
+	}
+	if len(r.Cost.Parts) == 0 {
+		return map[string]planning.Figure{"all": figure(r.Cost.PerMillion.Marginal)}
+	}
+	parts := map[string]planning.Figure{}
+	for name, e := range r.Cost.Parts {
+		parts[name] = figure(e)
+	}
+	return parts
+}
+
 // PlanJSON writes a plan as JSON.
 func PlanJSON(w io.Writer, p *Planned) error { return writeJSON(w, p, "plan") }
 

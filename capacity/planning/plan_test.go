@@ -182,6 +182,40 @@ func TestOtherMix(t *testing.T) {
 	}
 }
 
+// Another mix has other answers, cores and times in flight, and is priced by them.
+func TestCostOfAnotherMix(t *testing.T) {
+	s := shop()
+	list := &Prices{Prices: scenarios.Prices{Currency: "EUR", VCPUHour: 0.04, EgressGB: 0.09}}
+	parts := map[string]Figure{cpu: {1, 0.9, 1.1}, memory: {0.1, 0.1, 0.1}, egress: {0.9, 0.9, 0.9}}
+	unknown, notes, err := s.WithMix(map[string]float64{"buy": 0.5})
+	if err != nil || unknown.BytesPerRequest != 10000 || !strings.Contains(strings.Join(notes, "\n"), "size of the answers") {
+		t.Errorf("sizes that are not known by request: %g, %q, %v", unknown.BytesPerRequest, notes, err)
+	}
+	if m := s.Marginal(parts, unknown); m == nil || math.Abs(m.Value-(2*1+0.1+0.9)) > 1e-9 || math.Abs(m.High-(2*1.1+0.1+0.9)) > 1e-9 {
+		t.Errorf("marginal %+v: cores alone are known by request", m)
+	}
+	// 9 kB to browse, 19 kB to buy: 10 kB in the mean, 14 kB if half of them buy.
+	s.Requests[0].BytesPerRequest, s.Requests[1].BytesPerRequest = 9000, 19000
+	s.Requests[0].ResponseMS, s.Requests[1].ResponseMS = 8, 28 // 10 ms, then 18
+	x, notes, err := s.WithMix(map[string]float64{"buy": 0.5})
+	if err != nil || math.Abs(x.BytesPerRequest-14000) > 1e-6 || len(notes) != 1 {
+		t.Errorf("an answer of %g bytes, want 14000; %q %v", x.BytesPerRequest, notes, err)
+	}
+	p, err := Make(x, Config{Peak: 3000, Prices: list})
+	if err != nil || math.Abs(p.Cost.EgressPerMillion-14*0.09) > 1e-9 {
+		t.Errorf("%+v %v, want an egress of %g", p.Cost, err, 14*0.09)
+	}
+	if m := s.Marginal(parts, x); m == nil || math.Abs(m.Value-(2*1+1.8*0.1+1.4*0.9)) > 1e-9 {
+		t.Errorf("marginal %+v", m)
+	}
+	if m := s.Marginal(parts, s); math.Abs(m.Value-2) > 1e-9 {
+		t.Errorf("marginal of the mix that was measured: %+v", m)
+	}
+	if m := s.Marginal(nil, x); m != nil {
+		t.Errorf("a marginal cost out of nothing: %+v", m)
+	}
+}
+
 func TestPrices(t *testing.T) {
 	p, err := ParsePrices("p.yaml", []byte("currency: EUR\nvcpu_hour: 0.04\ninstances:\n  m5.large: {vcpu: 2, memory_gb: 8, hour: 0.096}\n"))
 	if err != nil || p.Currency != "EUR" || p.VCPUHour != 0.04 || p.Instances["m5.large"].Speed != 1 {

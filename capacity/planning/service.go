@@ -3,6 +3,7 @@ package planning
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -21,6 +22,9 @@ const (
 	cpu    = "cpu"
 	memory = "memory"
 )
+
+// egress is the part of a cost that goes with the size of the answers.
+const egress = "egress"
 
 // Service is what is known of one replica.
 type Service struct {
@@ -61,6 +65,9 @@ type RequestDemand struct {
 	Share float64
 	// Demand by resource, in resource-seconds for one request.
 	Demand map[string]Figure
+	// BytesPerRequest is what one answer weighs, ResponseMS how long one is in
+	// flight in the mean; 0 if it is not known.
+	BytesPerRequest, ResponseMS float64
 }
 
 // likely is the probability from which on a limit that does not change with a
@@ -205,7 +212,65 @@ func (s Service) WithMix(shares map[string]float64) (Service, []string, error) {
 		return s, nil, fmt.Errorf("no limit whose demand is known by request")
 	}
 	out.rescale(s, 1)
-	return out, []string{"predicted for another mix, from the demand of each request; confirm it by a drill with these weights"}, nil
+	notes := []string{"predicted for another mix, from the demand of each request; confirm it by a drill with these weights"}
+	if k := ratio(out.size(), s.size()); k > 0 {
+		out.BytesPerRequest *= k
+	} else if s.BytesPerRequest > 0 {
+		notes = append(notes, "the size of the answers of each request is not known: egress is that of the mix that was measured")
+	}
+	return out, notes, nil
+}
+
+// Marginal is what a million more requests cost under another mix, from the parts
+// (cpu, memory, egress) that they cost under that of s: cores go with the demand,
+// memory with the time in flight, egress with the size of the answers (see
+// WithMix). A part that is not known by request stays. nil without parts.
+func (s Service) Marginal(parts map[string]Figure, other Service) *Figure {
+	var sum Figure
+	for _, name := range slices.Sorted(maps.Keys(parts)) { // in one order: sums of floats differ by it
+		part, k := parts[name], 0.0
+		switch name {
+		case cpu:
+			k = ratio(other.demand(cpu), s.demand(cpu))
+		case memory:
+			k = ratio(other.flight(), s.flight())
+		case egress:
+			k = ratio(other.size(), s.size())
+		}
+		if k > 0 {
+			part = part.times(k)
+		}
+		sum.Value, sum.Low, sum.High = sum.Value+part.Value, sum.Low+part.Low, sum.High+part.High
+	}
+	if !(sum.Value > 0) {
+		return nil
+	}
+	return &sum
+}
+
+// ratio is 0 where it is not known.
+func ratio(a, b float64) float64 {
+	if !(a > 0 && b > 0) {
+		return 0
+	}
+	return a / b
+}
+
+// size is that of an answer of the mix, and flight how long a request of it is in
+// flight; 0 where they are not known by request.
+func (s Service) size() float64 {
+	return s.over(func(r RequestDemand) float64 { return r.BytesPerRequest })
+}
+func (s Service) flight() float64 {
+	return s.over(func(r RequestDemand) float64 { return r.ResponseMS })
+}
+
+func (s Service) over(value func(RequestDemand) float64) float64 {
+	sum := 0.0
+	for _, r := range s.Requests {
+		sum += r.Share * value(r)
+	}
+	return sum
 }
 
 // mixed returns the share of each request.
@@ -238,9 +303,5 @@ func (s Service) mixed(shares map[string]float64) ([]float64, error) {
 
 // demand is that of a request of the mix on a resource; 0 if it is not known.
 func (s Service) demand(resource string) float64 {
-	sum := 0.0
-	for _, r := range s.Requests {
-		sum += r.Share * r.Demand[resource].Value
-	}
-	return sum
+	return s.over(func(r RequestDemand) float64 { return r.Demand[resource].Value })
 }

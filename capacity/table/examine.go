@@ -16,6 +16,7 @@ func examine(rows []row, p *Problems, t *Table) {
 		x.ordered(p)
 		x.little(p)
 		x.limits(p)
+		x.cores(p)
 	}
 	mixed(rows, p)
 	if len(p.List) > 0 {
@@ -27,6 +28,12 @@ func examine(rows []row, p *Problems, t *Table) {
 	}
 	if fast {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: every p99_ms is below 1 ms (the first is %g); if these are seconds, multiply them by 1000", p.Name, rows[0].Response.P99))
+	}
+	for _, x := range rows {
+		if u := x.Resources["cpu"]; max(u.Used, u.Limit) > manyCores {
+			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu is %g cores; if these are millicores, divide by 1000", p.Name, max(u.Used, u.Limit)))
+			break
+		}
 	}
 	if !rows[0].has["seconds"] {
 		t.Warnings = append(t.Warnings, p.Name+": without a column seconds the sampling error of a row is not known: intervals are as for steps of one second")
@@ -125,6 +132,30 @@ func (x *row) limits(p *Problems) {
 			p.Add(x.line, 0, fmt.Sprintf("memory is in bytes: if this is in GiB, write %.0f", u.Limit*(1<<30)), "memory_limit is %g bytes", u.Limit)
 		}
 	}
+}
+
+// Cores beyond which a figure is of another unit: no machine has a hundred thousand,
+// and hardly any a thousand.
+const (
+	impossibleCores = 1e5
+	manyCores       = 1000
+)
+
+// cores finds cores that are counted in parts of a core.
+func (x *row) cores(p *Problems) {
+	u, ok := x.Resources["cpu"]
+	if !ok || max(u.Used, u.Limit) < impossibleCores {
+		return
+	}
+	name, value := "cpu_limit", u.Limit
+	if !(u.Limit >= impossibleCores) {
+		name, value = "cpu_used", u.Used
+	}
+	hint := "cpu is in cores, not microcores: divide by 1e6"
+	if value >= 1e7 {
+		hint = "cpu is in cores, not nanocores: divide by 1e9"
+	}
+	p.Add(x.line, 0, hint, "%s is %g cores", name, value)
 }
 
 // mixed finds rows in seconds among rows in milliseconds: a p99 that falls by

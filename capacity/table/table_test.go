@@ -40,6 +40,8 @@ func TestProblems(t *testing.T) {
 		"a row in seconds":  {head + "\n100,100,50\n200,200,0.06\n", []string{"p.csv:3", "looks like seconds in this row"}},
 		"above its limit":   {head + ",pool_used,pool_limit\n1,1,1,12,8\n", []string{"pool_used (12) is above pool_limit (8)"}},
 		"cpu in per cent":   {head + ",cpu_used,cpu_limit\n1,1,1,150,2\n", []string{"divide it by 100"}},
+		"nanocores":         {head + ",cpu_used,cpu_limit\n1,1,1,5e8,2e9\n", []string{"cores, not nanocores: divide by 1e9"}},
+		"microcores":        {head + ",cpu_used\n1,1,1,5e5\n", []string{"cpu_used is 500000 cores", "not microcores"}},
 		"memory in GB":      {head + ",memory_used,memory_limit\n1,1,1,1,4\n", []string{"4294967296"}},
 		"no fraction":       {head + ",step\n1,1,1,1.5\n", []string{"no whole number"}},
 	} {
@@ -79,6 +81,14 @@ func TestReadTable(t *testing.T) {
 	fast, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms\n100,100,0.012\n200,200,0.3\n"))
 	if err != nil || len(fast.Warnings) < 1 || !strings.Contains(fast.Warnings[0], "if these are seconds") {
 		t.Errorf("%v, warnings %q", err, fast.Warnings)
+	}
+}
+
+// A machine of a thousand cores is odd, and may be one.
+func TestMillicoresAreAWarning(t *testing.T) {
+	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,cpu_used,cpu_limit\n100,100,12,500,2000\n"))
+	if err != nil || !strings.Contains(strings.Join(got.Warnings, "\n"), "if these are millicores, divide by 1000") {
+		t.Errorf("%v, %+v", err, got)
 	}
 }
 

@@ -277,10 +277,7 @@ func (p *planner) priced(s planning.Service, list *planning.Prices, instance *pl
 		if err != nil {
 			return nil, err
 		}
-		if c := r.Cost; c != nil && c.PerMillion.Marginal.Value > 0 {
-			m := c.PerMillion.Marginal
-			cfg.Marginal = &planning.Figure{Value: m.Value, Low: m.Low, High: m.High}
-		}
+		cfg.Marginal = p.service.Marginal(reports.MarginalParts(r), s)
 	}
 	x, err := planning.Make(s, cfg)
 	if err != nil {
