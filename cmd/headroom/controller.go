@@ -105,6 +105,11 @@ func control(ctx context.Context, c *cli.Context, s streams) error {
 			return err
 		}
 		defer in.close()
+		go func() { // ends when in is closed
+			if <-in.ended; !errors.Is(in.err, http.ErrServerClosed) {
+				k.log.Error(in.failed())
+			}
+		}()
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.String("listen"))
 	if err != nil {

@@ -84,7 +84,7 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 		return failed, err
 	}
 	if err != nil {
-		a.events.Says("the target is not observed: " + err.Error())
+		x.goWithout(a, "the target is not observed since the controller was started again: "+err.Error())
 		watch = nil
 	}
 	pushTo, err := j.pushServer()
@@ -214,12 +214,10 @@ func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record) {
 	default:
 		x.workers = workers
 		for _, left := range x.job.forget() {
-			a.events.Says(left)
-			// Where the evidence cannot be written, the drill finds out itself.
-			_ = x.record.Note(observation.Entry{Kind: observation.EntryWarning, At: x.resume.Told, Text: left})
+			x.goWithout(a, left)
 		}
 		if perr := r.takeProfiles(rec.ID, x.job); perr != nil {
-			a.events.Says(perr.Error())
+			x.goWithout(a, "what the target's profiler sends is no longer taken since the controller was started again: "+perr.Error())
 		}
 		r.run(ctx, a, own, x)
 		return
@@ -232,6 +230,14 @@ func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record) {
 	a.ended = cmp.Or(a.ended, "the controller was lost: "+err.Error())
 	a.mu.Unlock()
 	r.finish(a, own, loadgen.Outcome{How: observation.EndInterrupted}, nil)
+}
+
+// goWithout says what a run that is taken up has no more, to who follows it and in its
+// evidence, so that its report does.
+func (x *execution) goWithout(a *active, left string) {
+	a.events.Says(left)
+	// Where the evidence cannot be written, the drill finds out itself.
+	_ = x.record.Note(observation.Entry{Kind: observation.EntryWarning, At: x.resume.Told, Text: left})
 }
 
 // comeBack waits for the workers of a run: until all are there and free, or, once

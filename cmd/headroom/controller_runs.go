@@ -213,6 +213,10 @@ func (r *runs) takeProfiles(id string, j *job) error {
 	if r.cfg.Intake == nil {
 		return fmt.Errorf("%w: profiles.receive is set, and this controller takes no profiles; hint: start it with --receive ADDR", api.ErrInvalid)
 	}
+	if why := r.cfg.Intake.failed(); why != "" {
+		return fmt.Errorf("%w: profiles.receive: %s; hint: start the controller again", api.ErrUnavailable, why)
+	}
+	j.intake = r.cfg.Intake
 	var err error
 	if j.route, err = r.cfg.Intake.router.Open(id, j.senders()); err != nil {
 		return fmt.Errorf("%w: profiles.receive: %w; hint: wait for its end, or tell the senders apart by profiles.receive.labels", api.ErrConflict, err)

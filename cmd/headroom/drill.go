@@ -93,8 +93,10 @@ type job struct {
 	busiest func() (used, limit float64)
 	// history is the text of capacity.demand.history, nil if there is none.
 	history []byte
-	// route leads what the target's profiler sends to this drill; nil if it does not.
-	route *pyroscope.Route
+	// route leads what the target's profiler sends to intake on to this drill; nil if
+	// it does not.
+	route  *pyroscope.Route
+	intake *intake
 	// env looks up the variables of authorizations.
 	env func(name string) (value string, ok bool)
 }
@@ -344,6 +346,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 			return err
 		}
 		defer in.close()
+		j.intake = in
 		if j.route, err = in.router.Open(j.scenario.Name, j.senders()); err != nil {
 			return err
 		}

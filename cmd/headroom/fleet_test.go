@@ -233,10 +233,11 @@ func TestSIGKILLOfAWorker(t *testing.T) {
 }
 
 // TestSIGKILLOfTheController: all load stops within the lease; the controller comes
-// back and goes on, with the file and the secret that it has not stored.
+// back and goes on, with the file and the secret that it has not stored. It no longer
+// receives profiles, which the report says.
 func TestSIGKILLOfTheController(t *testing.T) {
 	t.Parallel() // little load, much waiting
-	r := newRig(t, t.TempDir(), 2)
+	r := newRig(t, t.TempDir(), 2, "--receive", "127.0.0.1:0")
 	run, err := r.client().Submit(context.Background(), "", api.Submission{
 		Scenario: fmt.Sprintf(`version: 1
 name: fleet
@@ -246,7 +247,7 @@ target:
   requests: [{name: one, get: "/?sku={{ .row.sku }}", feed: skus.csv, headers: {X-Token: "${TOKEN}"}}]
 load: {warmup: 0s, seed: 7, arrivals: constant, constant: {rate: 200, duration: 6s}}
 guards: []
-profiles: {pprof: none}
+profiles: {pprof: none, receive: {service: shop}}
 resources: {metrics: none}
 `, r.target.URL),
 		Files: map[string][]byte{"skus.csv": []byte("sku\none-of-the-f1les\n")}, Env: map[string]string{"TOKEN": "s3cret-of-the-environment"},
@@ -277,6 +278,9 @@ resources: {metrics: none}
 		if file := holding(t, r.store, secret); file != "" {
 			t.Errorf("%s holds %q", file, secret)
 		}
+	}
+	if said := fmt.Sprint(report.Warnings); !strings.Contains(said, "no longer taken since the controller was started again") {
+		t.Errorf("the report does not say that profiles are lost: %s", said)
 	}
 	if len(report.Steps) != 2 || report.Steps[0].Valid || !report.Steps[1].Valid {
 		t.Errorf("steps %+v, want the first invalid, and the same again", report.Steps)

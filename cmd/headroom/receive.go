@@ -17,10 +17,13 @@ const receiveToken = "HEADROOM_RECEIVE_TOKEN"
 
 // intake is the server that the profilers of targets send to.
 type intake struct {
-	router *pyroscope.Router
-	addr   net.Addr
-	server *http.Server
-	served chan error
+	router   *pyroscope.Router
+	addr     net.Addr
+	listener net.Listener
+	server   *http.Server
+	// ended is closed when it serves no more; err, which may be read then, says why.
+	ended chan struct{}
+	err   error
 }
 
 // openIntake serves at the address of --receive until it is closed. Nothing is taken
@@ -38,13 +41,26 @@ func openIntake(ctx context.Context, addr string) (*intake, error) {
 		_ = ln.Close()
 		return nil, err
 	}
-	in := &intake{router: router, addr: ln.Addr(), served: make(chan error, 1), server: &http.Server{
+	in := &intake{router: router, addr: ln.Addr(), listener: ln, ended: make(chan struct{}), server: &http.Server{
 		Handler:           router,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10,
 	}}
-	go func() { in.served <- in.server.Serve(ln) }()
+	go func() {
+		defer close(in.ended)
+		in.err = in.server.Serve(ln)
+	}()
 	return in, nil
+}
+
+// failed says why it takes no more profiles, empty while it does.
+func (in *intake) failed() string {
+	select {
+	case <-in.ended:
+		return fmt.Sprintf("the receiver of profiles at %s has failed, and what is sent to it is lost: %v", in.addr, in.err)
+	default:
+		return ""
+	}
 }
 
 // close ends the server. Who has not sent a request by now is late.
@@ -54,8 +70,33 @@ func (in *intake) close() {
 	if in.server.Shutdown(end) != nil {
 		_ = in.server.Close()
 	}
-	<-in.served
+	<-in.ended
 }
+
+// intakeWatch warns if the receiver fails while the drill runs: what its senders find
+// out is not seen here.
+type intakeWatch struct {
+	intake *intake
+	warn   func(string)
+}
+
+// Run waits for the end of either.
+func (w intakeWatch) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-w.intake.ended:
+	}
+	if why := w.intake.failed(); why != "" {
+		w.warn(why)
+	}
+	return nil
+}
+
+// BeginStep is of no concern to it.
+func (intakeWatch) BeginStep(context.Context, int, time.Duration) {}
+
+// EndStep is of no concern to it.
+func (intakeWatch) EndStep(int) {}
 
 // listen opens the address of --receive. Only this machine can reach it, unless
 // there is a token.
@@ -109,5 +150,5 @@ func (j *job) receive(w loadgen.WatchConfig, hurry <-chan struct{}, say func(str
 		panic(fmt.Sprintf("profile receiver: %v", err)) // only a missing clock makes it fail
 	}
 	j.route.Deliver(r)
-	return r
+	return watchers{r, intakeWatch{j.intake, w.OnWarning}}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -22,7 +23,10 @@ import (
 
 	"github.com/google/pprof/profile"
 
+	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/api"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // freePort is an address that nothing listens on.
@@ -151,6 +155,48 @@ func TestDrillReceives(t *testing.T) {
 		if !slices.Contains(types, want) {
 			t.Errorf("step 1 has captures of %v, none of %s", types, want)
 		}
+	}
+}
+
+// A receiver that fails while the drill runs is not passed over in silence.
+func TestAReceiverThatFails(t *testing.T) {
+	in, err := openIntake(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	j := &job{scenario: &scenarios.Scenario{}, intake: in}
+	if j.route, err = in.router.Open("shop", j.senders()); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	warned := make(chan string, 10)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	watch := j.receive(loadgen.WatchConfig{
+		Now: func() time.Duration { return time.Since(began) }, OnWarning: func(text string) { warned <- text },
+	}, nil, func(string) {})
+	done := make(chan error, 1)
+	go func() { done <- watch.Run(ctx) }()
+	if err := in.listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case text := <-warned:
+		if !strings.Contains(text, "the receiver of profiles at 127.0.0.1:") || !strings.Contains(text, "use of closed network connection") {
+			t.Errorf("warning %q", text)
+		}
+	case <-ctx.Done():
+		t.Error("no warning")
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r := &runs{cfg: runsConfig{Intake: in}}
+	j.scenario.Profiles.Receive = &scenarios.ProfileReceive{Service: "shop"}
+	if err := r.takeProfiles("next", j); !errors.Is(err, api.ErrUnavailable) {
+		t.Errorf("for the next run: %v", err)
 	}
 }
 
