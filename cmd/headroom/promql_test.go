@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,31 +19,41 @@ import (
 )
 
 // A real server takes every ready-made query, and its own set of figures and the
-// process's agree. Every query is evaluated over a second step, for which the
-// server has scrapes.
+// process's agree.
 func TestPrometheusTakesTheSets(t *testing.T) {
 	t.Parallel() // no load, much waiting
 	url := startPrometheus(t)
 	for _, set := range []string{"process", "go", "node", "container"} {
-		samples, warnings := figures(t, url, `instance=~".+"`, set, 4*time.Second)
-		for _, w := range warnings {
-			if !strings.Contains(w, "has no figures of") { // there is no such exporter
-				t.Errorf("%s: %s", set, w)
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			samples, warnings := figures(t, url, `instance=~".+"`, set, 4*time.Second)
+			for _, w := range warnings {
+				if !strings.Contains(w, "has no figures of") { // there is no such exporter
+					t.Error(w)
+				}
 			}
-		}
-		if (set == "process" || set == "go") && len(samples) == 0 {
-			t.Errorf("%s: no samples", set)
-		}
+			if (set == "process" || set == "go") && len(samples) == 0 {
+				t.Error("no samples")
+			}
+		})
 	}
 }
 
-// figures asks a server for a set over a step of some seconds.
+// figures asks a server for a set over a step of some seconds that lies behind: it
+// begins as soon as the server has scraped for so long.
 func figures(t *testing.T, url, match, set string, lasts time.Duration) (samples []observation.Sample, warnings []string) {
 	t.Helper()
-	began := time.Now()
+	scraped := fmt.Sprintf("min(count_over_time(up{%s}[1m])) > %d", match, lasts/time.Second)
+	for deadline := time.Now().Add(60 * time.Second); !answers(t, url, scraped); <-time.After(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("prometheus has not scraped {%s} for %v within 60 s", match, lasts)
+		}
+	}
+	var at time.Duration
+	began := time.Now().Add(-lasts)
 	p, err := resources.NewProm(resources.PromConfig{
 		URL: url, HTTP: http.DefaultClient, Match: match, Queries: resources.Set(set), Interval: time.Second,
-		Now: func() time.Duration { return time.Since(began) }, Wall: time.Now,
+		Now: func() time.Duration { return at }, Wall: func() time.Time { return began.Add(at) },
 		OnSample:  func(list []observation.Sample) { samples = append(samples, list...) },
 		OnWarning: func(text string) { warnings = append(warnings, text) },
 	})
@@ -48,14 +61,29 @@ func figures(t *testing.T, url, match, set string, lasts time.Duration) (samples
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // the drill is over
 	p.BeginStep(ctx, 0, lasts)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = p.Run(ctx) }()
-	time.Sleep(lasts)
+	at = lasts
 	p.EndStep(0)
-	cancel()
-	<-done
+	if err := p.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
 	return samples, warnings
+}
+
+// answers reports whether a query gives anything.
+func answers(t *testing.T, server, query string) bool {
+	t.Helper()
+	resp, err := http.Get(server + "/api/v1/query?query=" + url.QueryEscape(query))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %s %v", query, resp.Status, b, err)
+	}
+	return bytes.Contains(b, []byte(`"value":`))
 }
 
 // Debian's node exporter, scraped by Debian's Prometheus: the set says of this machine
@@ -74,7 +102,7 @@ func TestNodeSet(t *testing.T) {
 	t.Cleanup(func() { _ = exporter.Process.Kill(); _ = exporter.Wait() })
 	waitFor(t, addr)
 	url := startPrometheus(t, addr)
-	samples, warnings := figures(t, url, fmt.Sprintf("instance=%q", addr), "node", 6*time.Second)
+	samples, warnings := figures(t, url, fmt.Sprintf("instance=%q", addr), "node", 4*time.Second)
 	if len(warnings) > 0 {
 		t.Errorf("warnings %q", warnings)
 	}
