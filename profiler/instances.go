@@ -37,11 +37,11 @@ func (e *PartialError) Error() string {
 func (e *PartialError) Unwrap() error { return e.Err }
 
 // Capture fetches a profile from each instance and merges them. If some fail it
-// returns what there is with a *PartialError; if all do, their errors alone. Of a
-// trace, which cannot be merged, it is the first instance's.
+// returns what there is with a *PartialError; if all do, their errors alone. A trace
+// cannot be merged: it is of the first instance that gives one, and partial.
 func (x Instances) Capture(ctx context.Context, typ string, seconds int) ([]byte, error) {
 	if typ == traceType {
-		return x[0].Profiles.Capture(ctx, typ, seconds)
+		return x.trace(ctx, seconds)
 	}
 	profiles := make([]*profile.Profile, len(x))
 	errs := make([]error, len(x))
@@ -83,6 +83,20 @@ func (x Instances) Capture(ctx context.Context, typ string, seconds int) ([]byte
 		return data, &PartialError{Have: len(have), Of: len(x), Err: missing}
 	}
 	return data, nil
+}
+
+// trace captures an execution trace of one instance.
+func (x Instances) trace(ctx context.Context, seconds int) ([]byte, error) {
+	var errs []error
+	for _, one := range x {
+		data, err := one.Profiles.Capture(ctx, traceType, seconds)
+		if err == nil {
+			errs = append(errs, fmt.Errorf("execution traces cannot be merged, this one is of %s", one.Name))
+			return data, &PartialError{Have: 1, Of: len(x), Err: errors.Join(errs...)}
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", one.Name, err))
+	}
+	return nil, errors.Join(errs...)
 }
 
 // labelled decodes a profile whose samples say where they are from.
