@@ -2,11 +2,15 @@ package pyroscope
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"testing"
@@ -136,6 +140,81 @@ func TestPyroscopeGo(t *testing.T) {
 		t.Errorf("the client logged %d errors", logged.n)
 	}
 	sameProfiles(t, wire.profiles, b)
+}
+
+// A target that labels its work by run and step, as the middleware for Baggage does,
+// sends profiles whose samples bear these labels. None of them is lost or counted twice,
+// and those that count for a step are of its requests.
+func TestPyroscopeGoLabelsSamples(t *testing.T) {
+	began := time.Now()
+	b := start(t, ReceiverConfig{Clock: Clock{Now: func() time.Duration { return time.Since(began) }, Wall: time.Now}})
+	var wire tee
+	client := &http.Client{Transport: &http.Transport{}}
+	agent, err := pyroscope.Start(pyroscope.Config{
+		ApplicationName: "burner", ServerAddress: wire.between(t, b.Router).URL, HTTPClient: client, Logger: &failures{t: t},
+		UploadRate: 300 * time.Millisecond, ProfileTypes: []pyroscope.ProfileType{pyroscope.ProfileCPU},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A step lasts until a profile lies in it that is usable.
+	for step := range 2 {
+		labels := pprof.Labels("k6_test_run_id", "r", "k6_step", fmt.Sprint(step))
+		b.BeginStep(t.Context(), step, time.Minute)
+		pprof.Do(t.Context(), labels, func(context.Context) {
+			for deadline := time.Now().Add(20 * time.Second); !usable(b.kept(), step) && time.Now().Before(deadline); {
+				slices.Sort(bytes.Repeat([]byte("headroom"), 1000))
+			}
+		})
+		b.EndStep(step)
+	}
+	agent.Flush(true)
+	if err := agent.Stop(); err != nil {
+		t.Error(err)
+	}
+	client.CloseIdleConnections()
+	b.stop()
+	kept := map[string]int64{}
+	for i, c := range b.kept() {
+		of := byStep(t, b.data[i], kept)
+		if want := fmt.Sprint(c.Step); c.Usable() {
+			if all := of["0"] + of["1"]; all == 0 || float64(of[want]) < 0.8*float64(all) {
+				t.Errorf("%s: ns by step %v, Inside %v", c.File, of, c.Inside)
+			}
+		}
+	}
+	if !usable(b.kept(), 0) || !usable(b.kept(), 1) {
+		t.Errorf("captures %+v, want one to use of each step", b.kept())
+	}
+	sent := map[string]int64{}
+	for _, data := range wire.profiles {
+		byStep(t, data, sent)
+	}
+	if !maps.Equal(kept, sent) {
+		t.Errorf("kept %v ns by step, sent %v", kept, sent)
+	}
+}
+
+// usable reports whether a step has a capture from which figures are computed.
+func usable(list []observation.Capture, step int) bool {
+	return slices.ContainsFunc(list, func(c observation.Capture) bool { return c.Step == step && c.Usable() })
+}
+
+// byStep is the CPU time of a profile by the label k6_step, which it adds to all.
+func byStep(t *testing.T, data []byte, all map[string]int64) (of map[string]int64) {
+	t.Helper()
+	p, err := profile.ParseData(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of = map[string]int64{}
+	for _, s := range p.Sample {
+		for _, step := range s.Label["k6_step"] {
+			of[step] += s.Value[len(s.Value)-1]
+			all[step] += s.Value[len(s.Value)-1]
+		}
+	}
+	return of
 }
 
 // kinds are the types of captures, sorted.
