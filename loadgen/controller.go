@@ -150,7 +150,7 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return Outcome{How: observation.EndFailed}, err
 	}
-	c.workers = workers
+	c.workers, c.numbers.slices = workers, len(workers)
 	defer c.close()
 	if err = c.begin(); err == nil {
 		stop := c.watchTarget(ctx)
@@ -551,6 +551,7 @@ func (c *controller) window(w *observation.Window) {
 		return
 	}
 	c.guards.window(w)
+	c.numbers.planned(w.Worker, w.Planned)
 	c.inFlight[w.Worker] = w.InFlight
 	if w.Last {
 		c.last[w.Worker] = w.At

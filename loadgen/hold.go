@@ -22,9 +22,10 @@ const (
 // leadTime is how long before its begin what follows without a gap is ordered.
 func (c *controller) leadTime() time.Duration { return max(early, 2*c.cfg.Lead) }
 
-// bridge is the load of a step that is held once, without its hits' numbers.
-func (c *controller) bridge(step scenarios.Step) scenarios.Step {
-	step.From, step.Shape, step.Lasts = step.To, nil, holdFor+c.leadTime()
+// bridge is the k-th piece, from 1, by which the load of a step is held, without its
+// hits' numbers.
+func (c *controller) bridge(step scenarios.Step, k int) scenarios.Step {
+	step.From, step.Shape, step.Lasts, step.Held = step.To, nil, holdFor+c.leadTime(), k
 	return step
 }
 
@@ -32,17 +33,17 @@ func (c *controller) bridge(step scenarios.Step) scenarios.Step {
 // unless that would be for too long.
 func (c *controller) hold(ctx context.Context, o *ordered) error {
 	over := o.rec.Start + o.rec.Lasts
-	from, step := max(o.held, over), c.bridge(o.step)
+	from, step := max(o.held, over), c.bridge(o.step, o.pieces+1)
 	if from+step.Lasts > over+holdMost {
 		return nil
 	}
-	o.held = from + step.Lasts
+	o.held, o.pieces = from+step.Lasts, o.pieces+1
 	return c.steerHold(ctx, o, c.number(step), from)
 }
 
 // release ends what is held now.
 func (c *controller) release(ctx context.Context, o *ordered) error {
-	step := c.bridge(o.step)
+	step := c.bridge(o.step, o.pieces+1)
 	step.Lasts = 0
 	o.held = c.cfg.Now()
 	return c.steerHold(ctx, o, step, o.held)
@@ -60,8 +61,9 @@ func (c *controller) steerHold(ctx context.Context, o *ordered, step scenarios.S
 func (c *controller) numbersOf(step scenarios.Step) uint64 {
 	n := c.cfg.Plan.Count(step)
 	if c.cfg.Search != nil && step.Users == 0 {
-		b := c.bridge(step)
-		n += c.cfg.Plan.Count(b) * uint64(holdMost/b.Lasts)
+		for k := range int(holdMost / c.bridge(step, 0).Lasts) {
+			n += c.cfg.Plan.Count(c.bridge(step, k+1))
+		}
 	}
 	return n
 }

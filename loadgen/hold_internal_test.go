@@ -39,16 +39,24 @@ func TestAHoldIsBounded(t *testing.T) {
 			}
 		}
 		at, first := 9*time.Second, c.cfg.Plan.Count(step)
+		draws := map[time.Duration]bool{} // first arrivals
 		for i, x := range fleet.offers {
 			if !x.Hold || x.At != at || x.Began != time.Second || x.Step.Index != 3 || x.Step.From != 200 || x.Step.To != 200 || x.Step.First != first {
 				t.Errorf("lead %v: offer %d is %+v; want it at %v, from number %d on", lead, i, x, at, first)
 			}
+			for h := range c.cfg.Plan.Slice(0, 1).Hits(x.Step) {
+				if draws[h.At] {
+					t.Errorf("lead %v: piece %d repeats the arrivals of another", lead, i)
+				}
+				draws[h.At] = true
+				break
+			}
 			at, first = at+x.Step.Lasts, first+c.cfg.Plan.Count(x.Step)
 		}
-		if held := at - 9*time.Second; held > holdMost || held < holdMost-c.bridge(step).Lasts || (held == 0) != (lead == time.Minute) {
+		if held := at - 9*time.Second; held > holdMost || held < holdMost-c.bridge(step, 1).Lasts || (held == 0) != (lead == time.Minute) {
 			t.Errorf("lead %v: held for %v", lead, held)
 		}
-		if o.rec.Numbers < first || o.rec.Numbers > first+c.cfg.Plan.Count(c.bridge(step)) {
+		if o.rec.Numbers != first {
 			t.Errorf("lead %v: %d numbers are recorded, %d are used", lead, o.rec.Numbers, first)
 		}
 		if err := c.release(context.Background(), o); err != nil || o.held != now {

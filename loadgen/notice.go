@@ -28,6 +28,10 @@ func (c *controller) fleet(r observation.FleetRecord) {
 	if r.What == observation.FleetLost {
 		c.workers = slices.DeleteFunc(c.workers, func(w string) bool { return w == r.Worker })
 		delete(c.inFlight, r.Worker)
+		c.numbers.lost()
+	}
+	if r.What == observation.FleetRebalanced {
+		c.numbers.divided(len(c.workers))
 	}
 	if r.Abort {
 		c.aborted = true

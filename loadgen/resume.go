@@ -3,6 +3,7 @@ package loadgen
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -17,42 +18,60 @@ type Resume struct {
 	Told time.Duration
 }
 
-// resume takes up the drill after its last whole step. The one that was being
-// offered is closed as invalid, and offered again.
+// controllerLost is why a step was cut whose controller was lost.
+const controllerLost = "the controller was lost"
+
+// resume takes up the drill after its last whole step. What was being offered, and
+// what was over or ordered ahead but is not known to have ended, is closed as invalid,
+// and offered again if it is of the plan.
 func (c *controller) resume() error {
 	c.reducer = c.cfg.Resume.Reducer
-	var open *observation.StepRecord
+	open := c.replay()
+	err := c.note(observation.Entry{Kind: observation.EntryFleet, Fleet: &observation.FleetRecord{
+		What: observation.FleetResumed,
+		Text: fmt.Sprintf("the controller was lost after %.1f s of the drill; it went on at %.1f s with %d workers", c.cfg.Resume.Told.Seconds(), c.cfg.Now().Seconds(), len(c.workers)),
+	}})
+	for _, step := range open {
+		end := observation.StepEnd{
+			Index: step.Index, Lasted: min(max(c.cfg.Resume.Told-step.Start, 0), step.Lasts), Cut: controllerLost,
+			Invalid: []string{controllerLost + " while it was offered"},
+		}
+		c.redone++
+		c.reducer.End(end)
+		err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}))
+		c.addPoint(step.Index)
+	}
+	return err
+}
+
+// replay takes in the journal, and returns the steps in it that have not ended.
+func (c *controller) replay() (open []*observation.StepRecord) {
 	for _, e := range c.cfg.Resume.Journal {
 		switch {
+		case e.Drill != nil:
+			c.numbers.slices = max(c.numbers.slices, e.Drill.Workers)
+		case e.Fleet != nil && e.Fleet.What == observation.FleetRebalanced:
+			c.numbers.divided(c.numbers.slices)
 		case e.Step != nil:
-			open = e.Step
+			open = append(open, e.Step)
 			c.first = e.Step.Index + 1
-			c.numbers.next = max(c.numbers.next, e.Step.First+e.Step.Numbers)
-			c.numbers.closed = e.Step.Users > 0
+			numbers := e.Step.Numbers
+			if e.Step.Users > 0 {
+				numbers = c.numbers.bound(e.Step.Lasts)
+			}
+			c.numbers.next = max(c.numbers.next, e.Step.First+numbers)
 		case e.StepEnd != nil:
-			open = nil
+			open = slices.DeleteFunc(open, func(s *observation.StepRecord) bool { return s.Index == e.StepEnd.Index })
+			if e.StepEnd.Cut == controllerLost {
+				c.redone++ // it was offered again then
+			}
 			c.addPoint(e.StepEnd.Index)
 		case e.Fleet != nil && e.Fleet.Share > 0:
 			// All workers that are there now share the whole plan.
 			c.share = 1
 		}
 	}
-	err := c.note(observation.Entry{Kind: observation.EntryFleet, Fleet: &observation.FleetRecord{
-		What: observation.FleetResumed,
-		Text: fmt.Sprintf("the controller was lost after %.1f s of the drill; it went on at %.1f s with %d workers", c.cfg.Resume.Told.Seconds(), c.cfg.Now().Seconds(), len(c.workers)),
-	}})
-	if open == nil {
-		return err
-	}
-	end := observation.StepEnd{
-		Index: open.Index, Lasted: min(max(c.cfg.Resume.Told-open.Start, 0), open.Lasts), Cut: "the controller was lost",
-		Invalid: []string{"the controller was lost while it was offered"},
-	}
-	c.redone++
-	c.reducer.End(end)
-	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryStepEnd, StepEnd: &end}))
-	c.addPoint(open.Index)
-	return err
+	return open
 }
 
 // addPoint reduces a step that was recorded.

@@ -16,6 +16,8 @@ type ordered struct {
 	rec  observation.StepRecord
 	end  observation.StepEnd // once it is over
 	held time.Duration       // drill time up to which its load is held; 0 if it is not
+	// pieces is by how many orders it is held.
+	pieces int
 }
 
 // early is how long before its begin a step is ordered that follows another
@@ -66,8 +68,7 @@ func (c *controller) orderAhead(ctx context.Context, o *ordered) error {
 
 // number gives a step the numbers of its hits.
 func (c *controller) number(step scenarios.Step) scenarios.Step {
-	planned, _, _, _, _, _ := c.reducer.Totals()
-	step.First = c.numbers.first(c.cfg.Plan.Count(step), step.Users > 0, planned)
+	step.First = c.numbers.first(step, c.cfg.Plan.Count(step))
 	return step
 }
 

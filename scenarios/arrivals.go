@@ -54,6 +54,9 @@ func (p *Plan) newArrivals(s Step) arrivals {
 		kind = kind<<8 | uint64(p.Arrivals[i])
 	}
 	key := []uint64{p.Seed, uint64(s.Index), math.Float64bits(s.From), math.Float64bits(s.To), uint64(s.Lasts), kind}
+	if s.Held > 0 {
+		key = append(key, 'h', uint64(s.Held))
+	}
 	a.rng = splitmix(hash(append(key, s.Shape.key()...)...))
 	a.n = a.rng.poisson(a.curve.mass)
 	return a

@@ -38,6 +38,9 @@ type Step struct {
 	Mix []float64 `json:"mix,omitempty"`
 	// Shape is set if the load is no straight line from From to To.
 	Shape *Shape `json:"shape,omitempty"`
+	// Held numbers the pieces, from 1, by which the load of this step is held after
+	// it, and is 0 for the step itself: each draws arrivals of its own.
+	Held int `json:"held,omitempty"`
 }
 
 // Hit is one planned request, or what begins a flow.
@@ -86,7 +89,8 @@ type Slice struct {
 
 // Late says that a slice begins in the midst of a step: the hits of the step with
 // this number and this first hit that are planned before From, from the step's
-// begin, are left out. The zero value leaves out none.
+// begin, are left out. Of a closed step, the numbers are left out that another may
+// have used by then. The zero value leaves out none.
 type Late struct {
 	Step  int
 	First uint64
@@ -164,9 +168,18 @@ func (s Slice) Users(step Step) int {
 // is 0: when it is sent depends on the responses. Its N is its own over all
 // slices, though the numbers have gaps where slices send unequally many.
 func (s Slice) Draw(step Step, n uint64) Hit {
+	if late := s.Late; late.From > 0 && step.Index == late.Step && step.First == late.First {
+		n += MostDrawn(late.From)
+	}
 	number := step.First + n*uint64(s.Of) + uint64(s.Index)
 	draw := newChooser(s.Plan, step)
 	return Hit{N: number, Step: step.Index, Request: draw.choose(number)}
+}
+
+// MostDrawn is more than a slice can send of a closed step in a time: a million hits
+// a second, and those that its users begin with.
+func MostDrawn(in time.Duration) uint64 {
+	return uint64(max(in, 0).Seconds()*1e6) + maxUsers
 }
 
 // chooser draws requests by weight from a hash of (seed, step, number of the

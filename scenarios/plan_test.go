@@ -14,7 +14,7 @@ func genStep(maxHits float64) *rapid.Generator[Step] {
 	return rapid.Custom(func(t *rapid.T) Step {
 		lasts := time.Duration(rapid.Int64Range(1e6, 100e9).Draw(t, "lasts"))
 		top := maxHits / lasts.Seconds()
-		s := Step{Index: rapid.IntRange(0, 9).Draw(t, "index"), Lasts: lasts, First: rapid.Uint64Range(0, 1e9).Draw(t, "first")}
+		s := Step{Index: rapid.IntRange(0, 9).Draw(t, "index"), Held: rapid.IntRange(0, 2).Draw(t, "held"), Lasts: lasts, First: rapid.Uint64Range(0, 1e9).Draw(t, "first")}
 		s.From = rapid.Float64Range(0, top).Draw(t, "from")
 		s.To = s.From
 		if rapid.Bool().Draw(t, "ramp") {

@@ -131,7 +131,8 @@ func testHoldBridgesTheTimeUntilTheNextStep(t *testing.T) {
 }
 
 // A hold is booked behind the seconds of its step even if this attack was not there
-// for the step, and ends by itself, or when one of no length follows it.
+// for the step, and ends by itself, or when one of no length comes, whatever else is
+// held behind it.
 func testHoldEndsWithoutANextStep(t *testing.T) {
 	noLeaks(t)
 	srv, received := counting(t, ok)
@@ -141,7 +142,8 @@ func testHoldEndsWithoutANextStep(t *testing.T) {
 	began := b.now()
 	at := began + 20*time.Millisecond
 	b.attack.Hold(constant(200, 250*time.Millisecond), at, began)
-	b.attack.Hold(constant(200, 30*time.Second), at+250*time.Millisecond, began)
+	b.attack.Hold(constant(200, 2*time.Second), at+250*time.Millisecond, began)
+	b.attack.Hold(constant(200, 30*time.Second), at+2250*time.Millisecond, began) // never begins
 	b.attack.Hold(constant(200, 0), at+500*time.Millisecond, began)
 	b.attack.Finish()
 	r := observation.NewReducer()

@@ -335,8 +335,9 @@ func (t *timeline) look(step int) known {
 	k := known{version: t.version.Load(), step: step, killed: t.killed, follows: t.finished}
 	k.cut, k.isCut = t.cut[step]
 	for i, o := range t.queue {
-		// A hold that is queued gives way to a step behind it, as the present one does.
-		if i == 0 || !o.hold && o.at < k.next {
+		// A hold that is queued gives way to a step behind it, and to its release, as the
+		// present one does.
+		if i == 0 || (!o.hold || o.step.Lasts == 0) && o.at < k.next {
 			k.next, k.follows = o.at, true
 		}
 	}
