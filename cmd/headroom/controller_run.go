@@ -22,7 +22,9 @@ type execution struct {
 	job     *job
 	input   *bus.Input
 	workers []bus.Info
-	started time.Time
+	// reserved keeps the workers for this run until its load has ended.
+	reserved *bus.Reservation
+	started  time.Time
 	// digest, after, resume and record are set for a run that is gone on with.
 	digest string
 	after  uint64
@@ -36,6 +38,7 @@ const fleetLead = 250 * time.Millisecond
 // run runs a drill to its end and keeps its bundle.
 func (r *runs) run(ctx context.Context, a *active, own *bus.Ownership, x execution) {
 	outcome, err := r.drill(ctx, a, own, x)
+	x.reserved.Release()
 	x.job.leaveProfiles()
 	r.finish(a, own, outcome, err)
 }
@@ -136,14 +139,14 @@ const storeIn = 2 * time.Minute
 func (r *runs) finish(a *active, own *bus.Ownership, outcome loadgen.Outcome, failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeIn)
 	defer cancel()
-	state, detail := api.StateDone, outcome.Detail
+	state, detail, cause := api.StateDone, outcome.Detail, ""
 	switch why := a.stopped(); {
 	case why != "":
 		state, detail, outcome.How = api.StateInterrupted, why, observation.EndInterrupted
 	case failed != nil || outcome.How == observation.EndFailed:
 		state = api.StateFailed
 		if failed != nil {
-			detail = failed.Error()
+			detail, cause = failed.Error(), causeOf(failed)
 			var coded *codedError
 			if errors.As(failed, &coded) && coded.hint != "" && !strings.Contains(detail, "hint:") {
 				detail += "; hint: " + coded.hint
@@ -166,15 +169,25 @@ func (r *runs) finish(a *active, own *bus.Ownership, outcome loadgen.Outcome, fa
 		state, detail = api.StateFailed, err.Error()
 	}
 	err = own.Update(ctx, func(rec *bus.Record) {
-		rec.State, rec.How, rec.Detail, rec.Verdict, rec.Ended = state, outcome.How, detail, verdict, time.Now()
+		rec.State, rec.How, rec.Detail, rec.Cause, rec.Verdict, rec.Ended = state, outcome.How, detail, cause, verdict, time.Now()
 	})
 	if err != nil {
 		r.cfg.Log.Error("the end of a run is not recorded", "run", a.id, "error", err)
 	}
 	r.cfg.Log.Info("run ended", "run", a.id, "state", state, "detail", detail)
 	rec := own.Record()
-	rec.State, rec.How, rec.Detail, rec.Verdict = state, outcome.How, detail, verdict
+	rec.State, rec.How, rec.Detail, rec.Cause, rec.Verdict = state, outcome.How, detail, cause, verdict
 	a.events.add(api.EventEnd, runOf(rec))
+}
+
+// causeOf says whose fault it is that a run failed: what a drill without a controller
+// refuses as bad input is no other thing here, whoever finds it.
+func causeOf(err error) string {
+	var coded *codedError
+	if errors.As(err, &coded) && coded.code == exitBadInput || errors.Is(err, attack.ErrBlocked) {
+		return api.CauseBadInput
+	}
+	return ""
 }
 
 // reserving refuses to go on when the disk is nearly full, while there is still
@@ -195,7 +208,7 @@ func (r *reserving) Flush() error {
 
 // takeUp goes on with a run that this controller left when it died, or closes it as
 // interrupted with all that is stored.
-func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record) {
+func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record, kept *bus.Reservation) {
 	own, err := r.records.Claim(ctx, rec.ID, r.cfg.Owner, bus.Stale)
 	if err != nil {
 		r.cfg.Log.Error("a run that was left cannot be taken up", "run", rec.ID, "error", err)
@@ -212,7 +225,7 @@ func (r *runs) takeUp(ctx context.Context, a *active, rec bus.Record) {
 	case len(workers) == 0:
 		err = fmt.Errorf("none of its workers came back within %v", r.cfg.Grace)
 	default:
-		x.workers = workers
+		x.workers, x.reserved = workers, kept
 		for _, left := range x.job.forget() {
 			x.goWithout(a, left)
 		}

@@ -3,9 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +10,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +47,8 @@ type runs struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	active map[string]*active // also those that have ended since the start
+	// submitting are the runs whose submission is being dealt with.
+	submitting map[string]chan struct{}
 }
 
 // active is a run that this process has to do with.
@@ -87,7 +85,7 @@ func (a *active) stopped() string {
 func newRuns(ctx context.Context, cfg runsConfig) (*runs, error) {
 	open, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	r := &runs{cfg: cfg, active: map[string]*active{}}
+	r := &runs{cfg: cfg, active: map[string]*active{}, submitting: map[string]chan struct{}{}}
 	var err error
 	if r.records, err = bus.OpenRecords(open, cfg.JS); err != nil {
 		return nil, err
@@ -102,7 +100,12 @@ func newRuns(ctx context.Context, cfg runsConfig) (*runs, error) {
 	}
 	for _, rec := range list {
 		if rec.State == bus.Running && rec.Owner == cfg.Owner {
-			r.start(rec.ID, func(ctx context.Context, a *active) { r.takeUp(ctx, a, rec) })
+			// No other run is to get its workers as they come back.
+			kept := cfg.Hub.Reserve(slices.Collect(maps.Keys(rec.Names)))
+			r.start(rec.ID, func(ctx context.Context, a *active) {
+				defer kept.Release()
+				r.takeUp(ctx, a, rec, kept)
+			})
 		}
 	}
 	return r, nil
@@ -139,110 +142,10 @@ func (r *runs) find(id string) *active {
 	return r.active[id]
 }
 
-// patience is how long a submission waits for enough workers.
-const patience = 3 * time.Second
-
-// Submit is part of api.Runs.
-func (r *runs) Submit(ctx context.Context, key string, s api.Submission) (api.Run, bool, error) {
-	in := &bus.Input{Scenario: []byte(s.Scenario), Files: s.Files, Env: s.Env}
-	compiled, err := in.Compile()
-	if err != nil {
-		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	}
-	in.Env = compiled.Env // what is for other servers than the target stays here
-	j := remoteJob(compiled, s.MaxUtilisation, s.Attribute)
-	j.env = func(name string) (string, bool) { v, ok := s.Env[name]; return v, ok }
-	if err := j.attributable(s.Attribute); err != nil {
-		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	}
-	_, digest, err := in.Encode()
-	if err != nil {
-		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	}
-	started := time.Now()
-	id := started.UTC().Format("20060102T150405Z") + "-" + strings.ReplaceAll(fileName(compiled.Scenario.Name), ".", "-") + "-" + strings.ToLower(rand.Text()[:6])
-	if key != "" {
-		sum := sha256.Sum256([]byte(key))
-		bound, err := r.records.Reserve(ctx, hex.EncodeToString(sum[:]), id)
-		if err != nil {
-			return api.Run{}, false, err
-		}
-		if rec, _, err := r.records.Get(ctx, bound); err == nil {
-			return sameRun(rec, digest)
-		}
-		id = bound
-	}
-	workers, err := r.cfg.Hub.Pick(ctx, s.Workers, patience)
-	if err != nil {
-		return api.Run{}, false, fmt.Errorf("%w: %w", api.ErrUnavailable, err)
-	}
-	if err := r.takeProfiles(id, j); err != nil {
-		if rec, _, gerr := r.records.Get(ctx, id); gerr == nil {
-			return sameRun(rec, digest) // two with one key at the same time
-		}
-		return api.Run{}, false, err
-	}
-	own, err := r.records.Create(ctx, bus.Record{
-		ID: id, Name: compiled.Scenario.Name, State: bus.Running, Started: started, Owner: r.cfg.Owner, Digest: digest,
-		MaxUtilisation: s.MaxUtilisation, Attribute: s.Attribute,
-	})
-	if err != nil {
-		j.leaveProfiles()
-		if rec, _, gerr := r.records.Get(ctx, id); gerr == nil {
-			return sameRun(rec, digest) // two with one key at the same time
-		}
-		return api.Run{}, false, err
-	}
-	r.start(id, func(ctx context.Context, a *active) {
-		r.run(ctx, a, own, execution{job: j, input: in, workers: workers, started: started})
-	})
-	r.cfg.Log.Info("run begins", "run", id, "workers", len(workers))
-	return runOf(own.Record()), true, nil
-}
-
-// remoteJob is the job of a run.
-func remoteJob(c *bus.Compiled, maxUse float64, attribute bool) *job {
-	return &job{scenario: c.Scenario, plan: c.Plan, requests: c.Requests, allow: c.Allow, maxUse: maxUse, attribute: attribute}
-}
-
-// takeProfiles reserves the profiles that the scenario asks for.
-func (r *runs) takeProfiles(id string, j *job) error {
-	if j.scenario.Profiles.Receive == nil {
-		return nil
-	}
-	if r.cfg.Intake == nil {
-		return fmt.Errorf("%w: profiles.receive is set, and this controller takes no profiles; hint: start it with --receive ADDR", api.ErrInvalid)
-	}
-	if why := r.cfg.Intake.failed(); why != "" {
-		return fmt.Errorf("%w: profiles.receive: %s; hint: start the controller again", api.ErrUnavailable, why)
-	}
-	j.intake = r.cfg.Intake
-	var err error
-	if j.route, err = r.cfg.Intake.router.Open(id, j.senders()); err != nil {
-		return fmt.Errorf("%w: profiles.receive: %w; hint: wait for its end, or tell the senders apart by profiles.receive.labels", api.ErrConflict, err)
-	}
-	return nil
-}
-
-// leaveProfiles gives free what takeProfiles has reserved.
-func (j *job) leaveProfiles() {
-	if j.route != nil {
-		j.route.Close()
-	}
-}
-
-// sameRun is the run of a key that was used before.
-func sameRun(rec bus.Record, digest string) (api.Run, bool, error) {
-	if rec.Digest != digest {
-		return api.Run{}, false, fmt.Errorf("%w: the idempotency key belongs to run %s, which is of another scenario", api.ErrConflict, rec.ID)
-	}
-	return runOf(rec), false, nil
-}
-
 func runOf(rec bus.Record) api.Run {
 	return api.Run{
 		ID: rec.ID, Name: rec.Name, State: rec.State, Started: rec.Started, Ended: rec.Ended, How: rec.How, Detail: rec.Detail,
-		Verdict: rec.Verdict, Workers: slices.Sorted(maps.Values(rec.Names)), Controller: rec.Owner,
+		Cause: rec.Cause, Verdict: rec.Verdict, Workers: slices.Sorted(maps.Values(rec.Names)), Controller: rec.Owner,
 	}
 }
 

@@ -60,7 +60,11 @@ func (j *job) runRemote(c *cli.Context, s streams, dir string) error {
 		failed = errors.New(run.Detail)
 		// One that never began has nothing to report on.
 		if e, err := observation.Open(out); err != nil || len(e.Journal) == 0 {
-			return cannotRun(fmt.Errorf("drill: run %s: %w", run.ID, failed), "")
+			err := fmt.Errorf("drill: run %s: %w", run.ID, failed)
+			if run.Cause == api.CauseBadInput {
+				return badInput("", "%w", err)
+			}
+			return cannotRun(err, "")
 		}
 	}
 	return j.report(c, s, out, loadgen.Outcome{How: cmp.Or(run.How, observation.EndFailed)}, failed)

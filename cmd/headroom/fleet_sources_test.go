@@ -42,21 +42,6 @@ func (r *rig) evidence(id string) *observation.Evidence {
 	return e
 }
 
-// free waits until so many workers are.
-func (r *rig) free(n int) {
-	r.t.Helper()
-	r.until(fmt.Sprintf("%d workers are free", n), func() bool {
-		list, err := r.client().Workers(context.Background())
-		busy := 0
-		for _, w := range list {
-			if w.Run != "" {
-				busy++
-			}
-		}
-		return err == nil && len(list)-busy == n
-	})
-}
-
 // captures are those of a run's evidence.
 func captures(e *observation.Evidence) (list []observation.Capture) {
 	for _, x := range e.Journal {
@@ -106,7 +91,6 @@ profiles: {receive: %s}
 			t.Fatal(err)
 		}
 		runs[service] = run.ID
-		r.free(3 - len(runs)) // or the next run is given the same worker
 	}
 	for service, id := range runs {
 		e := r.evidence(id)
@@ -279,7 +263,6 @@ func TestFleetIsHeldAgainstItsCalibrations(t *testing.T) {
 	if said := fmt.Sprint(near.Warnings); !strings.Contains(said, "250 req/s are near what the generator can send here (300)") {
 		t.Errorf("near the ceiling: %s", said)
 	}
-	r.free(2)
 	_, beyond := r.ended(r.submit(350, 2*time.Second, "").ID)
 	if x := beyond.Steps[0]; x.Valid || !strings.Contains(fmt.Sprint(x.WhyInvalid), "350 req/s are more than the generator can send here (300)") {
 		t.Errorf("beyond it: valid %v, %s", x.Valid, x.WhyInvalid)

@@ -393,5 +393,11 @@ func TestCommandsOfTheFleet(t *testing.T) {
 	do(2, "runs", "show", "none", "--controller", access)
 	do(2, "drill", r.target.URL, "--workers", "2")
 	do(5, "drill", r.target.URL, "--rate", "10", "--controller", access, "--workers", "3")
+	// Only the controller can see that there is no such process.
+	noProcess := []string{"drill", r.target.URL, "--rate", "10", "--set", "resources.process=3999999"}
+	if said := do(2, append(noProcess, "--controller", access)...); !strings.Contains(said, "hint: resources.process is") {
+		t.Errorf("no such process: %s", said)
+	}
+	do(2, noProcess...)
 	do(5, "fleet", "list", "--controller", "http://127.0.0.1:1")
 }

@@ -75,6 +75,9 @@ type Run struct {
 	How string `json:"how,omitempty"`
 	// Detail says why it did not run its course.
 	Detail string `json:"detail,omitempty"`
+	// Cause is bad_input if it failed since what was asked for cannot be run, which
+	// shows only on the way; else empty.
+	Cause string `json:"cause,omitempty"`
 	// Verdict is pass, fail or invalid once it has ended.
 	Verdict string `json:"verdict,omitempty"`
 	// Workers are the names of those that take part.
@@ -82,6 +85,9 @@ type Run struct {
 	// Controller names the controller that owns it.
 	Controller string `json:"controller,omitempty"`
 }
+
+// CauseBadInput says that a run failed for what was asked for.
+const CauseBadInput = "bad_input"
 
 // Worker is a worker as the controller knows it.
 type Worker struct {

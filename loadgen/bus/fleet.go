@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen"
+	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
@@ -41,8 +42,10 @@ type FleetConfig struct {
 	Epoch uint64
 	// FirstEpoch is the epoch under which the run began, if it is resumed.
 	FirstEpoch uint64
-	// Workers are those to use.
-	Workers []Info
+	// Workers are those to use. Reserved, if it is set, is what keeps them for this
+	// drill: Close releases it.
+	Workers  []Info
+	Reserved *Reservation
 	// Names are names given to ids earlier, if the run is resumed.
 	Names map[string]string
 	Input *Input
@@ -168,6 +171,7 @@ func (f *Fleet) Begin(ctx context.Context, a loadgen.Assignment) ([]string, erro
 		f.notify = func(observation.FleetRecord) {}
 	}
 	if err := f.fits(a); err != nil {
+		f.cfg.Reserved.Release()
 		return nil, err
 	}
 	f.hub.mu.Lock()
@@ -198,6 +202,7 @@ func (f *Fleet) Begin(ctx context.Context, a loadgen.Assignment) ([]string, erro
 // abandon takes back what Begin has done.
 func (f *Fleet) abandon() {
 	f.broadcastKill()
+	defer f.cfg.Reserved.Release()
 	f.hub.mu.Lock()
 	delete(f.hub.fleets, f.cfg.Run)
 	f.hub.mu.Unlock()
@@ -226,7 +231,7 @@ func (f *Fleet) assign(ctx context.Context, a loadgen.Assignment) error {
 				err = decode(msg.Data, &answers[i])
 			}
 			if err == nil && answers[i].Error != "" {
-				err = errors.New(answers[i].Error)
+				err = &refusedError{answers[i]}
 			}
 			if err != nil {
 				errs[i] = fmt.Errorf("worker %s: %w", m.name, err)
@@ -246,6 +251,19 @@ func (f *Fleet) assign(ctx context.Context, a loadgen.Assignment) error {
 		if r.Plan != want {
 			return fmt.Errorf("worker %s compiled another plan (%.12s) than the controller (%.12s)", f.list[i].name, r.Plan, want)
 		}
+	}
+	return nil
+}
+
+// refusedError is why a worker takes no part.
+type refusedError struct{ answer ready }
+
+func (e *refusedError) Error() string { return e.answer.Error }
+
+// Unwrap gives the error its kind back.
+func (e *refusedError) Unwrap() error {
+	if e.answer.Blocked {
+		return attack.ErrBlocked
 	}
 	return nil
 }
@@ -292,8 +310,8 @@ func (f *Fleet) Steer(_ context.Context, o loadgen.Order) error {
 
 // endHold notes that what is held ends at a drill time; the caller holds the lock.
 func (f *Fleet) endHold(at time.Duration) {
-	if n := len(f.offers); n > 0 && f.offers[n-1].Hold {
-		f.offers[n-1].end = min(f.offers[n-1].end, at)
+	for i := len(f.offers) - 1; i >= 0 && f.offers[i].Hold; i-- {
+		f.offers[i].end = min(f.offers[i].end, at)
 	}
 }
 
@@ -325,6 +343,7 @@ func (f *Fleet) broadcastKill() {
 
 // Close ends what runs, and discards windows that nobody took.
 func (f *Fleet) Close() error {
+	defer f.cfg.Reserved.Release()
 	if !f.began || f.stream == nil {
 		return nil
 	}
@@ -333,11 +352,9 @@ func (f *Fleet) Close() error {
 	}
 	f.wg.Wait()
 	f.cancel()
-	f.hub.mu.Lock()
-	delete(f.hub.fleets, f.cfg.Run)
-	f.hub.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.hub.over(f)
 	return f.err
 }
 

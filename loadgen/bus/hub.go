@@ -39,6 +39,7 @@ type Hub struct {
 	mu      sync.Mutex
 	members map[string]*listed
 	fleets  map[string]*Fleet
+	kept    map[string]*Reservation // by the id of the worker
 }
 
 // listed is a worker that has said hello.
@@ -62,7 +63,7 @@ func NewHub(cfg HubConfig) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
-	h := &Hub{cfg: cfg, js: js, members: map[string]*listed{}, fleets: map[string]*Fleet{}}
+	h := &Hub{cfg: cfg, js: js, members: map[string]*listed{}, fleets: map[string]*Fleet{}, kept: map[string]*Reservation{}}
 	for _, s := range []struct {
 		subject string
 		handle  nats.MsgHandler
@@ -164,6 +165,19 @@ func (h *Hub) clock(m *nats.Msg) {
 	}
 }
 
+// over forgets a drill whose workers have ended. They are free: what they said last of
+// themselves may be a second old.
+func (h *Hub) over(f *Fleet) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.fleets, f.cfg.Run)
+	for id, m := range f.members {
+		if l := h.members[id]; l != nil && m.final && l.info.Run == f.cfg.Run {
+			l.info.Run = ""
+		}
+	}
+}
+
 func (h *Hub) lease(m *nats.Msg) {
 	var r renewal
 	if decode(m.Data, &r) != nil {
@@ -209,8 +223,13 @@ func (h *Hub) Recall(ctx context.Context, workers []Info, digest string) (*Input
 	return nil, ErrForgotten
 }
 
+// recallIn bounds how long one worker may take to give back an input.
+const recallIn = time.Minute
+
 // recall asks one worker, part by part.
 func (h *Hub) recall(ctx context.Context, id, digest string) (data []byte, err error) {
+	ctx, done := context.WithTimeout(ctx, recallIn)
+	defer done()
 	for len(data) <= MaxInput {
 		ask, cancel := context.WithTimeout(ctx, fetchIn)
 		m, err := h.cfg.Conn.RequestWithContext(ask, workerSubject+id+recallVerb, encode(recallRequest{Digest: digest, Offset: len(data)}))
@@ -224,60 +243,4 @@ func (h *Hub) recall(ctx context.Context, id, digest string) (data []byte, err e
 		data = append(data, m.Data...)
 	}
 	return nil, fmt.Errorf("more than %d bytes", MaxInput)
-}
-
-// pickEvery is how often Pick looks.
-const pickEvery = 10 * time.Millisecond
-
-// Pick chooses n free workers for a drill, those that may send most first; n 0
-// takes all. It waits up to patience for enough of them.
-func (h *Hub) Pick(ctx context.Context, n int, patience time.Duration) ([]Info, error) {
-	until := h.cfg.Now() + patience
-	for {
-		var free []Info
-		all := h.Workers()
-		for _, i := range all {
-			if i.Run == "" && !h.taken(i.ID) {
-				free = append(free, i)
-			}
-		}
-		slices.SortStableFunc(free, func(a, b Info) int { return -cmp.Compare(most(a), most(b)) })
-		if len(free) > 0 && len(free) >= n {
-			if n > 0 {
-				free = free[:n]
-			}
-			return free, nil
-		}
-		if h.cfg.Now() > until {
-			return nil, fmt.Errorf("%w: %d wanted, %d of %d are free", ErrTooFew, max(n, 1), len(free), len(all))
-		}
-		select {
-		case <-time.After(pickEvery):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// ErrTooFew says that there are not as many free workers as were asked for.
-var ErrTooFew = errors.New("too few workers")
-
-// most is a worker's bound, with a number for none.
-func most(i Info) float64 {
-	if i.MaxRPS <= 0 {
-		return 1e18
-	}
-	return i.MaxRPS
-}
-
-// taken says that a worker is part of a drill of this hub.
-func (h *Hub) taken(id string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, f := range h.fleets {
-		if f.has(id) {
-			return true
-		}
-	}
-	return false
 }

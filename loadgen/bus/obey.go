@@ -138,10 +138,7 @@ func (s *session) bears(t take, running []offer) error {
 // left out of the first of them; the caller holds the lock.
 func (s *session) ongoing(from time.Duration) (list []offer, late scenarios.Late) {
 	for i, o := range s.offers {
-		end := o.At + o.Step.Lasts
-		if o.Hold && i+1 < len(s.offers) {
-			end = min(end, s.offers[i+1].At)
-		}
+		end := endOf(o, s.offers[i+1:])
 		if s.cut[o.Step.Index] || end <= from {
 			continue
 		}
@@ -151,6 +148,19 @@ func (s *session) ongoing(from time.Duration) (list []offer, late scenarios.Late
 		list = append(list, o)
 	}
 	return list, late
+}
+
+// endOf is the drill time at which an offer ends, given those that came after it: what
+// is held gives way to the next offer, and to a step that begins before another piece
+// of it, as in an attack.
+func endOf(o offer, after []offer) time.Duration {
+	end := o.At + o.Step.Lasts
+	for i, x := range after {
+		if o.Hold && (i == 0 || !x.Hold || x.Step.Lasts == 0) {
+			end = min(end, x.At)
+		}
+	}
+	return end
 }
 
 // measureStart finds out how late this worker begins at drill time at.
@@ -216,11 +226,12 @@ func (s *session) renewOnce(ctx context.Context) (answered bool) {
 	return true
 }
 
-// noteClock follows the clocks; a round trip that took long tells nothing.
+// noteClock follows the clocks; a round trip that took long tells nothing, nor does
+// one within the controller's own process.
 func (s *session) noteClock(o offset) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o.err > 4*s.offset.err+time.Millisecond {
+	if s.w.cfg.Given != nil || o.err > 4*s.offset.err+time.Millisecond {
 		return
 	}
 	s.recent = o

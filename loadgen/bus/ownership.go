@@ -21,7 +21,9 @@ type Record struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	How     string    `json:"how,omitempty"`
 	Detail  string    `json:"detail,omitempty"`
-	Verdict string    `json:"verdict,omitempty"`
+	// Cause is whose fault it is that it failed, if that is known.
+	Cause   string `json:"cause,omitempty"`
+	Verdict string `json:"verdict,omitempty"`
 	// Owner is the controller that runs it.
 	Owner string `json:"owner"`
 	// FirstEpoch is the epoch under which it began.

@@ -61,6 +61,9 @@ func (f *Fleet) look(now time.Duration) (news []observation.FleetRecord, over bo
 			news = append(news, f.lose(m, now, m.condemned)...)
 		case stopped:
 			m.condemned = fmt.Sprintf("nothing was heard of it for %.1f s", (now - m.heard).Seconds())
+			if f.cfg.InProcess {
+				m.condemned = fmt.Sprintf("this process stood still for %.1f s, and what had come due meanwhile is not sent; hint: begin the drill anew, and let it run", (now - m.heard).Seconds())
+			}
 			news = append(news, f.lose(m, now, m.condemned)...)
 		}
 	}

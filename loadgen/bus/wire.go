@@ -104,6 +104,8 @@ type assignment struct {
 // ready answers an assignment.
 type ready struct {
 	Error string `json:"error,omitempty"`
+	// Blocked says that the error is about an address that may not be hit.
+	Blocked bool `json:"blocked,omitempty"`
 	// Plan is the digest of the compiled plan: the same on every worker.
 	Plan string `json:"plan,omitempty"`
 	// ClockError bounds the error of the worker's drill time.

@@ -37,7 +37,8 @@ type WorkerConfig struct {
 	// nil if that is not known.
 	CPU func() (used time.Duration, cores float64)
 	// Given is what a worker in the controller's own process runs, with requests that
-	// are ready to be sent, instead of the input of each drill; nil elsewhere.
+	// are ready to be sent, instead of the input of each drill; nil elsewhere. Now is
+	// then the drill clock itself.
 	Given *Compiled
 	// Raw takes the result of every hit that this worker sends, nil for none.
 	Raw *attack.Raw
@@ -208,19 +209,19 @@ func (w *Worker) begin(ctx context.Context, a assignment) (*session, ready) {
 	refuse := func(format string, args ...any) (*session, ready) {
 		return nil, ready{Error: fmt.Sprintf(format, args...)}
 	}
-	if old := w.current(); old != nil {
-		if old.asg.Run != a.Run {
-			return refuse("the worker is busy with run %s", old.asg.Run)
-		}
-		if old.asg.Epoch >= a.Epoch {
-			return refuse("epoch %d of run %s is over, epoch %d holds", a.Epoch, a.Run, old.asg.Epoch)
-		}
+	switch old := w.current(); {
+	case old == nil || old.asg.Run != a.Run && old.leaves():
+	case old.asg.Run != a.Run:
+		return refuse("the worker is busy with run %s", old.asg.Run)
+	case old.asg.Epoch >= a.Epoch:
+		return refuse("epoch %d of run %s is over, epoch %d holds", a.Epoch, a.Run, old.asg.Epoch)
+	default:
 		old.stop("another controller took the run over")
 		<-old.ended
 	}
 	compiled, err := w.compile(ctx, a)
 	if err != nil {
-		return refuse("%v", err)
+		return nil, ready{Error: err.Error(), Blocked: errors.Is(err, attack.ErrBlocked)}
 	}
 	s, err := newSession(ctx, w, a, compiled)
 	if err != nil {

@@ -78,6 +78,7 @@ type Server struct {
 	password string // of connections from this process
 	temp     string
 	secure   bool
+	log      *slog.Logger
 }
 
 // Start runs a server and returns when it takes connections.
@@ -85,7 +86,10 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.Listen != "" && (cfg.Token == "" || cfg.Permit == nil) {
 		return nil, errors.New("start nats server: a server that listens needs a token and permissions")
 	}
-	s := &Server{password: rand.Text(), secure: cfg.Certificate != nil}
+	s := &Server{password: rand.Text(), secure: cfg.Certificate != nil, log: cfg.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
 	dir, err := s.folder(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start nats server: %w", err)
@@ -98,7 +102,7 @@ func Start(cfg Config) (*Server, error) {
 		s.removeTemp()
 		return nil, fmt.Errorf("start nats server: %w", err)
 	}
-	s.srv.SetLoggerV2(logTo(cfg.Log), false, false, false)
+	s.srv.SetLoggerV2(serverLog{s.log}, false, false, false)
 	s.srv.Start()
 	if !s.srv.ReadyForConnections(readyIn) {
 		s.Close()
@@ -173,11 +177,17 @@ func hostPort(addr string) (string, int, error) {
 // Connect connects within the process. Such a connection may do everything.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
 	nc, err := nats.Connect("", nats.InProcessServer(s.srv), nats.UserInfo(inProcess, s.password), nats.Name(name),
-		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.ErrorHandler(s.failed))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the nats server in this process: %w", err)
 	}
 	return nc, nil
+}
+
+// failed takes errors of a connection that nobody waits for; the library would write
+// them to the error output.
+func (s *Server) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
+	s.log.Warn("nats: connection within the process", "error", err)
 }
 
 // backIn is how long a client that is there may take to connect again.
@@ -239,14 +249,7 @@ func NewToken() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// logTo passes on what the server warns of.
-func logTo(log *slog.Logger) server.Logger {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return serverLog{log}
-}
-
+// serverLog passes on what the server warns of.
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Noticef(string, ...any)         {}

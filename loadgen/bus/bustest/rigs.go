@@ -167,7 +167,7 @@ func (n *Net) Fleet(run string, in *bus.Input, workers int, change func(*bus.Fle
 	if err != nil {
 		n.T.Fatal(err)
 	}
-	cfg := bus.FleetConfig{Run: run, Epoch: 1, Workers: picked, Input: in, Now: Clock()}
+	cfg := bus.FleetConfig{Run: run, Epoch: 1, Workers: picked.Workers, Reserved: picked, Input: in, Now: Clock()}
 	if change != nil {
 		change(&cfg)
 	}
