@@ -122,23 +122,29 @@ const usualScrape = 15 * time.Second
 // probes are series that a target's scrapes leave, whichever exporter it has.
 var probes = []string{"up", "process_cpu_seconds_total", "node_cpu_seconds_total", "container_cpu_usage_seconds_total"}
 
-// Probe asks the server how often the target is scraped, and so whether it is
-// there and knows the target. It must be called before Run if Interval is 0.
+// Probe asks the server how often there is a sample of the target, and so whether it
+// is there and knows the target. Of several exporters the slowest is waited for: a
+// cAdvisor that is scraped each second may look at its containers each ten. It must be
+// called before Run if Interval is 0.
 func (p *Prom) Probe(ctx context.Context) error {
 	if p.cfg.Interval > 0 {
 		_, err := p.server.query(ctx, "vector(1)", p.cfg.Wall())
 		return err
 	}
 	p.cfg.Interval = usualScrape
+	slowest := time.Duration(0)
 	for _, name := range probes {
 		series, err := p.server.query(ctx, fmt.Sprintf("%s{%s}[5m]", name, p.cfg.Match), p.cfg.Wall())
 		if err != nil {
 			return err
 		}
 		if gap, ok := scrapeInterval(series); ok {
-			p.cfg.Interval = gap
-			return nil
+			slowest = max(slowest, gap)
 		}
+	}
+	if slowest > 0 {
+		p.cfg.Interval = slowest
+		return nil
 	}
 	return fmt.Errorf("prometheus: it has no two scrapes of {%s}; hint: name the target's labels in resources.prometheus.match, such as job=\"shop\"", p.cfg.Match)
 }

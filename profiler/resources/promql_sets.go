@@ -1,25 +1,10 @@
 package resources
 
-import "strings"
-
 // Units of resources that only queries have.
 const (
 	UnitBytesPerSecond = "bytes/s"
 	UnitRatio          = "ratio"
 )
-
-// Kubernetes labels containers; pod selects those, not their pod's sums and pauses. A
-// cAdvisor alone has none of these labels: there, what matches is the target.
-const (
-	pod   = `$match,container!="",container!="POD"`
-	alone = `$match,container="",pod="",id!="/"`
-)
-
-// either is a query over the containers of pods or, if there are none, over what a
-// cAdvisor alone has. %s stands for the matchers.
-func either(query string) string {
-	return strings.ReplaceAll(query, "%s", pod) + " or " + strings.ReplaceAll(query, "%s", alone)
-}
 
 // card selects the network devices of the machine itself: virtual ones repeat their
 // traffic, and some claim a speed that no cable has.
@@ -50,17 +35,8 @@ var sets = map[string][]Query{
 		{Resource: "node.conntrack", Unit: UnitCount, Used: `sum(node_nf_conntrack_entries{$match})`, Limit: `sum(node_nf_conntrack_entries_limit{$match})`},
 		{Resource: "node.fds", Unit: UnitCount, Used: `sum(node_filefd_allocated{$match})`, Limit: `sum(node_filefd_maximum{$match})`},
 	},
-	// cAdvisor, as the kubelet has it; limits also of kube-state-metrics.
-	"container": {
-		{Resource: "cpu", Unit: UnitCores, Used: either(`sum(rate(container_cpu_usage_seconds_total{%s}[$window]))`),
-			Limit: either(`sum(container_spec_cpu_quota{%s} / container_spec_cpu_period{%s})`) + ` or sum(kube_pod_container_resource_limits{$match,resource="cpu"})`},
-		{Resource: "cpu.throttled", Unit: UnitCores, Used: either(`sum(rate(container_cpu_cfs_throttled_seconds_total{%s}[$window]))`)},
-		{Resource: "memory", Unit: UnitBytes, Used: either(`sum(container_memory_working_set_bytes{%s})`),
-			Limit: either(`sum(container_spec_memory_limit_bytes{%s} > 0)`) + ` or sum(kube_pod_container_resource_limits{$match,resource="memory"})`},
-		{Resource: "threads", Unit: UnitCount, Used: either(`sum(container_threads{%s})`)},
-		{Resource: "network.sent", Unit: UnitBytesPerSecond, Used: `sum(rate(container_network_transmit_bytes_total{$match}[$window]))`},
-		{Resource: "network.received", Unit: UnitBytesPerSecond, Used: `sum(rate(container_network_receive_bytes_total{$match}[$window]))`},
-	},
+	// cAdvisor, alone or in the kubelet; limits also of kube-state-metrics.
+	"container": containerQueries(),
 }
 
 // Set returns the ready-made queries of a name: process, go, node, container; nil
