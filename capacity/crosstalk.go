@@ -92,7 +92,7 @@ const mostCores = 4096
 func (p *predictor) disturbed(list []stage, b bins, known []*fitted, source *rand.Rand) bool {
 	at := p.nearest(-1)
 	f := p.limited[at]
-	if f.shape != straight || f.first.limit == 0 || f.gain < 0 || !f.exercised {
+	if at != p.main || f.shape != straight || f.first.limit == 0 || f.gain < 0 || !f.exercised {
 		return false
 	}
 	talking := f

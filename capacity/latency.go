@@ -138,7 +138,7 @@ func (l *latency) tail(load, t float64) float64 {
 		case l.bins.edges[j] >= t:
 			sum += p
 		default:
-			sum += p * others.stretch(l.work(b)).tail(t-b)
+			sum += p * l.added(others, b).tail(t-b)
 		}
 	}
 	return sum

@@ -49,6 +49,9 @@ type fitted struct {
 	know belief
 	// weight is the law's part in a prediction that several make.
 	weight float64
+	// measured says that it is of the resource that is fitted (predictor.main), and
+	// not of a queue that nothing measures.
+	measured bool
 }
 
 // effort is how hard a fit is worked on.

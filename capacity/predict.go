@@ -138,7 +138,11 @@ func (p *predictor) kind(hidden float64, law *latency) string {
 	if hidden > 0.5 || len(p.limited) == 0 {
 		return restsOnQueue
 	}
-	switch f := &p.limited[p.nearest(-1)]; {
+	f := &p.limited[p.nearest(-1)]
+	if f.unit != "bytes" {
+		f = &p.limited[p.main]
+	}
+	switch {
 	case f.curved() || f.drift != 0:
 		return restsOnCurve
 	case f.lock != "":
@@ -192,6 +196,44 @@ func (p *predictor) ceiling(r int) float64 {
 	return math.Inf(1)
 }
 
+// fittedOf is the resource whose saturation the responses are asked for besides its
+// use, where i is the nearest: the one that requests wait for, or another that may
+// as well come first and is known less well. What the responses say of that one
+// counts most, and the one that is known better needs them least.
+func (p *predictor) fittedOf(i int) int {
+	first := p.awaited(i, -1)
+	at := first
+	for k := range p.limited {
+		f, other := &p.limited[k], &p.limited[first]
+		if f.unit == "bytes" || f.doubt() <= p.limited[at].doubt() {
+			continue
+		}
+		if math.Log(f.ceiling(-1)/other.ceiling(-1)) < tied*math.Hypot(f.doubt(), other.doubt()) {
+			at = k
+		}
+	}
+	return at
+}
+
+// tied is within how many standard errors two ceilings may be the same.
+const tied = 2.0
+
+// limit is the load that no request gets beyond, besides the saturation of the law:
+// the lowest ceiling in replicate r, but for the resource that the law is of, whose
+// use is in its saturation already.
+func (p *predictor) limit(f *fitted, r int) float64 {
+	if !f.measured {
+		return p.ceiling(r)
+	}
+	low := math.Inf(1)
+	for k := range p.limited {
+		if k != p.main {
+			low = min(low, p.limited[k].ceiling(r))
+		}
+	}
+	return low
+}
+
 // ceiling is where the resource reaches its limit, in replicate r or by the fit.
 func (f *fit) ceiling(r int) float64 {
 	if r < 0 || r >= len(f.draws) {
@@ -242,7 +284,7 @@ func (p *predictor) models(list []stage, b bins, work effort) (known []*fitted, 
 		}
 		return []*fitted{second}, second, 1
 	}
-	p.main = p.awaited(i, -1)
+	p.main = p.fittedOf(i)
 	known = p.measured(list, b, p.main, -1, work, nil)
 	best := known[0].fit
 	if len(known) > 1 {
@@ -278,8 +320,9 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	how := station{besides: p.besides(list, b, i, r)}
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
-		how.shared, how.rest, how.talk = start.shared, start.rest, f.talkIn(r)
+		how.shared, how.rest, how.each, how.talk = start.shared, start.rest, start.each, f.talkIn(r)
 		again := fitLatency(list, b, know, how, start, work)
+		again.measured = true
 		return []*fitted{&again}
 	}
 	cores := how
@@ -289,19 +332,23 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 		service = f.demand
 	}
 	if f.lock == "" && f.unit != "bytes" {
-		cores.rest = restOf(list[0], b, service)
-		if scv, known := variability(list[0], b, cores.rest); known {
+		if scv, known := cores.worked(list[0], b, service); known {
 			know.mean[2], know.sd[2] = math.Log(scv), 0.4
 		}
 	}
 	if f.scv > 0 {
 		know.mean[2], know.sd[2] = math.Log(f.scv), 0.2
 	}
-	shared := func() *fitted { s := fitLatency(list, b, know, cores, nil, work); return &s }
+	shared := func() *fitted {
+		s := fitLatency(list, b, know, cores, nil, work)
+		s.measured = true
+		return &s
+	}
 	if !cores.talk.none() {
 		return []*fitted{shared()}
 	}
 	ordered := fitLatency(list, b, know, how, nil, work)
+	ordered.measured = true
 	if f.name != cpu {
 		return []*fitted{&ordered}
 	}
@@ -345,7 +392,7 @@ func (f *fit) demandAt(load float64) float64 {
 // the ceiling.
 func (p *predictor) crossing(f *fitted, r int) (float64, scenarios.Objective) {
 	at, which := math.Inf(1), scenarios.Objective{}
-	ceiling := p.ceiling(r)
+	ceiling := p.limit(f, r)
 	for _, o := range p.objectives {
 		if x := p.breaks(f, o, ceiling, r); x < at {
 			at, which = x, o

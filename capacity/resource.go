@@ -251,6 +251,11 @@ func fitUses(us []use, limit float64, unit string) (fit, bool) {
 	}
 	f := fit{limit: limit, line: l}
 	f.exercised = significant(us, l)
+	if !f.exercised {
+		if o, ok := proportional(us); ok {
+			l, f.line, f.exercised = o, o, true
+		}
+	}
 	if limit > 0 {
 		for _, u := range us {
 			f.peak = max(f.peak, u.used/limit)
@@ -324,6 +329,35 @@ func theilSen(us []use) (line, bool) {
 	l.base = percentile(bases, 0.5)
 	return l, !math.IsNaN(l.demand) && !math.IsInf(l.demand, 0) && !math.IsNaN(l.base) && !math.IsInf(l.base, 0)
 }
+
+// proportional is the law through the origin of slots that are read at an instant:
+// a few readings of a small pool scatter too much to show a slope, but not too much
+// to show that some are taken, which none are without requests. ok is false where
+// the readings say otherwise, as of slots that stay taken.
+func proportional(us []use) (l line, ok bool) {
+	if len(us) < 3 || !us[0].slots {
+		return line{}, false
+	}
+	var load, used float64
+	for _, u := range us {
+		load, used = load+u.weight*u.load, used+u.weight*u.used
+	}
+	if !(used > sureSlots) || !(load > 0) {
+		return line{}, false
+	}
+	l = line{demand: used / load}
+	w := weights(us, l)
+	c, ok := leastSquares(us, w, func(u use) []float64 { return []float64{1, u.load} })
+	if !ok {
+		return line{}, false
+	}
+	least := misfitBy(us, line{base: c[0], demand: c[1]}, 0, w)
+	return l, misfitBy(us, l, 0, w)-least <= plainly*dispersed(least, len(us)-2)
+}
+
+// sureSlots is how many slots must have been found taken, summed over all readings,
+// for their mean to be known to a fifth.
+const sureSlots = 25.0
 
 // significant says whether use grows with load: the slope is four standard errors
 // above 0, with the scatter taken from the median deviation, and the line

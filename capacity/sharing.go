@@ -14,8 +14,39 @@ func (d delayed) tail(t float64) float64 {
 }
 
 // work is the part of a time without waiting that is work for the cores: what
-// varies, as far as its mean is that of the work (see restOf).
-func (l *latency) work(base float64) float64 { return max(base-l.rest, 0) }
+// varies, as far as its mean is that of the work (see restOf), or the same for all
+// where something else varies more.
+func (l *latency) work(base float64) float64 {
+	if l.each > 0 {
+		return min(l.each, base)
+	}
+	return max(base-l.rest, 0)
+}
+
+// added is what sharing adds to a request that takes so long without waiting.
+func (l *latency) added(others crowd, base float64) delayed {
+	varies := 0.0
+	if l.each > 0 {
+		varies = unseen
+	}
+	return others.stretch(l.work(base), varies)
+}
+
+// unseen is the squared coefficient of variation of work that the responses do not
+// show, as of exponential times.
+const unseen = 1.0
+
+// worked puts in the station what is known of the work of requests on its cores, from
+// what one of them uses, and returns the variability of the work; known is false
+// where the responses do not show it. Where work is a small part of a response, what
+// varies is something else, and a long response is no sign of much work.
+func (s *station) worked(g stage, b bins, service float64) (scv float64, known bool) {
+	s.rest = restOf(g, b, service)
+	if scv, known = variability(g, b, s.rest); !known {
+		s.each = service
+	}
+	return scv, known
+}
 
 // restOf is the part of the responses at a stage that is no work, for which the
 // mean of what is above it is the work that a request takes.
@@ -70,15 +101,18 @@ func (l *latency) crowd(load float64) crowd {
 // variance goes from the one to the other with the work over the time that the
 // number of others takes to change (for one core and long work it is exact:
 // Zwart and Boxma 2000).
-func (c crowd) stretch(work float64) delayed {
+//
+// work is a mean where it varies, by so much (squared coefficient of variation).
+func (c crowd) stretch(work, varies float64) delayed {
 	mean := work * c.mean
 	if !(mean > 1e-12) {
 		return delayed{decay: 1}
 	}
-	variance := work * work * c.squares
+	variance := work * work * (1 + varies) * c.squares
 	if u := work * (1 + c.mean) / c.lasting; u > 1e-3 {
 		variance *= 2 * (u - 1 + math.Exp(-u)) / (u * u)
 	}
+	variance += varies * mean * mean
 	if variance >= mean*mean {
 		long := (variance + mean*mean) / (2 * mean)
 		return delayed{chance: mean / long, decay: 1 / long}
@@ -101,7 +135,7 @@ func (l *latency) stretched(load float64, into []float64) {
 		if p == 0 {
 			continue
 		}
-		d := others.stretch(l.work(l.bins.middle[j]))
+		d := l.added(others, l.bins.middle[j])
 		above := 1.0
 		for k := j; k < n-1 && above > 1e-5; k++ {
 			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])
@@ -117,7 +151,7 @@ func (l *latency) stretchedCredit(load float64, seen, into []float64) {
 	others := l.crowd(load)
 	n := len(l.base)
 	for j := range l.base {
-		d := others.stretch(l.work(l.bins.middle[j]))
+		d := l.added(others, l.bins.middle[j])
 		above, sum := 1.0, 0.0
 		for k := j; k < n-1 && above > 1e-5; k++ {
 			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])

@@ -4,11 +4,12 @@ import "math"
 
 // station is how requests are served, apart from by how many servers how fast.
 type station struct {
-	// shared says that all who are present share the cores, and rest is the part of
-	// the time without waiting, in seconds, that is no work for them.
-	shared bool
-	rest   float64
-	talk   crosstalk // among those who share
+	// shared says that all who are present share the cores. rest is the part of the
+	// time without waiting, in seconds, that is no work for them; each the mean work
+	// of any request where the responses do not show it, else 0.
+	shared     bool
+	rest, each float64
+	talk       crosstalk // among those who share
 	// besides is a second resource that requests wait for, of which all is known by
 	// its use; nil for none.
 	besides *beside
@@ -45,7 +46,7 @@ func (l *latency) bandsAt(load float64) []band {
 	for j := range bands {
 		tail := func(t float64) float64 { return w.tail(t) }
 		if l.shared {
-			d := others.stretch(l.work(l.bins.middle[j]))
+			d := l.added(others, l.bins.middle[j])
 			tail = d.tail
 		}
 		above := 1.0
@@ -140,8 +141,7 @@ func (p *predictor) besides(list []stage, b bins, i, r int) *beside {
 		service = f.demand
 	}
 	if f.lock == "" {
-		l.rest = restOf(list[0], b, service)
-		if scv, known := variability(list[0], b, l.rest); known {
+		if scv, known := l.worked(list[0], b, service); known {
 			l.scv = scv
 		}
 	}
