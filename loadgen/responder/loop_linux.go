@@ -130,9 +130,23 @@ func (s *server) run() {
 // spins takes its core from everything else, the generator's bookkeeping included.
 const spin = 200 * time.Microsecond
 
+// A wait that the scheduler is told of has it look after the thread every 20 us, on
+// the same core: at 10,000 requests/s that took 4% of it, and every hundredth request
+// waited for a millisecond. So the first waits after a request are short, and it is
+// not told.
+const (
+	brief    = 500 * time.Microsecond
+	patience = 4 // brief waits before a long one
+)
+
 // wait returns how many events there are; none at the end of a stall.
 func (s *server) wait() (int, error) {
 	if s.release.IsZero() {
+		for range patience {
+			if n, err := s.poll(brief); n > 0 || err != nil {
+				return n, err
+			}
+		}
 		return s.poll(-1)
 	}
 	for {
@@ -154,7 +168,7 @@ func (s *server) poll(d time.Duration) (int, error) {
 		t := unix.NsecToTimespec(int64(d))
 		ts = &t
 	}
-	if d == 0 {
+	if d >= 0 && d <= brief {
 		call = syscall.RawSyscall6
 	}
 	n, _, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(s.epoll), uintptr(unsafe.Pointer(&s.events[0])), uintptr(len(s.events)), uintptr(unsafe.Pointer(ts)), 0, 0)
