@@ -65,6 +65,9 @@ const (
 	// maxQueue bounds the blocks that wait for the recorder. A driver that meets
 	// it waits too, which shows as send lag: memory stays flat.
 	maxQueue = 256
+	// maxSpare bounds the empty blocks that are kept: what a moment of backlog took
+	// (8 MB at most) is given back.
+	maxSpare = 16
 )
 
 // ledger is where a driver books hits. Booking costs it a copy; the summing up
@@ -237,7 +240,7 @@ func (l *ledger) give(b *block) {
 	clear(b.urls)
 	b.ends, b.counts, b.urls, b.text, b.begins, b.told = b.ends[:0], b.counts[:0], b.urls[:0], 0, nil, nil
 	l.mu.Lock()
-	if len(l.spare) < maxQueue {
+	if len(l.spare) < maxSpare {
 		l.spare = append(l.spare, b)
 	}
 	l.mu.Unlock()

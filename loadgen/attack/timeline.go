@@ -53,6 +53,7 @@ type timeline struct {
 	count  uint64 // hits of a closed step so far
 	known  known
 	spare  *hit // hits to use again
+	spares int  // how many
 
 	// Below is the pacer's.
 	seq   uint64
@@ -278,12 +279,22 @@ func (t *timeline) fresh() *hit {
 		return &hit{orders: &t.orders}
 	}
 	t.spare = h.free
+	t.spares--
 	*h = hit{orders: &t.orders}
 	return h
 }
 
 // recycle takes back a hit that nobody holds any more. Only the driver calls it.
-func (t *timeline) recycle(h *hit) { h.free, t.spare = t.spare, h }
+func (t *timeline) recycle(h *hit) {
+	if t.spares < maxSpares {
+		h.free, t.spare = t.spare, h
+		t.spares++
+	}
+}
+
+// maxSpares bounds the hits that are kept to be used again: a stall has thousands in
+// flight, which are given back behind it.
+const maxSpares = 1024
 
 // openHit makes the hit that is due.
 func (t *timeline) openHit() *hit {
