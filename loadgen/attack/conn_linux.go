@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -181,6 +182,28 @@ func (l *loop) connect(o *origin, now time.Duration) (*conn, error) {
 	}
 	l.conns[fd] = c
 	return c, nil
+}
+
+const (
+	// pruneAfter is how often the loop looks for connections that were idle for too
+	// long, and pruneMost how many it then closes: a stall leaves thousands, and to
+	// close one takes microseconds in which nothing is sent.
+	pruneAfter = 10 * time.Millisecond
+	pruneMost  = 8
+)
+
+// prune closes connections that nobody has needed for long: those at the begin of
+// idle, since the last used are used first.
+func (l *loop) prune(now time.Duration) {
+	l.prunes = now + pruneAfter
+	for _, o := range l.origins {
+		n := 0
+		for n < min(len(o.idle), pruneMost) && now-o.idle[n].since >= maxIdle {
+			l.shut(o.idle[n])
+			n++
+		}
+		o.idle = slices.Delete(o.idle, 0, n)
+	}
 }
 
 // conn is the open connection with a descriptor, nil if there is none.

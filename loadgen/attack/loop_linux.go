@@ -43,6 +43,7 @@ type loop struct {
 	thinking     hitQueue // closed: virtual users until they ask again
 	users        int      // closed: virtual users that are free
 	inFlight     atomic.Int64
+	prunes       time.Duration // when idle connections are looked at next
 	tick         time.Duration // economical: when hits may next wake the loop
 	message      scenarios.Message
 	kept         *budget // of the bodies that are looked at
@@ -210,6 +211,9 @@ const unseen = 40 * time.Microsecond
 // or before something comes if at is negative.
 func (l *loop) launch(now time.Duration) (wait bool, at time.Duration, finished bool) {
 	l.expire(now)
+	if now >= l.prunes {
+		l.prune(now)
+	}
 	for l.latest = now; l.latest-now < unseen; {
 		if l.pending.len() > 0 && l.free() {
 			h := l.pending.pop()
