@@ -23,7 +23,8 @@ type LocalConfig struct {
 	Raw *attack.Raw
 }
 
-// Local is a fleet of one worker in this process. It opens no port.
+// Local is a fleet of one worker in this process, over a channel: for tests of what
+// drives a fleet. Drills use bus.InProcess.
 type Local struct {
 	cfg     LocalConfig
 	windows chan *observation.Window

@@ -21,6 +21,7 @@ import (
 	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/attack"
+	"github.com/headroom-project/headroom/loadgen/bus"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/profiler/pyroscope"
@@ -394,15 +395,32 @@ func (j *job) run(c *cli.Context, s streams) error {
 	j.requests.SetRun(id)
 	sending, sent := j.push(pushTo, record, id, now)
 	defer sent()
+	fleet, err := j.fleet(ctx, now, raw.raw, dir)
+	if err != nil {
+		return err
+	}
+	defer fleet.Close()
 	cfg := loadgen.Config{
 		ID: id, Search: j.searcher(), Scenario: j.scenario, Plan: j.plan,
-		Fleet:  loadgen.NewLocal(loadgen.LocalConfig{Name: "local", Requests: j.requests, Allow: j.allow, Now: now, Raw: raw.raw}),
+		Fleet: fleet, Lead: bus.InProcessLead,
 		Record: sending, Now: now, Started: started, Wall: time.Now, Environment: j.environment(calibration), Calibration: calibration, Progress: j.progress(s),
 		Watch: watch,
 	}
 	outcome, err := loadgen.Run(ctx, cfg)
 	err = cmp.Or(err, record.Close(), raw.close())
 	return j.report(c, s, dir, outcome, err)
+}
+
+// fleet is this process as the only worker of its own controller.
+func (j *job) fleet(ctx context.Context, now func() time.Duration, raw *attack.Raw, dir string) (*bus.InProcess, error) {
+	f, err := bus.NewInProcess(ctx, bus.InProcessConfig{
+		Run: "local", Name: "local", Now: now, Raw: raw, Dir: dir,
+		Compiled: &bus.Compiled{Scenario: j.scenario, Plan: j.plan, Requests: j.requests, Allow: j.allow},
+	})
+	if err != nil {
+		return nil, cannotRun(fmt.Errorf("drill: %w", err), "the folder for temporary files (TMPDIR), or that of the bundle, must be writable")
+	}
+	return f, nil
 }
 
 // searcher decides what is offered next; nil for a fixed load.
