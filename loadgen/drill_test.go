@@ -31,6 +31,7 @@ type memory struct {
 	windows int
 	sent    uint64
 	last    *observation.Window
+	all     []*observation.Window
 	raw     *attack.Raw
 	failAt  int // windows after which every call fails; 0 is never
 }
@@ -56,7 +57,7 @@ func (m *memory) Window(w *observation.Window) error {
 	defer m.mu.Unlock()
 	m.windows++
 	m.sent += w.Sent
-	m.last = w
+	m.last, m.all = w, append(m.all, w)
 	return m.err()
 }
 func (m *memory) Samples([]observation.Sample) error                       { return nil }

@@ -54,12 +54,16 @@ guards: []
 }
 
 // counted fails unless each hit that was sent arrived, with a number of its own.
-func (x *numbered) counted(t *testing.T, rec *memory) {
+func (x *numbered) counted(t *testing.T, recs ...*memory) {
 	t.Helper()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if rec.sent != uint64(x.received) {
-		t.Errorf("%d sent, the target received %d", rec.sent, x.received)
+	sent := uint64(0)
+	for _, rec := range recs {
+		sent += rec.sent
+	}
+	if sent != uint64(x.received) {
+		t.Errorf("%d sent, the target received %d", sent, x.received)
 	}
 	for n, times := range x.seen {
 		if _, err := strconv.Atoi(n); err != nil || times != 1 {
@@ -106,6 +110,8 @@ func TestASearchHoldsTheLoadUntilItHasDecided(t *testing.T) {
 			defer x.srv.Close()
 			var raw bytes.Buffer
 			cfg, rec, _ := x.search(t, &raw, more, offers(200), offers(400), offers(100))
+			fleet := &bounded{t: t, Fleet: cfg.Fleet}
+			cfg.Fleet = fleet
 			out, err := loadgen.Run(context.Background(), cfg)
 			if err != nil || out.How != observation.EndDone || len(out.Points) != 3 {
 				t.Fatalf("ended %q (%s) with %d points, %v", out.How, out.Detail, len(out.Points), err)
@@ -135,6 +141,24 @@ func TestASearchHoldsTheLoadUntilItHasDecided(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bounded is a fleet that fails the test if what is held is not the load of the step
+// before: a search that keeps to a utilisation has chosen that, and nothing above it.
+type bounded struct {
+	loadgen.Fleet
+	t    *testing.T
+	rate float64
+}
+
+func (b *bounded) Steer(ctx context.Context, o loadgen.Order) error {
+	switch {
+	case o.Offer != nil && !o.Offer.Hold:
+		b.rate = o.Offer.Step.To
+	case o.Offer != nil && o.Offer.Step.Peak() != b.rate:
+		b.t.Errorf("%v/s are held after a step of %v/s", o.Offer.Step.Peak(), b.rate)
+	}
+	return b.Fleet.Steer(ctx, o)
 }
 
 // hang keeps the requests from one to another back for so long.
@@ -196,4 +220,70 @@ func TestABacklogEndsAHold(t *testing.T) {
 	if left != 0 || out.Points[0].OK != 260 || out.Points[0].Dropped != 0 {
 		t.Errorf("%d in flight when the next step began, the first has %d ok and %d dropped; want 0, 260, 0", left, out.Points[0].OK, out.Points[0].Dropped)
 	}
+}
+
+// The guards look while the load is held: what it does to the target then ends the drill.
+func TestAGuardEndsAHold(t *testing.T) {
+	t.Parallel()
+	late, slow := hang(255, 259, 1900*time.Millisecond), hang(261, 1<<30, 300*time.Millisecond)
+	x := newNumbered(func(n int, r *http.Request) { late(n, r); slow(n, r) })
+	defer x.srv.Close()
+	cfg, rec, _ := x.search(t, nil, "", offers(200), offers(400))
+	guard, err := scenarios.ParseGuard("p50 > 150ms for 1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Scenario.Guards = []scenarios.Guard{guard}
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil || out.How != observation.EndGuard || len(out.Points) != 1 || len(rec.find(observation.EntryStep)) != 1 {
+		t.Fatalf("ended %q (%s) with %d points and %d steps, %v; want by the guard after one", out.How, out.Detail, len(out.Points), len(rec.find(observation.EntryStep)), err)
+	}
+	x.counted(t, rec)
+	if p := out.Points[0]; p.OK != 260 || p.Cut != "" || rec.sent <= 260 || rec.sent > 260+600 {
+		t.Errorf("the step has %d ok, cut %q, %d were sent; want 260, and what was held for less than 3 s", p.OK, p.Cut, rec.sent)
+	}
+}
+
+// The kill switch ends what is held at once. A controller that was lost at that moment
+// is gone on with: the step whose load was held is closed as invalid, and the numbers of
+// what was held are not used again.
+func TestAHoldIsKilledAndGoneOnWith(t *testing.T) {
+	t.Parallel()
+	late := hang(255, 259, 1500*time.Millisecond)
+	var kill func()
+	x := newNumbered(func(n int, r *http.Request) {
+		if n == 300 {
+			kill()
+		}
+		late(n, r)
+	})
+	defer x.srv.Close()
+	cfg, rec, _ := x.search(t, nil, "", offers(200), offers(400))
+	kill = cfg.Fleet.Kill
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err == nil || out.How != observation.EndFailed {
+		t.Fatalf("ended %q (%s), %v; want failed, since the workers ended", out.How, out.Detail, err)
+	}
+	if rec.sent < 300 || rec.sent > 320 {
+		t.Errorf("%d sent; want 300 and what was on its way when all was ended", rec.sent)
+	}
+	lost := &loadgen.Resume{Reducer: observation.NewReducer(), Told: 1500 * time.Millisecond}
+	for _, e := range rec.entries {
+		if e.Step != nil { // the first; the controller was lost before it chose another
+			lost.Journal = append(lost.Journal, e)
+			lost.Reducer.Begin(*e.Step)
+			break
+		}
+	}
+	for _, w := range rec.all {
+		w.Worker += "~1" // they are numbered anew under another controller
+		lost.Reducer.Add(w)
+	}
+	again, more, _ := x.search(t, nil, "", offers(200), offers(100))
+	again.Resume = lost
+	out, err = loadgen.Run(context.Background(), again)
+	if err != nil || out.How != observation.EndDone || len(out.Points) != 2 || out.Points[0].Valid || out.Points[1].OK != 130 {
+		t.Fatalf("gone on with: ended %q (%s) with %+v, %v; want an invalid point and one of 130", out.How, out.Detail, out.Points, err)
+	}
+	x.counted(t, rec, more)
 }

@@ -58,6 +58,7 @@ func TestEngines(t *testing.T) {
 				{"StepsAreContiguous", testStepsAreContiguous, direct},
 				{"HoldBridgesTheTimeUntilTheNextStep", testHoldBridgesTheTimeUntilTheNextStep, direct},
 				{"HoldEndsWithoutANextStep", testHoldEndsWithoutANextStep, direct},
+				{"ACutEndsAHold", testACutEndsAHold, direct},
 			} {
 				if test.fits == nil || test.fits(r) {
 					t.Run(test.name, test.run)

@@ -169,3 +169,26 @@ func testHoldEndsWithoutANextStep(t *testing.T) {
 		}
 	}
 }
+
+// A step that is cut ends what was to be held behind it, too.
+func testACutEndsAHold(t *testing.T) {
+	noLeaks(t)
+	srv, received := counting(t, ok)
+	defer srv.Close()
+	b := newBench(t, srv.URL, nil)
+	at := b.now() + 10*time.Millisecond
+	b.attack.Offer(constant(200, 300*time.Millisecond), at)
+	b.attack.Hold(constant(200, 5*time.Second), at+300*time.Millisecond, at)
+	cut := time.AfterFunc(at+500*time.Millisecond-b.now(), func() { b.attack.Cut(0); b.attack.Finish() })
+	defer cut.Stop()
+	if err := b.attack.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	sent := uint64(0)
+	for _, w := range b.windows {
+		sent += w.Sent
+	}
+	if n := received.Load(); n < 80 || n > 900 || sent != n {
+		t.Errorf("%d sent, the target received %d; want the 60 of the step, and some of what was held", sent, n)
+	}
+}

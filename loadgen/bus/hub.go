@@ -22,9 +22,10 @@ type HubConfig struct {
 	Version string
 	// Now is a monotonic clock.
 	Now func() time.Duration
-	// Left says that the worker with this id has ended its connection itself and made
+	// Left says that the worker with this id, whose connection was made from this
+	// host:port by its own account, has ended its connection itself and made
 	// no other: its process has ended. It need not be known; nil if it never is.
-	Left func(id string) bool
+	Left func(id, from string) bool
 	// Log takes what happens; nil discards it.
 	Log *slog.Logger
 }
@@ -46,6 +47,7 @@ type Hub struct {
 type listed struct {
 	info Info
 	seen time.Duration
+	over string // the run whose end it was part of last
 }
 
 // gone is how long a worker is listed that is not heard of.
@@ -130,10 +132,13 @@ func (h *Hub) hello(m *nats.Msg) {
 		answer(m, welcome{})
 		return
 	}
-	if h.members[i.ID] == nil {
+	now := &listed{info: i, seen: h.cfg.Now()}
+	if before := h.members[i.ID]; before == nil {
 		h.cfg.Log.Info("worker joined", "worker", i.Name, "id", i.ID)
+	} else if now.over = before.over; i.Run == before.over {
+		now.info.Run = "" // it said so before it knew
 	}
-	h.members[i.ID] = &listed{info: i, seen: h.cfg.Now()}
+	h.members[i.ID] = now
 	h.mu.Unlock()
 	answer(m, welcome{})
 }
@@ -172,7 +177,11 @@ func (h *Hub) over(f *Fleet) {
 	defer h.mu.Unlock()
 	delete(h.fleets, f.cfg.Run)
 	for id, m := range f.members {
-		if l := h.members[id]; l != nil && m.final && l.info.Run == f.cfg.Run {
+		l := h.members[id]
+		if l == nil || !m.final {
+			continue
+		}
+		if l.over = f.cfg.Run; l.info.Run == l.over {
 			l.info.Run = ""
 		}
 	}

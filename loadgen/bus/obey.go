@@ -242,7 +242,7 @@ func (s *session) renewal() renewal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := renewal{
-		Run: s.asg.Run, Epoch: s.asg.Epoch, Seen: s.seen, Late: s.late, ClockError: s.offset.err, Drift: s.drift,
+		Run: s.asg.Run, Epoch: s.asg.Epoch, Seen: s.seen, From: s.w.cfg.Conn.LocalAddr(), Late: s.late, ClockError: s.offset.err, Drift: s.drift,
 		Unstored: s.pub.unstored(), Failed: s.failed, Refused: s.refused,
 	}
 	r.CPU, r.Cores = s.spent.since(s.w.cfg)

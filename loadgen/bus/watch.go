@@ -3,6 +3,7 @@ package bus
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,6 +149,9 @@ func (f *Fleet) lose(m *member, now time.Duration, why string) []observation.Fle
 	}
 	if len(alive) == 0 {
 		f.err = fmt.Errorf("every worker was lost, the last was %s: %s", m.name, why)
+		if f.cfg.InProcess {
+			f.err = errors.New(why)
+		}
 		return []observation.FleetRecord{r}
 	}
 	switch policy := f.plan.policy; policy {
@@ -272,7 +276,7 @@ func (f *Fleet) gone(m *member, now time.Duration) bool {
 		return false
 	}
 	m.looked = now
-	return m.flying == 0 && f.untold(m) == 0 && !f.uncounted(m) || f.hub.cfg.Left != nil && f.hub.cfg.Left(m.info.ID)
+	return m.flying == 0 && f.untold(m) == 0 && !f.uncounted(m) || f.hub.cfg.Left != nil && f.hub.cfg.Left(m.info.ID, m.last.From)
 }
 
 // planner answers questions about the plan.

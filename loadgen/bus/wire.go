@@ -139,6 +139,8 @@ type renewal struct {
 	Epoch uint64 `json:"epoch"`
 	// Seen is the number of the last order that was carried out.
 	Seen uint64 `json:"seen"`
+	// From is host:port of the worker's connection, as the worker sees it.
+	From string `json:"from,omitempty"`
 	// Late says how late the worker began the first step, once it has.
 	Late *time.Duration `json:"late,omitempty"`
 	// ClockError bounds the error of the worker's drill time; Drift is how far the

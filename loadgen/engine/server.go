@@ -190,13 +190,18 @@ func (s *Server) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
 	s.log.Warn("nats: connection within the process", "error", err)
 }
 
-// backIn is how long a client that is there may take to connect again.
-const backIn = 3 * time.Second
+// backIn is how long a client that is there may take to connect again; throughIn, if
+// something lies in between that ends connections by itself, and may be away for a while.
+const (
+	backIn    = 3 * time.Second
+	throughIn = 15 * time.Second
+)
 
 // Left says that the holder of id has no connection any more, and ended its last one
 // itself some time ago: its process has ended, or it would have come back. Of a
-// connection that broke in any other way nothing is known.
-func (s *Server) Left(id string) bool {
+// connection that broke in any other way nothing is known. from is the address that the
+// holder had by its own account.
+func (s *Server) Left(id, from string) bool {
 	open, err := s.srv.Connz(&server.ConnzOptions{User: id, Username: true, State: server.ConnOpen, Limit: 1})
 	if err != nil || len(open.Conns) > 0 {
 		return false
@@ -206,7 +211,18 @@ func (s *Server) Left(id string) bool {
 		return false
 	}
 	last := closed.Conns[0]
-	return last.Reason == server.ClientClosed.String() && time.Since(*last.Stop) > backIn
+	seen := net.JoinHostPort(last.IP, strconv.Itoa(last.Port))
+	return last.Reason == server.ClientClosed.String() && time.Since(*last.Stop) > comesBackIn(seen, from)
+}
+
+// comesBackIn is how long to wait for a client that the server saw at one address, and
+// that had another, or the same, by its own account: then it is the client that ended
+// the connection, else perhaps a proxy.
+func comesBackIn(seen, own string) time.Duration {
+	if seen == own {
+		return backIn
+	}
+	return throughIn
 }
 
 // Addr is host:port of a server that listens, else empty.

@@ -84,7 +84,7 @@ func Single(t testing.TB) *Net {
 	return newNet(t, nc, srv.URL(), token, 1, srv.Left)
 }
 
-func newNet(t testing.TB, nc *nats.Conn, url, token string, replicas int, left func(string) bool) *Net {
+func newNet(t testing.TB, nc *nats.Conn, url, token string, replicas int, left func(id, from string) bool) *Net {
 	t.Helper()
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
