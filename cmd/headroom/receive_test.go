@@ -111,15 +111,17 @@ func startProfiledDemo(t *testing.T, to string) (url string) {
 // A target with pyroscope-go and no pprof in reach is captured by receiving what
 // it sends: what comes out of the bundle is what its client sent, byte for byte.
 func TestDrillReceives(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	if testing.Short() {
-		t.Skip("takes 20 seconds; run without -short to have it")
+		t.Skip("takes 15 seconds; run without -short to have it")
 	}
 	receiver := freePort(t)
 	var wire wiretap
 	target := startProfiledDemo(t, wire.before(t, receiver).URL)
 	bundle := filepath.Join(t.TempDir(), "bundle")
 	var out, progress bytes.Buffer
-	code := run(context.Background(), []string{"headroom", "drill", target, "--receive", receiver, "--rate", "100", "--duration", "16s", "--out", bundle, "--json"},
+	// The demo uploads every 5 s: wherever a step begins, 11 s hold a whole profile.
+	code := run(context.Background(), []string{"headroom", "drill", target, "--receive", receiver, "--rate", "100", "--duration", "11s", "--out", bundle, "--json"},
 		streams{strings.NewReader(""), &out, &progress})
 	if code != exitOK && code != exitInvalid { // invalid on a busy machine: this is not about timing
 		t.Fatalf("exit code %d:\n%s", code, progress.String())

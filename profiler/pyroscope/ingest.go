@@ -22,6 +22,8 @@ type upload struct {
 	from, until time.Time
 	// hint tells lock profiles apart; see kindOf.
 	hint string
+	// bad is why it is refused already; then there is nothing else.
+	bad error
 }
 
 // readIngest reads a request to /ingest, as pyroscope-go and the agents of other

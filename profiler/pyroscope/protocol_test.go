@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -279,6 +280,30 @@ func series(name string, data []byte) *pushv1.RawProfileSeries {
 	return &pushv1.RawProfileSeries{
 		Labels:  []*typesv1.LabelPair{{Name: "__name__", Value: name}, {Name: "service_name", Value: "shop"}},
 		Samples: []*pushv1.RawSample{{RawProfile: data, ID: "734FD599-6865-419E-9475-932762D8F469"}},
+	}
+}
+
+// What is good in a push is kept, whatever comes with it; its sender is told of the rest.
+func TestGeneratedPushClientMixed(t *testing.T) {
+	for name, options := range map[string][]connect.ClientOption{"protobuf": nil, "json": {connect.WithProtoJSON()}} {
+		t.Run(name, func(t *testing.T) {
+			b := twoSteps(t, ReceiverConfig{})
+			client := pushv1connect.NewPusherServiceClient(b.srv.Client(), b.srv.URL, options...)
+			one, two := cpu(t, 3), lock(t)
+			crowded := series("process_cpu", cpu(t, 1))
+			for i := range 10_000 {
+				crowded.Labels = append(crowded.Labels, &typesv1.LabelPair{Name: fmt.Sprintf("l%d", i), Value: "v"})
+			}
+			_, err := client.Push(t.Context(), connect.NewRequest(&pushv1.PushRequest{Series: []*pushv1.RawProfileSeries{
+				series("process_cpu", one[:len(one)-9]), series("process_cpu", one), crowded, series("block", two),
+			}}))
+			if connect.CodeOf(err) != connect.CodeFailedPrecondition || !strings.Contains(err.Error(), "cut off") {
+				t.Errorf("%v, want the first refusal", err)
+			}
+			if len(b.kept()) != 2 || !bytes.Equal(b.data[0], one) || !bytes.Equal(b.data[1], two) {
+				t.Errorf("kept %+v, want the two that are good", b.kept())
+			}
+		})
 	}
 }
 

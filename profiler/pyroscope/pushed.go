@@ -72,7 +72,7 @@ func (l Limits) parseProto(data []byte) (list []upload, err error) {
 			return nil
 		}
 		s, err := l.parseSeries(content)
-		if err != nil {
+		if s, err = setAside(s, err); err != nil {
 			return err
 		}
 		if list = append(list, s...); len(list) > l.Profiles {
@@ -81,6 +81,15 @@ func (l Limits) parseProto(data []byte) (list []upload, err error) {
 		return nil
 	})
 	return list, malformed(err)
+}
+
+// setAside lets a series that is refused go along, so that it costs none of the others.
+func setAside(list []upload, err error) ([]upload, error) {
+	var r *refusal
+	if errors.As(err, &r) {
+		return []upload{{bad: err}}, nil
+	}
+	return list, err
 }
 
 // malformed makes a refusal of an error that is none yet.
@@ -163,16 +172,18 @@ func (l Limits) labelAll(list []upload, labels map[string]string) ([]upload, err
 
 // pushJSON is a PushRequest in protobuf's JSON form.
 type pushJSON struct {
-	Series []struct {
-		Labels []struct {
-			Name  string `json:"name"`
-			Value string `json:"value"`
-		} `json:"labels"`
-		Samples []struct {
-			RawProfile  base64Bytes `json:"rawProfile"`
-			RawProfile2 base64Bytes `json:"raw_profile"`
-		} `json:"samples"`
-	} `json:"series"`
+	Series []seriesJSON `json:"series"`
+}
+
+type seriesJSON struct {
+	Labels []struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	} `json:"labels"`
+	Samples []struct {
+		RawProfile  base64Bytes `json:"rawProfile"`
+		RawProfile2 base64Bytes `json:"raw_profile"`
+	} `json:"samples"`
 }
 
 // base64Bytes is read in the standard or the URL alphabet, padded or not, as
@@ -193,31 +204,37 @@ func (l Limits) parseJSON(data []byte) ([]upload, error) {
 		return nil, refuse(http.StatusBadRequest, "the push is not the JSON of a PushRequest: %w", err)
 	}
 	var all []upload
-	for _, s := range request.Series {
-		labels := map[string]string{}
-		for _, p := range s.Labels {
-			if err := l.addLabel(labels, p.Name, p.Value); err != nil {
-				return nil, err
-			}
-		}
-		var list []upload
-		for _, x := range s.Samples {
-			raw := x.RawProfile
-			if len(raw) == 0 {
-				raw = x.RawProfile2
-			}
-			list = append(list, upload{data: raw})
-		}
-		if len(all)+len(list) > l.Profiles {
-			return nil, refuse(http.StatusUnprocessableEntity, "the push has more than %d profiles", l.Profiles)
-		}
-		list, err := l.labelAll(list, labels)
+	for i := range request.Series {
+		list, err := setAside(l.seriesOf(&request.Series[i]))
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, list...)
+		if all = append(all, list...); len(all) > l.Profiles {
+			return nil, refuse(http.StatusUnprocessableEntity, "the push has more than %d profiles", l.Profiles)
+		}
 	}
 	return all, nil
+}
+
+// seriesOf is parseSeries for JSON.
+func (l Limits) seriesOf(s *seriesJSON) (list []upload, err error) {
+	labels := map[string]string{}
+	for _, p := range s.Labels {
+		if err := l.addLabel(labels, p.Name, p.Value); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.Samples) > l.Profiles {
+		return nil, refuse(http.StatusUnprocessableEntity, "the push has more than %d profiles", l.Profiles)
+	}
+	for _, x := range s.Samples {
+		raw := x.RawProfile
+		if len(raw) == 0 {
+			raw = x.RawProfile2
+		}
+		list = append(list, upload{data: raw})
+	}
+	return l.labelAll(list, labels)
 }
 
 var rawBase64 = base64.StdEncoding.WithPadding(base64.NoPadding)

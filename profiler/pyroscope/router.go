@@ -1,6 +1,7 @@
 package pyroscope
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -124,7 +125,8 @@ type delivery struct {
 }
 
 // handle admits a request, reads it, and hands on what it brings for the runs that go
-// on: all of that, or nothing.
+// on. One profile that cannot be used costs none of the others: agents do not send
+// again what was refused for good. If there is no more room, nothing is taken.
 func (r *Router) handle(w http.ResponseWriter, req *http.Request, read func() ([]upload, error)) error {
 	open, leave, err := r.enter(w, req)
 	if err != nil {
@@ -135,25 +137,41 @@ func (r *Router) handle(w http.ResponseWriter, req *http.Request, read func() ([
 	if err != nil {
 		return err
 	}
-	var checked []delivery
+	var good []delivery
+	var refused error // the first of what is not
 	for _, u := range list {
-		k := slices.IndexFunc(open, func(x Route) bool { return x.match.selects(u.labels) })
-		if k < 0 {
-			continue // of a service that no run looks at
-		}
-		x := delivery{to: open[k].to}
-		if x.received, err = x.to.examine(u, r.cfg.Limits); err != nil {
+		x, err := r.examine(open, u)
+		switch {
+		case err != nil && statusOf(err) == http.StatusTooManyRequests:
 			return err
+		case err != nil:
+			refused = cmp.Or(refused, err)
+		case x.to != nil:
+			good = append(good, x)
 		}
-		checked = append(checked, x)
 	}
-	if len(checked) == 0 && len(list) > 0 {
+	if len(good) == 0 && refused == nil && len(list) > 0 {
 		return refuse(http.StatusUnprocessableEntity, "no run takes the profiles of %q now; hint: profiles.receive of its scenario names the service and its labels", received{upload: list[0]}.who())
 	}
-	for _, x := range checked {
+	for _, x := range good {
 		x.to.accept(x.received)
 	}
-	return nil
+	return refused
+}
+
+// examine finds the run that a profile is for, and checks it; there is none for that of
+// a service that no run looks at.
+func (r *Router) examine(open []Route, u upload) (x delivery, err error) {
+	if u.bad != nil {
+		return x, u.bad
+	}
+	k := slices.IndexFunc(open, func(x Route) bool { return x.match.selects(u.labels) })
+	if k < 0 {
+		return x, nil
+	}
+	x.received, err = open[k].to.examine(u, r.cfg.Limits)
+	x.to = open[k].to
+	return x, err
 }
 
 // ServeHTTP answers /ingest and push.v1.PusherService/Push, below whatever path
