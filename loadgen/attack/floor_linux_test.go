@@ -131,18 +131,19 @@ func sleeper(testing.TB, string) figure {
 }
 
 // away is the share of a second in which a thread that does nothing but look at the
-// clock could not, for half a millisecond or more at a time: on the first core or on
-// the second, since a hit needs both.
+// clock could not, for half a millisecond or more at a time, summed over the first core
+// and the second, since a hit needs both. Each is looked at while the other is idle.
 func away() float64 {
-	sums := make(chan time.Duration)
-	began := time.Now()
+	sum := time.Duration(0)
 	for core := range 2 {
+		gone := make(chan time.Duration)
 		go func() {
 			runtime.LockOSThread() // and not unlocked: the thread ends with its core
 			var set unix.CPUSet
 			set.Set(core)
 			_ = unix.SchedSetaffinity(0, &set)
-			sum, last := time.Duration(0), time.Now()
+			began := time.Now()
+			sum, last := time.Duration(0), began
 			for last.Sub(began) < time.Second {
 				now := time.Now()
 				if gap := now.Sub(last); gap >= 500*time.Microsecond {
@@ -150,10 +151,11 @@ func away() float64 {
 				}
 				last = now
 			}
-			sums <- sum
+			gone <- sum
 		}()
+		sum += <-gone
 	}
-	return (<-sums + <-sums).Seconds()
+	return sum.Seconds()
 }
 
 // vegetaFloor runs vegeta's command line. Its latency runs from the sending, so
