@@ -16,11 +16,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grafana/pyroscope-go"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// hotTargetEnv makes this program a target whose costs are known.
-const hotTargetEnv = "HEADROOM_HOT_TARGET"
+// hotTargetEnv makes this program a target whose costs are known, and hotSendsEnv one
+// that sends its profiles to an address.
+const (
+	hotTargetEnv = "HEADROOM_HOT_TARGET"
+	hotSendsEnv  = "HEADROOM_HOT_TARGET_SENDS_TO"
+)
 
 // Costs of the target: CPU of the constant function, and of the growing one for
 // each request that came in the second before.
@@ -141,6 +146,17 @@ func render(w http.ResponseWriter, _ *http.Request) {
 // serveHotTarget serves until its standard input ends.
 func serveHotTarget() {
 	runtime.SetMutexProfileFraction(1)
+	if to := os.Getenv(hotSendsEnv); to != "" {
+		agent, err := pyroscope.Start(pyroscope.Config{
+			ApplicationName: "hot", ServerAddress: to, UploadRate: time.Second,
+			ProfileTypes: append([]pyroscope.ProfileType{pyroscope.ProfileGoroutines}, pyroscope.DefaultProfileTypes...),
+		})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return
+		}
+		defer func() { _ = agent.Stop() }()
+	}
 	h := &hotTarget{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", h.serve)
@@ -166,13 +182,13 @@ func serveHotTarget() {
 }
 
 // startHotTarget runs the target in a process of its own, on one core.
-func startHotTarget(t testing.TB) string {
+func startHotTarget(t testing.TB, env ...string) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), hotTargetEnv+"=1", "GOMAXPROCS=1")
+	cmd.Env = append(append(os.Environ(), hotTargetEnv+"=1", "GOMAXPROCS=1"), env...)
 	return listening(t, cmd)
 }

@@ -113,15 +113,15 @@ func startProfiledDemo(t *testing.T, to string) (url string) {
 func TestDrillReceives(t *testing.T) {
 	t.Parallel() // little load, much waiting
 	if testing.Short() {
-		t.Skip("takes 15 seconds; run without -short to have it")
+		t.Skip("takes 10 seconds; run without -short to have it")
 	}
 	receiver := freePort(t)
 	var wire wiretap
-	target := startProfiledDemo(t, wire.before(t, receiver).URL)
+	target := startHotTarget(t, hotSendsEnv+"="+wire.before(t, receiver).URL)
 	bundle := filepath.Join(t.TempDir(), "bundle")
 	var out, progress bytes.Buffer
-	// The demo uploads every 5 s: wherever a step begins, 11 s hold a whole profile.
-	code := run(context.Background(), []string{"headroom", "drill", target, "--receive", receiver, "--rate", "100", "--duration", "11s", "--out", bundle, "--json"},
+	// It uploads each second. A CPU profile of pyroscope-go may span two uploads.
+	code := run(context.Background(), []string{"headroom", "drill", target, "--receive", receiver, "--rate", "40", "--duration", "6s", "--out", bundle, "--json"},
 		streams{strings.NewReader(""), &out, &progress})
 	if code != exitOK && code != exitInvalid { // invalid on a busy machine: this is not about timing
 		t.Fatalf("exit code %d:\n%s", code, progress.String())
@@ -143,7 +143,7 @@ func TestDrillReceives(t *testing.T) {
 		if !slices.ContainsFunc(wire.profiles, func(sent []byte) bool { return bytes.Equal(sent, data) }) {
 			t.Errorf("%s is not what was sent", c.File)
 		}
-		if c.Source != observation.CaptureReceived || c.Labels["service_name"] != "headroom.demo" {
+		if c.Source != observation.CaptureReceived || c.Labels["service_name"] != "hot" {
 			t.Errorf("capture %+v", c)
 		}
 		if c.Step == 1 && c.Usable() {
@@ -202,7 +202,7 @@ func TestAReceiverThatFails(t *testing.T) {
 	}
 }
 
-// burnsCPU checks that the profile is of the demo under load.
+// burnsCPU checks that the profile is of the target under load.
 func burnsCPU(t *testing.T, data []byte) {
 	t.Helper()
 	p, err := profile.ParseData(data)
@@ -210,11 +210,11 @@ func burnsCPU(t *testing.T, data []byte) {
 		t.Fatal(err)
 	}
 	for _, f := range p.Function {
-		if strings.Contains(f.Name, "scenarios/demo") {
+		if strings.HasSuffix(f.Name, ".constantWork") {
 			return
 		}
 	}
-	t.Error("no function of the demo is in its CPU profile")
+	t.Error("no function of the target is in its CPU profile")
 }
 
 // waitFor returns when something listens on an address.
