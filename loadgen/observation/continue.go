@@ -2,7 +2,6 @@ package observation
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -34,7 +33,7 @@ func Continue(dir string) (*Recorder, error) {
 		r.closeFiles()
 		return nil, fmt.Errorf("continue bundle: %w", err)
 	}
-	r.zip = gzip.NewWriter(r.windows)
+	r.zip = newZip(r.windows)
 	r.csv = csv.NewWriter(r.samples)
 	if at, err := r.samples.Seek(0, io.SeekCurrent); err == nil && at == 0 {
 		r.fail("write samples", r.csv.Write(samplesHeader))

@@ -70,10 +70,20 @@ func Record(dir string, scenario []byte) (*Recorder, error) {
 		}
 		*f.to = file
 	}
-	r.zip = gzip.NewWriter(r.windows)
+	r.zip = newZip(r.windows)
 	r.csv = csv.NewWriter(r.samples)
 	r.fail("write samples", r.csv.Write(samplesHeader))
 	return r, r.err
+}
+
+// newZip compresses for speed: what is in it is mostly compressed histograms, of which
+// a better compression makes little, and of thousands of workers it is a lot.
+func newZip(to io.Writer) *gzip.Writer {
+	z, err := gzip.NewWriterLevel(to, gzip.BestSpeed)
+	if err != nil {
+		panic(fmt.Sprintf("gzip: %v", err)) // the level is a valid one
+	}
+	return z
 }
 
 // History keeps the history of the demand that the drill is held against.
