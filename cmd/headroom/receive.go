@@ -76,6 +76,7 @@ func (in *intake) close() {
 // intakeWatch warns if the receiver fails while the drill runs: what its senders find
 // out is not seen here.
 type intakeWatch struct {
+	stepless
 	intake *intake
 	warn   func(string)
 }
@@ -91,12 +92,6 @@ func (w intakeWatch) Run(ctx context.Context) error {
 	}
 	return nil
 }
-
-// BeginStep is of no concern to it.
-func (intakeWatch) BeginStep(context.Context, int, time.Duration) {}
-
-// EndStep is of no concern to it.
-func (intakeWatch) EndStep(int) {}
 
 // listen opens the address of --receive. Only this machine can reach it, unless
 // there is a token.
@@ -150,5 +145,5 @@ func (j *job) receive(w loadgen.WatchConfig, hurry <-chan struct{}, say func(str
 		panic(fmt.Sprintf("profile receiver: %v", err)) // only a missing clock makes it fail
 	}
 	j.route.Deliver(r)
-	return watchers{r, intakeWatch{j.intake, w.OnWarning}}
+	return watchers{r, intakeWatch{intake: j.intake, warn: w.OnWarning}}
 }

@@ -36,3 +36,26 @@ func (ws watchers) EndStep(step int) {
 		w.EndStep(step)
 	}
 }
+
+// stepless is part of watchers that steps are of no concern to.
+type stepless struct{}
+
+// BeginStep does nothing.
+func (stepless) BeginStep(context.Context, int, time.Duration) {}
+
+// EndStep does nothing.
+func (stepless) EndStep(int) {}
+
+// saying is a watcher that has a warning for the report, which was found out before
+// there was one.
+type saying struct {
+	stepless
+	text string
+	warn func(string)
+}
+
+// Run hands the warning on.
+func (s saying) Run(context.Context) error {
+	s.warn(s.text)
+	return nil
+}

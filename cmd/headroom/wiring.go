@@ -68,12 +68,8 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case noProfiles == nil:
-	case exitCode(noProfiles) == exitBadInput:
+	if noProfiles != nil && exitCode(noProfiles) == exitBadInput {
 		return nil, noProfiles
-	default:
-		warn(noProfiles.Error())
 	}
 	var pull func(loadgen.WatchConfig) loadgen.Watcher
 	if source.profiles == nil {
@@ -100,6 +96,9 @@ func (j *job) observe(ctx context.Context, warn func(string)) (func(loadgen.Watc
 			panic(fmt.Sprintf("profiler session: %v", err))
 		}
 		all := watchers{session}
+		if noProfiles != nil {
+			all = append(all, saying{text: "the target is not profiled: " + noProfiles.Error(), warn: w.OnWarning})
+		}
 		if j.route != nil {
 			all = append(all, j.receive(w, ctx.Done(), warn))
 		}
