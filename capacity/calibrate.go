@@ -15,6 +15,8 @@ type Score struct {
 	// Kind is what the prediction rested on.
 	Kind  string
 	Value float64
+	// Reach is what was predicted over the highest load that it rested on.
+	Reach float64
 }
 
 // stretchedBy is by how much (in logs) an interval is widened for each factor of e
@@ -29,7 +31,7 @@ const ofOwn = 10
 // et al. 2002; Lei et al. 2018). Intervals from replicates know the scatter of the
 // readings and nothing of laws that are not quite those of the target.
 func (p *prediction) calibrate(confidence float64, past []Score) {
-	k := widening(p.kind, confidence, past)
+	k := widening(p.kind, p.reach, confidence, past)
 	base := stretchedBy * math.Log(max(p.reach, 1.2))
 	side := func(end float64) float64 {
 		if !(end > 0) {
@@ -50,27 +52,40 @@ func (p *prediction) score(observed float64) Score {
 	if off < 0 {
 		half = p.halfLow
 	}
-	return Score{Kind: p.kind, Value: math.Abs(off) / half}
+	return Score{Kind: p.kind, Value: math.Abs(off) / half, Reach: p.reach}
 }
 
-// widening is the factor that would have made the intervals of a kind reach as
-// often as is asked.
-func widening(kind string, confidence float64, past []Score) float64 {
-	scores := slices.Clone(shipped(kind))
-	for _, s := range past {
-		if s.Kind == kind && s.Value >= 0 && !math.IsInf(s.Value, 0) {
-			for range ofOwn {
-				scores = append(scores, s.Value)
+// Far says that the prediction reached far above the loads that were offered: it is
+// calibrated apart from those that did not (Mondrian conformal prediction; Vovk et al.
+// 2005), as replicates overstate what a long reach adds.
+func (s Score) Far() bool { return s.Reach > math.Sqrt(nearBy*farBy) }
+
+// Reaches that are typical of near and of far predictions, of loads up to 60% and 40%.
+const nearBy, farBy = 1.4, 2.1
+
+// widening is the factor that would have made the intervals of a kind, with such a
+// reach, hold as often as is asked: between the factors for near and for far.
+func widening(kind string, reach, confidence float64, past []Score) float64 {
+	factor := func(far bool) float64 {
+		scores, n := shipped(kind, far)
+		scores = slices.Clone(scores)
+		for _, s := range past {
+			if s.Kind == kind && s.Value >= 0 && !math.IsInf(s.Value, 0) {
+				for range ofOwn {
+					scores, n = append(scores, s.Value), n+1
+				}
 			}
 		}
+		slices.Sort(scores)
+		// The rank of conformal prediction: one more than the scores that there are.
+		return percentile(scores, min((float64(n)+1)*confidence/float64(n), 1))
 	}
-	if len(scores) == 0 {
-		return 1
+	near, far := factor(false), factor(true)
+	if !(near > 0 && far > 0) {
+		return max(near, far)
 	}
-	slices.Sort(scores)
-	// The rank of conformal prediction: one more than the scores that there are.
-	n := float64(len(scores))
-	return percentile(scores, min(math.Ceil((n+1)*confidence)/n, 1))
+	part := min(max(math.Log(reach/nearBy)/math.Log(farBy/nearBy), 0), 1)
+	return near * math.Pow(far/near, part)
 }
 
 // Backtest says how well the capacity of a drill that did reach its limit would

@@ -13,20 +13,22 @@ import (
 // systems were; scores of another kind, or that are no numbers, do not count.
 func TestPastScoresCalibrate(t *testing.T) {
 	const kind = restsOnOrder
-	scores := func(kind string, value float64) []Score { return slices.Repeat([]Score{{kind, value}}, 12) }
-	shipped := widening(kind, 0.9, nil)
+	scores := func(kind string, value float64) []Score {
+		return slices.Repeat([]Score{{Kind: kind, Value: value}}, 12)
+	}
+	shipped := widening(kind, 1.6, 0.9, nil)
 	for _, c := range []struct {
 		name string
 		past []Score
 		want func(k float64) bool
 	}{
-		{"worse than elsewhere", scores(kind, 4*shipped), func(k float64) bool { return k == 4*shipped }},
+		{"worse than elsewhere", scores(kind, 4*shipped), func(k float64) bool { return math.Abs(k/shipped-4) < 1e-9 }},
 		{"better than elsewhere", scores(kind, 0.01), func(k float64) bool { return k < shipped }},
 		{"another kind", scores(restsOnQueue, 9), func(k float64) bool { return k == shipped }},
-		{"no numbers", []Score{{kind, math.NaN()}, {kind, math.Inf(1)}, {kind, -1}}, func(k float64) bool { return k == shipped }},
+		{"no numbers", []Score{{Kind: kind, Value: math.NaN()}, {Kind: kind, Value: math.Inf(1)}, {Kind: kind, Value: -1}}, func(k float64) bool { return k == shipped }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if k := widening(kind, 0.9, c.past); !c.want(k) {
+			if k := widening(kind, 1.6, 0.9, c.past); !c.want(k) {
 				t.Errorf("intervals are widened by %.3g, by %.3g as shipped", k, shipped)
 			}
 		})

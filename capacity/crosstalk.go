@@ -2,8 +2,6 @@ package capacity
 
 import (
 	"math"
-	"math/rand/v2"
-	"slices"
 
 	"gonum.org/v1/gonum/optimize"
 )
@@ -78,46 +76,9 @@ func (c crosstalk) present(work, cores float64) presence {
 	return p
 }
 
-// rare is how much likelier than not (as a log of odds) it is without looking that
-// requests on cores do not disturb each other.
-const rare = 2.0
-
 // mostCores bounds the states that are summed up: a limit of more is one in another
 // unit (nanocores, say), and the sum would not end.
 const mostCores = 4096
-
-// disturbed says whether use and responses together show crosstalk on the cores that
-// give out first, where use alone does not; their law is then one with crosstalk. A
-// request that is disturbed shows twice: it uses more, and it takes longer.
-func (p *predictor) disturbed(list []stage, b bins, known []*fitted, source *rand.Rand) bool {
-	at := p.nearest(-1)
-	f := p.limited[at]
-	if at != p.main || f.shape != straight || f.first.limit == 0 || f.gain < 0 || !f.exercised {
-		return false
-	}
-	talking := f
-	talking.draws = nil
-	talking.line, _ = refineCrosstalk(f.readings, f.first, f.limit, 200)
-	talking.doubted = max(2*f.doubt(), 0.03)
-	if ceiling := talking.ceiling(-1); !(ceiling > 1.02*p.top) {
-		return false
-	}
-	other := *p
-	other.limited = slices.Clone(p.limited)
-	other.limited[at] = talking
-	law := other.measured(list, b, at, -1, thorough, nil)[0]
-	least := known[0].cost
-	for _, k := range known[1:] {
-		least = min(least, k.cost)
-	}
-	if !(f.gain/2+least-law.cost > rare) {
-		return false
-	}
-	talking.shape, talking.doubted = withTalk, 0
-	talking.resample(f.readings, len(f.draws), source)
-	p.limited[at] = talking
-	return true
-}
 
 // usual are the coefficients that published fits of the law have, as means and
 // standard deviations of their logarithms: the two of usl_test.go have a = 0.027

@@ -52,6 +52,9 @@ type fitted struct {
 	// measured says that it is of the resource that is fitted (predictor.main), and
 	// not of a queue that nothing measures.
 	measured bool
+	// resource is the law of the use that it goes with, if it is one of several that are
+	// believed in (see disturbed); nil for the one that the predictor has.
+	resource *fit
 }
 
 // effort is how hard a fit is worked on.

@@ -25,16 +25,19 @@ func (r *Response) Mean(rps float64) float64 {
 	return r.over(rps, func(l *latency) float64 { return l.mean(max(rps, 0)) })
 }
 
-// over is the geometric mean of what the laws say, in ms.
+// over is the geometric mean of what the laws say, in ms, of those by which the load
+// is below saturation, as long as they have half of the weight.
 func (r *Response) over(rps float64, says func(*latency) float64) float64 {
-	sum := 0.0
+	sum, weight := 0.0, 0.0
 	for _, f := range r.laws {
-		if !(rps < f.saturation) {
-			return math.Inf(1)
+		if rps < f.saturation {
+			sum, weight = sum+f.weight*math.Log(1000*says(&f.latency)), weight+f.weight
 		}
-		sum += f.weight * math.Log(1000*says(&f.latency))
 	}
-	return math.Exp(sum)
+	if weight < 0.5 {
+		return math.Inf(1)
+	}
+	return math.Exp(sum / weight)
 }
 
 // predict puts the capacity where the laws see it, if every step held.

@@ -84,8 +84,8 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		return nil, why
 	}
 	known, second, hidden := p.models(list, b, work)
-	if work.rounds >= thorough.rounds && len(known) > 0 && hidden < 0.5 && p.disturbed(list, b, known, source) {
-		known, second, hidden = p.models(list, b, work)
+	if work.rounds >= thorough.rounds && len(known) > 0 && hidden < 0.5 {
+		known = p.disturbed(list, b, known, source)
 	}
 	if len(known) == 0 {
 		return nil, fmt.Sprintf("responses do not grow and no measured resource nears its limit up to %.4g/s; run a step above that", p.top)
@@ -316,13 +316,16 @@ func (p *predictor) waits(list []stage, f *fitted) bool {
 // laws are fitted, and count for as much as they predict.
 func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start *fitted) []*fitted {
 	f := &p.limited[i]
+	if start != nil && start.resource != nil {
+		f = start.resource
+	}
 	know := believe(max(f.ceiling(r), 1.02*p.top), f.doubt(), f.servers(), 0.15)
 	how := station{besides: p.besides(list, b, i, r)}
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
 		how.shared, how.rest, how.each, how.talk = start.shared, start.rest, start.each, f.talkIn(r)
 		again := fitLatency(list, b, know, how, start, work)
-		again.measured = true
+		again.measured, again.resource = true, start.resource
 		return []*fitted{&again}
 	}
 	cores := how
@@ -483,10 +486,7 @@ func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *f
 			values = append(values, x)
 			continue
 		}
-		from := known[0]
-		if len(known) > 1 && source.Float64() < known[1].weight {
-			from = known[1]
-		}
+		from := one(known, source)
 		x, _ := p.crossing(p.measured(drawn, b, p.main, r, again, from)[0], r)
 		values = append(values, x)
 	}
@@ -495,6 +495,21 @@ func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *f
 	if len(queues) > 0 {
 		out.queueLow, out.queueHigh = interval(queues, confidence)
 	}
+}
+
+// one is a law drawn by its weight.
+func one(laws []*fitted, source *rand.Rand) *fitted {
+	if len(laws) == 1 {
+		return laws[0]
+	}
+	u := source.Float64()
+	for _, f := range laws[1:] {
+		if u < f.weight {
+			return f
+		}
+		u -= f.weight
+	}
+	return laws[0]
 }
 
 // arrivals is the squared coefficient of variation of the times between arrivals,
