@@ -22,6 +22,8 @@ type prediction struct {
 	queueLow, queueHigh float64
 	// reach is the value over the highest load that was offered.
 	reach float64
+	// imagined says that histograms were made of the quantiles of a table.
+	imagined bool
 	// kind is what the prediction rests on, which its calibration goes by.
 	kind string
 	// halfLow and halfHigh are the halves of the interval, in logs, before it is
@@ -104,7 +106,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		}
 	}
 	out.value = math.Exp(sum)
-	out.reach = out.value / p.top
+	out.reach, out.imagined = out.value/p.top, !resampled(p.all)
 	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
 		return nil, p.unreached(out)
 	}
