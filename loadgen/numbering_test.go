@@ -66,6 +66,11 @@ func TestNumberingOverUnequalSlices(t *testing.T) {
 			}
 		}
 		open.First = n.first(open, plan.Count(open))
+		for number, who := range used {
+			if number >= open.First {
+				t.Fatalf("%s: %s has number %d, the step behind it begins with %d", name, who, number, open.First)
+			}
+		}
 		for h := range plan.Slice(0, 1).Hits(open) {
 			use(name+", the step behind it", h.N)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/headroom-project/headroom/loadgen/api"
 	"github.com/headroom-project/headroom/loadgen/bus/bustest"
@@ -19,7 +20,6 @@ func TestOneKeyIsOneRun(t *testing.T) {
 	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer target.Close()
 	n := bustest.Single(t)
-	n.Worker(nil)
 	in, err := openIntake(context.Background(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +50,9 @@ func TestOneKeyIsOneRun(t *testing.T) {
 			}
 		})
 	}
+	// All are there while the first still waits for a worker.
+	<-time.After(300 * time.Millisecond)
+	n.Worker(nil)
 	wg.Wait()
 	if len(ids) != 1 || created != 1 {
 		t.Errorf("runs %v, %d were created; want one", ids, created)

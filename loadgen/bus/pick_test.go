@@ -98,5 +98,10 @@ func TestWorkersAreFreeWhenTheirDrillIsOver(t *testing.T) {
 		if k := len(f.Names()); k != 3 {
 			t.Errorf("run %s had %d workers, want 3", run, k)
 		}
+		again, err := n.Hub.Pick(context.Background(), 3, 0)
+		if err != nil {
+			t.Fatalf("after run %s: %v", run, err)
+		}
+		again.Release()
 	}
 }
