@@ -22,7 +22,7 @@ const (
 
 // Systems of each seed.
 const (
-	training = 180
+	training = 300
 	table    = 220
 )
 
