@@ -19,10 +19,15 @@ import (
 //
 // The tolerance is a fraction of what a generator gets wrong that does either
 // (vegeta with 20 workers says p99 = 1 ms), and leaves room for machines that
-// are busy with other things; `make bench` prints the figures.
+// are busy with other things, and for the race detector, under which generator and
+// target take ten times as long for each of 400 answers; `make bench` prints the figures.
 func TestTheStallIsSeenWhole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 6 s for each case; run without -short to have it")
+	}
+	tolerance := 0.1
+	if raced {
+		tolerance = 0.5
 	}
 	for _, engine := range attack.Engines() {
 		for _, connections := range []int{0, 20} {
@@ -35,7 +40,7 @@ func TestTheStallIsSeenWhole(t *testing.T) {
 					name      string
 					got, want float64
 				}{{"p95", q[1], 100}, {"p99", q[2], 180}, {"p99.9", q[3], 198}} {
-					if math.Abs(c.got-c.want) > 0.1*c.want {
+					if math.Abs(c.got-c.want) > tolerance*c.want {
 						t.Errorf("%s = %.1f ms, the truth is %.0f", c.name, c.got, c.want)
 					}
 				}
