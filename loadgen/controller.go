@@ -561,7 +561,7 @@ func (c *controller) window(w *observation.Window) {
 		c.idle[w.Worker] = w.At
 	}
 	for _, t := range w.Requests {
-		c.shown.Merge(t)
+		c.shown.MergeResponse(t)
 	}
 }
 

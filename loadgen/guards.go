@@ -67,7 +67,7 @@ func (g *guardWatch) window(w *observation.Window) {
 			sum = observation.NewTally()
 			s.requests[name] = sum
 		}
-		sum.Merge(t)
+		sum.MergeResponse(t)
 	}
 }
 
@@ -123,7 +123,7 @@ func (s *guardSecond) value(o scenarios.Objective) (float64, bool) {
 	all := observation.NewTally()
 	for name, t := range s.requests {
 		if o.Request == "" || o.Request == name {
-			all.Merge(t)
+			all.MergeResponse(t)
 		}
 	}
 	if all.Ended() == 0 {

@@ -34,6 +34,7 @@ func (r *Reducer) mark(s *stepSum) {
 	if !changed {
 		return
 	}
+	s.settle()
 	for i, c := range s.cells {
 		if !r.excluded(s, i*s.width, s.width) {
 			continue
@@ -73,14 +74,7 @@ func (s *stepSum) rebuild() {
 	s.requests, s.kept = map[string]*Tally{}, counts{}
 	for _, c := range s.cells {
 		s.kept.sum(&c.counts)
-		c.byName(func(name string, t *Tally) {
-			sum := s.requests[name]
-			if sum == nil {
-				sum = NewTally()
-				s.requests[name] = sum
-			}
-			sum.Merge(t)
-		})
+		c.byName(func(name string, t *Tally) { s.request(name).Merge(t) })
 	}
 }
 

@@ -45,6 +45,7 @@ type stepSum struct {
 	beyond   *cell             // planned after the end, to bridge the time until the next step
 	works    map[string]*work  // by worker
 	lacked   map[string]uint64 // of the whole step
+	young    young
 }
 
 // cell holds the hits planned in one cell of width seconds.
@@ -196,7 +197,7 @@ func (r *Reducer) Add(w *Window) bool {
 			c = &cell{tally: NewTally()}
 			s.warm[w.Second] = c
 		}
-		c.add(w)
+		s.grow(c, w, false)
 		return true
 	}
 	if time.Duration(w.Second)*time.Second >= s.rec.Lasts && s.rec.Lasts > 0 {
@@ -205,16 +206,8 @@ func (r *Reducer) Add(w *Window) bool {
 		return true
 	}
 	s.lack(w)
-	s.cell(w.Second).add(w)
+	s.grow(s.cell(w.Second), w, true)
 	s.kept.add(w)
-	for name, t := range w.Requests {
-		sum := s.requests[name]
-		if sum == nil {
-			sum = NewTally()
-			s.requests[name] = sum
-		}
-		sum.Merge(t)
-	}
 	return true
 }
 
@@ -271,6 +264,7 @@ func (s *stepSum) cell(second int) *cell {
 
 // widen doubles the width of the cells.
 func (s *stepSum) widen() {
+	s.settle()
 	s.width *= 2
 	wide := map[int]*cell{}
 	for i, c := range s.cells {
@@ -406,6 +400,7 @@ func (r *Reducer) Record(i int) (StepRecord, *StepEnd, []Capture) {
 func (r *Reducer) Totals() (planned, sent, ok, failed, dropped uint64, errors map[string]uint64) {
 	errors = map[string]uint64{}
 	for _, s := range r.steps {
+		s.settle()
 		planned += s.counts.planned
 		sent += s.counts.sent
 		ok += s.counts.ok
@@ -453,6 +448,7 @@ func (s *stepSum) lasted() time.Duration {
 }
 
 func (s *stepSum) point() Point {
+	s.settle()
 	lasted := s.lasted()
 	discard := min(s.rec.Discard, lasted)
 	kept := lasted - discard
@@ -570,6 +566,7 @@ func (s *stepSum) profiled(second, width int) bool {
 // AllSeconds returns every second of a step, warm-up included, in order.
 func (r *Reducer) AllSeconds(step int) []Second {
 	s := r.step(step)
+	s.settle()
 	return append(s.seconds(s.warm, 1), s.seconds(s.cells, s.width)...)
 }
 

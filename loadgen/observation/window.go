@@ -126,6 +126,14 @@ func (t *Tally) record(h *hdrhistogram.PackedHistogram, d time.Duration) {
 
 // Merge adds o to t; o is not changed.
 func (t *Tally) Merge(o *Tally) {
+	t.MergeResponse(o)
+	t.Service.Merge(o.Service)
+	t.SendLag.Merge(o.SendLag)
+}
+
+// MergeResponse adds o to t but for service times and send lags, which Metric does not
+// read; o is not changed.
+func (t *Tally) MergeResponse(o *Tally) {
 	t.OK += o.OK
 	t.Failed += o.Failed
 	t.BytesIn += o.BytesIn
@@ -138,8 +146,6 @@ func (t *Tally) Merge(o *Tally) {
 		t.Errors[class] += n
 	}
 	t.Response.Merge(o.Response)
-	t.Service.Merge(o.Service)
-	t.SendLag.Merge(o.SendLag)
 }
 
 // Ended is the number of hits that ended, OK or failed.
