@@ -33,8 +33,8 @@ type suspect struct {
 }
 
 // disturbed weighs whether requests on the cores that are fitted disturb each other,
-// and how much, where their use alone does not show it: a request that is disturbed shows twice, as it uses more and takes
-// longer. Below the limit neither tells the coefficients well, and how much they cost
+// and how much, where their use alone does not show it: a request that is disturbed
+// shows twice, as it uses more and takes longer. Below the limit neither tells the coefficients well, and how much they cost
 // at the limit depends on them, so that all that use and responses leave possible are
 // laws of the prediction, each with its weight (Bayes' rule over a grid). It returns
 // the laws, the heaviest first, and gives the resource the use that goes with them.
