@@ -46,6 +46,11 @@ func (r *runs) run(ctx context.Context, a *active, own *bus.Ownership, x executi
 // drill runs the drill while this controller owns it.
 func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execution) (loadgen.Outcome, error) {
 	failed := loadgen.Outcome{How: observation.EndFailed}
+	defer func() {
+		if x.record != nil {
+			x.record.Close()
+		}
+	}()
 	j := x.job
 	began := time.Now()
 	at := time.Duration(0)
@@ -94,22 +99,21 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 	if err != nil {
 		return failed, err
 	}
-	record := x.record
-	if record == nil {
+	if x.record == nil {
 		src, err := j.scenario.YAML()
 		if err != nil {
 			return failed, err
 		}
-		if record, err = observation.Record(r.bundle(a.id), src); err != nil {
+		if x.record, err = observation.Record(r.bundle(a.id), src); err != nil {
 			return failed, err
 		}
 		if d := j.scenario.Capacity.Demand; d != nil && d.History != "" {
-			if err := record.History(x.input.Files[d.History]); err != nil {
+			if err := x.record.History(x.input.Files[d.History]); err != nil {
 				return failed, err
 			}
 		}
 	}
-	sending, sent := j.push(pushTo, record, a.id, now)
+	sending, sent := j.push(pushTo, x.record, a.id, now)
 	defer sent()
 	calibration := calibrated(x.workers, attack.EngineFor(j.requests), a.events.Says)
 	cfg := loadgen.Config{
@@ -119,7 +123,7 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 	}
 	cfg.Environment["fleet"] = "nats"
 	outcome, err := loadgen.Run(ctx, cfg)
-	return outcome, cmp.Or(err, record.Close())
+	return outcome, cmp.Or(err, x.record.Close())
 }
 
 func joined(a, b map[string]string) map[string]string {
@@ -291,7 +295,7 @@ func (r *runs) rebuild(ctx context.Context, rec bus.Record) (execution, error) {
 	if x.record, err = observation.Continue(dir); err != nil {
 		return x, err
 	}
-	x.after = stored.Last
+	x.after, x.resume = stored.Last, &loadgen.Resume{Told: stored.Told}
 	for _, w := range stored.Windows {
 		if err := x.record.Window(w); err != nil {
 			return x, err
@@ -304,7 +308,7 @@ func (r *runs) rebuild(ctx context.Context, rec bus.Record) (execution, error) {
 	if err != nil {
 		return x, err
 	}
-	x.resume = &loadgen.Resume{Journal: evidence.Journal, Reducer: evidence.Reduce(), Told: stored.Told}
+	x.resume.Journal, x.resume.Reducer = evidence.Journal, evidence.Reduce()
 	for _, e := range evidence.Journal {
 		x.resume.Told = max(x.resume.Told, e.At)
 	}

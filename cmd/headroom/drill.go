@@ -378,6 +378,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 	if err != nil {
 		return cannotRun(err, "choose a new or empty folder that can be written with --out")
 	}
+	defer record.Close()
 	if j.history != nil {
 		if err := record.History(j.history); err != nil {
 			return cannotRun(err, "")

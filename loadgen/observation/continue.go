@@ -2,7 +2,6 @@ package observation
 
 import (
 	"bytes"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"os"
@@ -33,12 +32,8 @@ func Continue(dir string) (*Recorder, error) {
 		r.closeFiles()
 		return nil, fmt.Errorf("continue bundle: %w", err)
 	}
-	r.zip = newZip(r.windows)
-	r.csv = csv.NewWriter(r.samples)
-	if at, err := r.samples.Seek(0, io.SeekCurrent); err == nil && at == 0 {
-		r.fail("write samples", r.csv.Write(samplesHeader))
-	}
-	return r, r.err
+	at, err := r.samples.Seek(0, io.SeekCurrent)
+	return r, r.begin(err == nil && at == 0)
 }
 
 // cutTorn ends a file after its last whole line, and goes there.

@@ -27,7 +27,10 @@ type tallyJSON struct {
 type tallyCounts Tally
 
 // MarshalJSON encodes the counts and the three histograms.
-func (t *Tally) MarshalJSON() ([]byte, error) {
+func (t *Tally) MarshalJSON() ([]byte, error) { return json.Marshal(t.encoded()) }
+
+// encoded is what the tally is on the wire.
+func (t *Tally) encoded() tallyJSON {
 	out := tallyJSON{tallyCounts: tallyCounts(*t)}
 	for _, h := range []struct {
 		from *hdrhistogram.PackedHistogram
@@ -38,7 +41,7 @@ func (t *Tally) MarshalJSON() ([]byte, error) {
 		}
 		*h.to = encodeHistogram(h.from)
 	}
-	return json.Marshal(out)
+	return out
 }
 
 // Parts of the HDR V2 encoding, as hdrhistogram-go and the libraries of other

@@ -76,11 +76,14 @@ func BenchmarkRecordWindow(b *testing.B) {
 	w := exampleWindow(rand.New(rand.NewPCG(5, 6)))
 	b.ReportAllocs()
 	for b.Loop() {
-		w.Seq++
+		next := *w // what is handed over must not be changed
+		next.Seq = w.Seq + 1
+		w = &next
 		if err := rec.Window(w); err != nil {
 			b.Fatal(err)
 		}
 	}
+	rec.settle()
 	b.StopTimer()
 	size, err := rec.windows.Seek(0, io.SeekCurrent)
 	if err == nil {

@@ -30,11 +30,17 @@ const (
 
 var samplesHeader = []string{"t_s", "over_s", "step", "source", "resource", "used", "limit", "unit"}
 
-// Recorder writes evidence as it comes. After a process dies, or a disk fills
-// up, what was written before can be read. It is safe for concurrent use; after
-// the first error every call returns that error, and nothing more is written.
+// Recorder writes evidence as it comes, windows from a goroutine of its own, which
+// Close ends. After a process dies, or a disk fills up, what was written before can be
+// read. It is safe for concurrent use; after the first error every call returns that
+// error, and nothing more is written.
 type Recorder struct {
 	dir string
+
+	order sync.Mutex // held to hand over a window; never by the goroutine that writes
+	queue chan kept
+	ended bool
+	idle  chan struct{} // closed when nothing of the queue is left
 
 	mu      sync.Mutex
 	err     error
@@ -70,10 +76,18 @@ func Record(dir string, scenario []byte) (*Recorder, error) {
 		}
 		*f.to = file
 	}
-	r.zip = newZip(r.windows)
-	r.csv = csv.NewWriter(r.samples)
-	r.fail("write samples", r.csv.Write(samplesHeader))
-	return r, r.err
+	return r, r.begin(true)
+}
+
+// begin makes the writers of the files that are open, and starts the one of windows.
+func (r *Recorder) begin(header bool) error {
+	r.zip, r.csv = newZip(r.windows), csv.NewWriter(r.samples)
+	if header {
+		r.fail("write samples", r.csv.Write(samplesHeader))
+	}
+	r.queue, r.idle = make(chan kept, queued), make(chan struct{})
+	go r.keep()
+	return r.err
 }
 
 // newZip compresses for speed: what is in it is mostly compressed histograms, of which
@@ -126,21 +140,6 @@ func (r *Recorder) Note(e Entry) error {
 	return r.err
 }
 
-// Window appends a window; Flush makes it readable.
-func (r *Recorder) Window(w *Window) error {
-	b, err := json.Marshal(w)
-	if err != nil {
-		return fmt.Errorf("encode window: %w", err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err == nil && !r.closed {
-		_, err := r.zip.Write(append(b, '\n'))
-		r.fail("write windows", err)
-	}
-	return r.err
-}
-
 // Samples appends readings.
 func (r *Recorder) Samples(xs []Sample) error {
 	r.mu.Lock()
@@ -182,6 +181,7 @@ func (r *Recorder) Capture(at time.Duration, c Capture, data []byte) error {
 
 // Flush makes everything written so far readable by others.
 func (r *Recorder) Flush() error {
+	r.settle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil && !r.closed {
@@ -194,6 +194,7 @@ func (r *Recorder) Flush() error {
 
 // Close ends the record and returns the first error of all.
 func (r *Recorder) Close() error {
+	r.end()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
