@@ -83,5 +83,5 @@ bench-memory: ## resident memory over MINUTES (default 10) at 20,000 req/s
 	@bash .ci/bench-memory
 
 bench-fleet: ## what merging the windows of 1,000 and 10,000 simulated workers costs
-	@for n in 1000 10000; do HEADROOM_BENCH_WORKERS=$$n HEADROOM_BENCH_SECONDS=5 $(GO) test -count=1 -run '^TestSimulatedFleet$$' -v ./loadgen/bus | grep 'workers,'; done
-	@for k in 1 4 16; do HEADROOM_BENCH_WORKERS=1000 HEADROOM_BENCH_REQUESTS=$$k HEADROOM_BENCH_SECONDS=5 $(GO) test -count=1 -run '^TestSimulatedFleet$$' -v ./loadgen/bus | grep 'workers,'; done
+	@for n in 1000 10000; do HEADROOM_BENCH_WORKERS=$$n HEADROOM_BENCH_SECONDS=10 $(GO) test -count=1 -run '^TestSimulatedFleet$$' -v ./loadgen/bus | grep 'workers,'; done
+	@for k in 1 4 16; do HEADROOM_BENCH_WORKERS=1000 HEADROOM_BENCH_REQUESTS=$$k HEADROOM_BENCH_SECONDS=10 $(GO) test -count=1 -run '^TestSimulatedFleet$$' -v ./loadgen/bus | grep 'workers,'; done

@@ -78,7 +78,7 @@ func simulated(workers, names, seconds int) [][][]byte {
 	for s := range out {
 		// Not all alike: the evidence would be compressed better than it is.
 		var different [][]byte
-		for k := range min(workers, 64) {
+		for k := range min(workers, 1000) {
 			different = append(different, bus.EncodeForBench(1, uint64(s+1), windowOf(names, s, k)))
 		}
 		for i := range workers {
@@ -97,7 +97,7 @@ func windowOf(names, second, worker int) *observation.Window {
 	for k := range names {
 		tally := observation.NewTally()
 		for i := range 300 / names {
-			d := time.Duration(1+(i*i*7919+second+i*worker*31)%5000) * 10 * time.Microsecond
+			d := time.Duration(1+(i*i*7919+second+i*worker*31+k*997)%5000) * 10 * time.Microsecond
 			tally.Add(d, d-d/20, d/20, "")
 		}
 		w.Requests[fmt.Sprintf("request-%d", k)] = tally

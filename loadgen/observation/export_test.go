@@ -1,6 +1,7 @@
 package observation
 
 import (
+	"bytes"
 	"os"
 	"testing"
 )
@@ -17,3 +18,6 @@ func (r *Recorder) FillDisk(t *testing.T) {
 	r.windows = full
 	r.zip.Reset(full)
 }
+
+// WriteLine is how a Recorder writes a window.
+func (w *Window) WriteLine(to *bytes.Buffer) error { return w.writeLine(to) }
