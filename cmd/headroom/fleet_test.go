@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -287,15 +289,23 @@ resources: {metrics: none}
 	}
 }
 
-// holding is a file under dir that holds a text, empty if none does.
+// holding is a file under dir that holds a text, plain or within base64; empty if none
+// does.
 func holding(t *testing.T, dir, text string) (found string) {
 	t.Helper()
+	forms := [][]byte{[]byte(text)}
+	for before := range 3 {
+		// Three bytes are four characters: what is next to the text shares some with it.
+		whole := text[(3-before)%3:]
+		whole = whole[:len(whole)/3*3]
+		forms = append(forms, []byte(base64.StdEncoding.EncodeToString([]byte(whole))))
+	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if bytes.Contains(b, []byte(text)) {
+		if slices.ContainsFunc(forms, func(form []byte) bool { return bytes.Contains(b, form) }) {
 			found = path
 		}
 		return err
@@ -304,6 +314,19 @@ func holding(t *testing.T, dir, text string) (found string) {
 		t.Fatal(err)
 	}
 	return found
+}
+
+func TestHoldingFindsBase64(t *testing.T) {
+	for before := range 4 {
+		dir := t.TempDir()
+		text := base64.StdEncoding.EncodeToString([]byte("abc"[:before] + "s3cret-of-the-environment" + "yz"))
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(`{"env":"`+text+`"}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if holding(t, dir, "s3cret-of-the-environment") == "" {
+			t.Errorf("not found behind %d bytes", before)
+		}
+	}
 }
 
 // TestAWorkerThatWasStopped and goes on after its lease has run out sends nothing of

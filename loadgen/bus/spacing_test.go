@@ -26,8 +26,9 @@ const (
 // TestMergedArrivalsAreAsEvenAsOneWorkers: four workers over the bus, each with a clock
 // of its own, offer the constant arrivals of one. In what each of them keeps of its
 // hits, the planned instants are those of the plan, each once; at the target, the
-// gaps between arrivals differ from the plan's about as much as one worker's do. Four
-// workers in step would be off by a whole gap.
+// gaps between arrivals differ from the plan's about as much as one worker's do: a worker
+// whose idea of drill time is off by a twentieth of a gap shows. Four in step would be off
+// by a whole one.
 func TestMergedArrivalsAreAsEvenAsOneWorkers(t *testing.T) {
 	const gap = time.Second / spacingRate
 	one, four := spaced(t, 1), spaced(t, 4)
@@ -43,7 +44,7 @@ func TestMergedArrivalsAreAsEvenAsOneWorkers(t *testing.T) {
 	}
 	lone, merged := one.uneven(gap), four.uneven(gap)
 	t.Logf("gaps of %v at the target are off by %v with one worker, by %v with four", gap, lone, merged)
-	if merged > 2*lone+gap/2 {
+	if merged > 3*lone+gap/20 {
 		t.Errorf("gaps of %v at the target are off by %v with four workers, by %v with one", gap, merged, lone)
 	}
 }
