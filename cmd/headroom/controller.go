@@ -204,7 +204,7 @@ func (k *controller) joinSystem(url, creds, workers string) error {
 		}
 	}
 	var err error
-	if k.conn, err = engine.Connect(engine.Dial{URL: url, Credentials: creds, Name: "headroom controller"}); err != nil {
+	if k.conn, err = engine.Connect(engine.Dial{URL: url, Credentials: creds, Name: "headroom controller", Log: k.log}); err != nil {
 		hint := "is the NATS system up, and can this machine reach it?"
 		if engine.IsAuth(err) {
 			hint = "--creds must be of a user of that system that has not expired or been revoked"

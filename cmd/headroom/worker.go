@@ -80,7 +80,7 @@ func work(c *cli.Context, s streams) error {
 	if err != nil {
 		return cannotRun(err, "")
 	}
-	dial := engine.Dial{URL: join.Address, Token: join.Token, Fingerprint: join.Fingerprint, Credentials: join.Credentials, Name: "headroom worker " + cfg.Name}
+	dial := engine.Dial{URL: join.Address, Token: join.Token, Fingerprint: join.Fingerprint, Credentials: join.Credentials, Name: "headroom worker " + cfg.Name, Log: cfg.Log}
 	if join.Credentials == "" {
 		dial.Identity = who
 	}

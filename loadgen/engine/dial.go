@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -27,6 +28,9 @@ type Dial struct {
 	Fingerprint string
 	// Name is shown in the server's list of connections.
 	Name string
+	// Log takes errors that no call returns, such as a subject that the server does not
+	// permit; nil discards them.
+	Log *slog.Logger
 }
 
 // Identity is a key pair; its public half is the id of who holds it.
@@ -64,7 +68,12 @@ const connectIn = 5 * time.Second
 // as a server can be reached. Nothing is kept for sending while it is away, so that
 // no message arrives that was meant for another time.
 func Connect(d Dial) (*nats.Conn, error) {
+	log := d.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	opts := []nats.Option{
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("nats", "error", err) }),
 		nats.Name(d.Name), nats.Timeout(connectIn), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2), nats.SetCustomDialer(racingDialer{}),
