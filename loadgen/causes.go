@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/attack"
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -43,14 +44,36 @@ func lacking(p *observation.Point) []string {
 func saturated(p *observation.Point) (why string, is bool) {
 	if p.Busy > engineShare {
 		if p.Given < givenShare*p.Busy {
-			return fmt.Sprintf("other processes took the generator's core: its thread was ready to run %.0f%% of the time and ran %.0f%%; give it a core of its own (taskset, a CPU limit for the others)", 100*p.Busy, 100*p.Given), true
+			return fmt.Sprintf("other processes took the generator's core: its thread%s was ready to run %.0f%% of the time and ran %.0f%%; give it a core of its own (taskset, a CPU limit for the others)", of(p), 100*p.Busy, 100*p.Given), true
 		}
-		return fmt.Sprintf("the generator's thread was at work %.0f%% of the time, and one is all it has; spread the load over more workers (headroom calibrate shows what one can do)", 100*p.Busy), true
+		return fmt.Sprintf("the generator's thread%s was at work %.0f%% of the time, and one is all it has; spread the load over more workers (headroom calibrate shows what one can do)", of(p), 100*p.Busy), true
 	}
 	if u, ok := p.Resources[GeneratorCPU]; ok && u.Limit > 0 && u.Used > busyShare*u.Limit {
 		return fmt.Sprintf("the generator used %.2f of %.2f cores; give it more, or spread the load over more workers", u.Used, u.Limit), true
 	}
 	return "", false
+}
+
+// of names the busiest of several workers.
+func of(p *observation.Point) string {
+	if p.Workers < 2 {
+		return ""
+	}
+	return " on worker " + p.Busiest
+}
+
+// late names the workers that sent later than limit, in ms, unless most did.
+func late(p *observation.Point, limit float64) string {
+	var names []string
+	for _, w := range p.Latest {
+		if w.Millis > limit {
+			names = append(names, w.Worker)
+		}
+	}
+	if n := len(names); n == 0 || n == observation.MaxLags || 2*n > p.Workers {
+		return ""
+	}
+	return fmt.Sprintf(" only because of %s (of %d workers)", strings.Join(names, ", "), p.Workers)
 }
 
 // lagCause names what made hits late, and what to do about it.

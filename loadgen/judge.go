@@ -44,7 +44,7 @@ func Judge(p *observation.Point, objectives []scenarios.Objective) {
 	limit, quantile := lagLimit(objectives)
 	lag, _ := (&observation.Figures{Response: p.SendLag}).Metric(quantile)
 	if lag > limit {
-		invalid("send lag %s is %.3g ms, above %.3g ms: %s", quantile, lag, limit, lagCause(p))
+		invalid("send lag %s is %.3g ms, above %.3g ms%s: %s", quantile, lag, limit, late(p, limit), lagCause(p))
 	} else if why, is := saturated(p); is {
 		invalid("%s", why)
 	}

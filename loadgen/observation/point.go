@@ -71,8 +71,13 @@ type Point struct {
 	Waited uint64
 	// Lacked counts hits that got no connection because a worker lacked something.
 	Lacked map[string]uint64
-	// Busy is the share of the time that the busiest worker's engine was at work,
-	// and Given the share for which its thread had a core; 0 if not known.
+	// Workers is how many sent hits of the step, and Latest are those that sent latest,
+	// MaxLags at most, the worst first.
+	Workers int
+	Latest  []WorkerLag
+	// Busy is the share of the time that the engine of the busiest worker, Busiest, was
+	// at work, and Given the share for which its thread had a core; 0 if not known.
+	Busiest     string
 	Busy, Given float64
 	Requests    map[string]Figures
 	// Tallies are what Requests are of, warm-up left out; nil for a point that came

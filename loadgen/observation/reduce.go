@@ -41,9 +41,10 @@ type stepSum struct {
 	served   map[int]*flow     // what ended, by the second of the step it ended in
 	samples  map[string]*sampleSum
 	captures []Capture
-	out      map[int]bool      // seconds that are excluded
-	beyond   *cell             // planned after the end, to bridge the time until the next step
-	works    map[string]*work  // by worker
+	out      map[int]bool     // seconds that are excluded
+	beyond   *cell            // planned after the end, to bridge the time until the next step
+	works    map[string]*work // by worker
+	lags     map[string]*lagging
 	lacked   map[string]uint64 // of the whole step
 	young    young
 }
@@ -208,6 +209,7 @@ func (r *Reducer) Add(w *Window) bool {
 	s.lack(w)
 	s.grow(s.cell(w.Second), w, true)
 	s.kept.add(w)
+	s.lag(w)
 	return true
 }
 
@@ -475,7 +477,8 @@ func (s *stepSum) point() Point {
 	p.Figures = figures(all, kept)
 	p.Sent, p.Dropped, p.Waited = s.kept.sent, s.kept.dropped, s.kept.waited
 	p.Lacked = s.lacked
-	p.Busy, p.Given = s.busiest()
+	p.Busiest, p.Busy, p.Given = s.busiest()
+	p.Workers, p.Latest = s.latest()
 	if served, over := s.rate(discard, lasted); over > 0 {
 		p.Throughput = served / over.Seconds()
 	}
