@@ -73,7 +73,7 @@ func late(p *observation.Point, limit float64) string {
 	if n := len(names); n == 0 || n == observation.MaxLags || 2*n > p.Workers {
 		return ""
 	}
-	return fmt.Sprintf(" only because of %s (of %d workers)", strings.Join(names, ", "), p.Workers)
+	return fmt.Sprintf(", only because of %s (of %d workers)", strings.Join(names, ", "), p.Workers)
 }
 
 // lagCause names what made hits late, and what to do about it.
