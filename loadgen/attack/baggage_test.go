@@ -46,6 +46,8 @@ func testBaggageLabelsProfiles(t *testing.T) {
 	if _, sent, _, _, _, _ := r.Totals(); sent != 40 {
 		t.Errorf("%d hits were sent, want 40", sent)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(seen) != 2 || seen["run-1 till 0"] < 20 || seen["run-1 till 1"] < 20 {
 		t.Errorf("goroutines with the labels %v", seen)
 	}
