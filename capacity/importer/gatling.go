@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -101,13 +100,9 @@ func isGatlingStats(head []byte) bool {
 
 // readGatlingStats reads js/stats.json or js/global_stats.json of a report.
 func readGatlingStats(in *input) (*Results, error) {
-	b, err := io.ReadAll(io.LimitReader(in, maxSummary))
-	if err != nil {
-		return nil, err
-	}
 	var x gatlingStats
-	if err := json.Unmarshal(b, &x); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.name, err)
+	if err := whollyJSON(in, &x); err != nil {
+		return nil, err
 	}
 	f := x.gatlingFigures
 	if x.Stats != nil {

@@ -49,6 +49,8 @@ type Results struct {
 	// Columns are the names of the figures, for a table; nil for a log, which has
 	// all of them.
 	Columns []string
+	// Gaps are those of the columns that are empty in some point.
+	Gaps []string
 	// Method says how the points came about, Lacks what they lack against a
 	// drill's, each in a sentence.
 	Method, Lacks []string
@@ -60,7 +62,7 @@ func (r *Results) Metric(metric string) (missing string, ok bool) {
 	if r.Columns == nil {
 		return "", true
 	}
-	t := table.Table{Columns: r.Columns}
+	t := table.Table{Columns: r.Columns, Gaps: r.Gaps}
 	return t.Has(metric)
 }
 
@@ -76,6 +78,7 @@ func formats() []format {
 	return []format{
 		{K6, "k6 CSV", isHeader("metric_name", "metric_value"), readK6CSV},
 		{K6, "k6 JSON lines", isK6Lines, readK6Lines},
+		{K6, "k6 machine-readable summary", isK6Machine, readK6Machine},
 		{K6, "k6 summary", isK6Summary, readK6Summary},
 		{Gatling, "Gatling statistics", isGatlingStats, readGatlingStats},
 		{Gatling, "Gatling simulation.log", isGatlingLog, readGatlingLog},
@@ -84,6 +87,7 @@ func formats() []format {
 		{JMeter, "JMeter JTL", isJTL, readJMeter},
 		{JMeter, "JMeter JTL without a header", isBareJTL, readBareJTL},
 		{JMeter, "JMeter XML", isJMeterXML, readJMeterXML},
+		{Vegeta, "vegeta report", isVegetaReport, readVegetaReport},
 		{Vegeta, "vegeta results", isVegeta, readVegeta},
 		{Points, "points.csv", isTable, readTable},
 	}
@@ -180,6 +184,9 @@ func isTable(head []byte) bool {
 		line, _, _ = bytes.Cut(head, []byte("\n"))
 	}
 	text := strings.ToLower(string(line))
+	if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") || strings.HasPrefix(text, "<") {
+		return false // JSON or XML of somebody else
+	}
 	return strings.Contains(text, "rps") || strings.Contains(text, "p99") || strings.Contains(text, "offered") || strings.Contains(text, "throughput")
 }
 
@@ -189,7 +196,7 @@ func readTable(in *input) (*Results, error) {
 		return nil, err
 	}
 	return &Results{
-		Points: t.Points, Columns: t.Columns,
+		Points: t.Points, Columns: t.Columns, Gaps: t.Gaps,
 		Method: []string{"Points were read from a table, one for each row."},
 		Lacks:  append(t.Warnings, "a table has no histograms: intervals rest on quantiles and on the length of a step"),
 	}, nil

@@ -61,15 +61,17 @@ func TestGatlingStatistics(t *testing.T) {
 }
 
 // Ten seconds of Locust's history are a point: differences of the counts, and the
-// percentiles at their end. Rows of one request name are not the whole.
+// percentiles at their end. Rows of one request name are not the whole, and ten
+// seconds in which users are added are of no one load.
 func TestLocustHistory(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,Total Average Content Size\n")
 	b.WriteString("1772445600,5,,Aggregated,0.000000,0.000000,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,0,0,0,0.0,0,0,0\n")
 	b.WriteString("1772445605,5,GET,/,50,0,7,8,9,9,10,11,12,13,20,22,22,250,0,7,8.0,1,22,100\n")
 	b.WriteString("1772445610,5,,Aggregated,50.0,0.5,7,8,9,9,10,11,12,13,20,22,22,500,5,7,8.0,1,22,100\n")
+	b.WriteString("1772445611,10,,Aggregated,55.0,0.5,7,8,9,9,10,11,12,13,21,25,25,500,5,7,8.0,1,22,100\n")
 	b.WriteString("1772445615,10,,Aggregated,90.0,0.5,8,8,9,9,11,12,13,15,21,25,25,950,5,7,8.5,1,22,100\n")
-	b.WriteString("1772445620,10,,Aggregated,100.0,0.0,9,9,9,9,12,13,14,16,22,30,30,1500,5,7,9.0,1,30,100\n")
+	b.WriteString("1772445621,10,,Aggregated,100.0,0.0,9,9,9,9,12,13,14,16,22,30,30,1500,5,7,9.0,1,30,100\n")
 	r := read(t, b.String())
 	if len(r.Points) != 2 {
 		t.Fatalf("%d points, want 2", len(r.Points))

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -14,8 +15,13 @@ var locustLacks = []string{
 	"Locust records nothing of the target: without resource use there is no bottleneck and no cost",
 }
 
-// locustWindow is what Locust's current percentiles are over, in seconds.
-const locustWindow = 10
+const (
+	// locustWindow is what Locust's current percentiles are over, in seconds.
+	locustWindow = 10
+	// sameUsers is by how much the number of users may change within a window:
+	// beyond, it holds two loads.
+	sameUsers = 0.1
+)
 
 // locustPercentiles maps Locust's columns to metrics.
 var locustPercentiles = map[string]string{"50%": "p50", "90%": "p90", "95%": "p95", "99%": "p99", "99.9%": "p999", "100%": "max"}
@@ -23,13 +29,15 @@ var locustPercentiles = map[string]string{"50%": "p50", "90%": "p90", "95%": "p9
 // locustRow is the row of all requests at an instant.
 type locustRow struct {
 	at                  float64
+	users               float64
 	count, failed, mean float64
 	percentiles         map[string]float64
 }
 
 // readLocustHistory reads <prefix>_stats_history.csv, which has a row a second:
 // counts since the start, and percentiles of about the last ten seconds. Rows ten
-// seconds apart become points, each with the difference of the counts.
+// seconds apart between which the number of users stays about the same become
+// points, each with the difference of the counts.
 func readLocustHistory(in *input) (*Results, error) {
 	rows, err := newRows(in)
 	if err != nil {
@@ -39,7 +47,7 @@ func readLocustHistory(in *input) (*Results, error) {
 		return nil, fmt.Errorf("%s: no column Total Request Count", in.name)
 	}
 	out := &Results{Lacks: locustLacks, Method: []string{
-		"Rows ten seconds apart became points: rates are differences of counts, percentiles are those that Locust gives for the last ten seconds.",
+		"Rows ten seconds apart became points, where the number of users did not change by more than a tenth between them: rates are differences of counts, percentiles are those that Locust gives for the last ten seconds.",
 	}}
 	var last *locustRow
 	var s summary
@@ -51,8 +59,8 @@ func readLocustHistory(in *input) (*Results, error) {
 		if !ok {
 			continue
 		}
-		if last == nil || row.count < last.count {
-			last = row // the first row, or statistics that were reset
+		if last == nil || row.count < last.count || math.Abs(row.users-last.users) > sameUsers*last.users {
+			last = row // the first row, statistics that were reset, or another load
 			continue
 		}
 		if row.at-last.at < locustWindow {
@@ -77,7 +85,7 @@ func readLocustHistory(in *input) (*Results, error) {
 		return nil, err
 	}
 	if len(out.Points) == 0 {
-		return nil, fmt.Errorf("%s: no ten seconds with requests in it; Locust writes a row a second with --csv-full-history or from 2.0 on", in.name)
+		return nil, fmt.Errorf("%s: no ten seconds with requests and about the same number of users in it; keep each number of users for 20 s and more", in.name)
 	}
 	out.Columns = append(s.columns, "offered_rps", "throughput_rps", "error_ratio", "seconds")
 	return out, nil
@@ -87,7 +95,7 @@ func readLocustHistory(in *input) (*Results, error) {
 func (r *rows) locust() (*locustRow, bool) {
 	row := &locustRow{percentiles: map[string]float64{}}
 	for column, at := range map[string]*float64{
-		"Timestamp": &row.at, "Total Request Count": &row.count, "Total Failure Count": &row.failed, "Total Average Response Time": &row.mean,
+		"Timestamp": &row.at, "User Count": &row.users, "Total Request Count": &row.count, "Total Failure Count": &row.failed, "Total Average Response Time": &row.mean,
 	} {
 		v, err := strconv.ParseFloat(r.get(column), 64)
 		if err != nil || !(v >= 0 && v < 1e15) {

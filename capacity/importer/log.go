@@ -147,14 +147,15 @@ func (r *reduction) begin(parts []segment, counts []int, discard func(time.Durat
 }
 
 // whole are the seconds of a segment that its load was offered in from begin to end:
-// a run begins and ends within a second, and may pause between two loads. Edges of
-// which the counts are far below the median are left out, unless little would remain.
+// a run begins and ends within a second, may pause between two loads, and changes from
+// one to the next within a second. Edges of which the counts are far from the median
+// are left out, unless little would remain.
 func whole(counts []int, s segment) (from, to int) {
 	from, to = s.from, s.to
 	sorted := slices.Sorted(slices.Values(counts[from:to]))
 	median := float64(sorted[len(sorted)/2])
 	// Four standard deviations of a Poisson count, and at least a tenth.
-	partial := func(n int) bool { return float64(n) < median-max(4*math.Sqrt(median), median/10) || n == 0 }
+	partial := func(n int) bool { return math.Abs(float64(n)-median) > max(4*math.Sqrt(median), median/10) || n == 0 }
 	for to-from > shortest && partial(counts[from]) {
 		from++
 	}

@@ -68,7 +68,19 @@ func (s *summary) results(lacks []string) (*Results, error) {
 	}, nil
 }
 
-// k6Trend is a metric in a summary: handleSummary nests its figures under values,
+// whollyJSON reads all of a file as one JSON value.
+func whollyJSON(in *input, into any) error {
+	b, err := io.ReadAll(io.LimitReader(in, maxSummary))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(bytes.TrimPrefix(b, []byte("\ufeff")), into); err != nil {
+		return fmt.Errorf("%s: %w", in.name, err)
+	}
+	return nil
+}
+
+// k6Summary has the metrics of a run: handleSummary nests its figures under values,
 // --summary-export does not.
 type k6Summary struct {
 	Metrics map[string]map[string]json.RawMessage `json:"metrics"`
@@ -84,14 +96,15 @@ func isK6Summary(head []byte) bool {
 // readK6Summary reads what handleSummary gets (and --summary-export wrote): one
 // point of a whole run.
 func readK6Summary(in *input) (*Results, error) {
-	b, err := io.ReadAll(io.LimitReader(in, maxSummary))
-	if err != nil {
+	var x k6Summary
+	if err := whollyJSON(in, &x); err != nil {
 		return nil, err
 	}
-	var x k6Summary
-	if err := json.Unmarshal(b, &x); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.name, err)
-	}
+	return x.results(in, "the summary has no p99: run k6 with --summary-trend-stats 'avg,med,max,p(90),p(95),p(99)'")
+}
+
+// results makes the point; noP99 is said of a summary without one.
+func (x *k6Summary) results(in *input, noP99 string) (*Results, error) {
 	requests, trend, failed := x.values("http_reqs"), x.values(k6Duration), x.values("http_req_failed")
 	if requests == nil || trend == nil {
 		return nil, fmt.Errorf("%s: no http_reqs and http_req_duration in it: it made no HTTP request", in.name)
@@ -111,7 +124,7 @@ func readK6Summary(in *input) (*Results, error) {
 	}
 	lacks := append([]string{"a k6 summary has no histogram: intervals rest on quantiles, and the start of the run is in them"}, k6Lacks...)
 	if !strings.Contains(strings.Join(s.columns, " "), "p99_ms") {
-		lacks = append(lacks, "the summary has no p99: run k6 with --summary-trend-stats 'avg,med,max,p(90),p(95),p(99)'")
+		lacks = append(lacks, noP99)
 	}
 	out, err := s.results(lacks)
 	if err != nil {

@@ -3,6 +3,7 @@ package importer
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -57,4 +58,43 @@ func endpoint(method, target string) string {
 		u.Path = "/"
 	}
 	return method + " " + u.Path
+}
+
+// vegetaReport is `vegeta report -type json`; times are nanoseconds.
+type vegetaReport struct {
+	Latencies struct {
+		Mean float64 `json:"mean"`
+		P50  float64 `json:"50th"`
+		P90  float64 `json:"90th"`
+		P95  float64 `json:"95th"`
+		P99  float64 `json:"99th"`
+		Max  float64 `json:"max"`
+	} `json:"latencies"`
+	Duration   float64 `json:"duration"`
+	Requests   float64 `json:"requests"`
+	Rate       float64 `json:"rate"`
+	Throughput float64 `json:"throughput"`
+	Success    float64 `json:"success"`
+}
+
+func isVegetaReport(head []byte) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(head), []byte(`{"latencies":`)) && bytes.Contains(head, []byte(`"99th"`))
+}
+
+// readVegetaReport reads `vegeta report -type json`: one point of a whole attack.
+func readVegetaReport(in *input) (*Results, error) {
+	var x vegetaReport
+	if err := whollyJSON(in, &x); err != nil {
+		return nil, err
+	}
+	s := summary{offered: x.Rate, served: x.Throughput, count: x.Requests, failed: math.Round(x.Requests * (1 - x.Success)), seconds: x.Duration / 1e9}
+	q := x.Latencies
+	for metric, ns := range map[string]float64{"mean": q.Mean, "p50": q.P50, "p90": q.P90, "p95": q.P95, "p99": q.P99, "max": q.Max} {
+		s.set(metric, ns/1e6)
+	}
+	out, err := s.results(append([]string{"vegeta's report has no histogram, and the start of the attack is in it; what vegeta attack wrote has every request"}, vegetaLacks...))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", in.name, err)
+	}
+	return out, nil
 }

@@ -27,13 +27,21 @@ type column struct {
 
 const unbounded = 1e15
 
+// p99Column is required, unless a lower quantile (isLower) stands in for it: what
+// some tools sum up by default has no p99.
+const p99Column = "p99_ms"
+
+func isLower(column string) bool {
+	return column == "p95_ms" || column == "p90_ms" || column == "p50_ms"
+}
+
 func columns() []column {
 	ms := func(name string, at func(*observation.Quantiles) *float64) column {
 		return column{name: name, high: 1e9,
 			set: func(r *row, v float64) { *at(&r.Response) = v },
 			get: func(p *observation.Point) float64 { return *at(&p.Response) }}
 	}
-	p99 := ms("p99_ms", func(q *observation.Quantiles) *float64 { return &q.P99 })
+	p99 := ms(p99Column, func(q *observation.Quantiles) *float64 { return &q.P99 })
 	p99.required = true
 	return []column{
 		{name: "step", high: 1e6, set: func(r *row, v float64) { r.Step = int(v) }, get: func(p *observation.Point) float64 { return float64(p.Step) }},

@@ -6,7 +6,8 @@
 // not average, so each row becomes a point of its own, and rows at equal loads
 // speak for the same load together.
 //
-//	offered_rps,throughput_rps,p99_ms            required
+//	offered_rps,throughput_rps,p99_ms            required; p99_ms unless there is
+//	                                             p95_ms, p90_ms or p50_ms
 //	step,seconds,p50_ms,mean_ms,in_flight,error_ratio,
 //	p90_ms,p95_ms,p999_ms,max_ms                 optional
 //	R_used,R_limit                               for any resource R: cpu in cores,

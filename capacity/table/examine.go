@@ -24,7 +24,7 @@ func examine(rows []row, p *Problems, t *Table) {
 	}
 	fast := len(rows) > 0
 	for _, x := range rows {
-		fast = fast && x.Response.P99 < 1
+		fast = fast && x.has[p99Column] && x.Response.P99 < 1
 	}
 	if fast {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: every p99_ms is below 1 ms (the first is %g); if these are seconds, multiply them by 1000", p.Name, rows[0].Response.P99))

@@ -29,6 +29,8 @@ type Table struct {
 	Points []observation.Point
 	// Columns are the names in the header.
 	Columns []string
+	// Gaps are those of the columns that are empty in some row.
+	Gaps []string
 	// Warnings name what looks odd but may be so.
 	Warnings []string
 }
@@ -43,6 +45,9 @@ func (t *Table) Has(metric string) (column string, ok bool) {
 		column = "throughput_rps"
 	default:
 		column = metric + "_ms"
+	}
+	if slices.Contains(t.Gaps, column) {
+		return column + " in each row", false
 	}
 	return column, slices.Contains(t.Columns, column)
 }
@@ -117,6 +122,11 @@ func parse(text string, p *Problems) (*Table, []row) {
 			continue
 		}
 		rows = append(rows, read(record, line, use, p, len(rows)))
+		for i, text := range record {
+			if strings.TrimSpace(text) == "" && !slices.Contains(t.Gaps, t.Columns[i]) {
+				t.Gaps = append(t.Gaps, t.Columns[i])
+			}
+		}
 	}
 	if len(rows) == 0 && len(p.List) == 0 {
 		p.Add(line, 0, "add a row for each load that was offered", "no row below the header")
@@ -164,8 +174,8 @@ func header(head []string, line int, p *Problems, t *Table) []column {
 		t.Columns = append(t.Columns, name)
 	}
 	for _, c := range columns() {
-		if c.required && !slices.Contains(t.Columns, c.name) {
-			p.Add(line, 0, "required are offered_rps, throughput_rps and p99_ms", "column %s is missing", c.name)
+		if c.required && !slices.Contains(t.Columns, c.name) && !(c.name == p99Column && slices.ContainsFunc(t.Columns, isLower)) {
+			p.Add(line, 0, "required are offered_rps, throughput_rps and p99_ms (or p95_ms, p90_ms, p50_ms, where p99 is not known)", "column %s is missing", c.name)
 		}
 	}
 	for i, name := range t.Columns {

@@ -11,6 +11,27 @@ import (
 	"pgregory.net/rapid"
 )
 
+// A lower quantile may stand in for p99, and what is empty in some row is no figure
+// to hold an objective against.
+func TestWithoutP99(t *testing.T) {
+	x, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p95_ms,p90_ms\n1,1,5,4\n2,2,6,\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for metric, missing := range map[string]string{"p95": "", "p99": "p99_ms", "p90": "p90_ms in each row"} {
+		if column, ok := x.Has(metric); ok != (missing == "") || !ok && column != missing {
+			t.Errorf("%s: %q, %t", metric, column, ok)
+		}
+	}
+	var b bytes.Buffer
+	if err := Write(&b, x.Points, "error_ratio"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "step,offered_rps,throughput_rps,p90_ms,p95_ms,error_ratio\n0,1,1,4,5,0\n1,2,2,,6,0\n"; b.String() != want {
+		t.Errorf("written as\n%s", b.String())
+	}
+}
+
 // What is wrong is told all at once, each with its place and what to write.
 func TestProblems(t *testing.T) {
 	const head = "offered_rps,throughput_rps,p99_ms"
@@ -43,6 +64,7 @@ func TestProblems(t *testing.T) {
 		"nanocores":         {head + ",cpu_used,cpu_limit\n1,1,1,5e8,2e9\n", []string{"cores, not nanocores: divide by 1e9"}},
 		"microcores":        {head + ",cpu_used\n1,1,1,5e5\n", []string{"cpu_used is 500000 cores", "not microcores"}},
 		"memory in GB":      {head + ",memory_used,memory_limit\n1,1,1,1,4\n", []string{"4294967296"}},
+		"no quantile":       {"offered_rps,throughput_rps,mean_ms\n1,1,1\n", []string{"column p99_ms is missing", "or p95_ms"}},
 		"no fraction":       {head + ",step\n1,1,1,1.5\n", []string{"no whole number"}},
 	} {
 		t.Run(name, func(t *testing.T) {

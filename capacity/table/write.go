@@ -6,19 +6,20 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
 // Write writes points as a table that Read reads back. Columns that no point has
-// a figure for are left out. Invalid points are left out: a table cannot say that
+// a figure for are left out, but for those in also, of which 0 is a figure. Invalid points are left out: a table cannot say that
 // they are.
-func Write(w io.Writer, points []observation.Point) error {
+func Write(w io.Writer, points []observation.Point, also ...string) error {
 	valid := slices.DeleteFunc(slices.Clone(points), func(p observation.Point) bool { return !p.Valid || !(p.Offered > 0) })
 	var use []column
+	lower := slices.ContainsFunc(columns(), func(c column) bool { return isLower(c.name) && c.known(valid) })
 	for _, c := range columns() {
-		any := slices.ContainsFunc(valid, func(p observation.Point) bool { return c.get(&p) != 0 })
-		if c.required || any {
+		if c.known(valid) || slices.Contains(also, c.name) || c.required && !(c.name == p99Column && lower) {
 			use = append(use, c)
 		}
 	}
@@ -50,11 +51,21 @@ func Write(w io.Writer, points []observation.Point) error {
 	return nil
 }
 
+// known reports whether some point has a figure for the column.
+func (c column) known(points []observation.Point) bool {
+	return slices.ContainsFunc(points, func(p observation.Point) bool { return c.get(&p) != 0 })
+}
+
 func record(p *observation.Point, use []column, resources []string) []string {
 	text := func(v float64) string { return strconv.FormatFloat(v, 'g', 8, 64) }
 	var out []string
 	for _, c := range use {
-		out = append(out, text(c.get(p)))
+		v := c.get(p)
+		if v == 0 && strings.HasSuffix(c.name, "_ms") && !c.required {
+			out = append(out, "") // not known: nothing takes no time at all
+			continue
+		}
+		out = append(out, text(v))
 	}
 	for _, r := range resources {
 		u, ok := p.Resources[r]

@@ -71,7 +71,7 @@ func fit(c *cli.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		return table.Write(s.out, points)
+		return table.Write(s.out, points, src.counted()...)
 	}
 	if q.Past, err = backtests(c.StringSlice("past"), s); err != nil {
 		return err

@@ -153,6 +153,17 @@ func (s *source) points(q reports.Question) ([]observation.Point, error) {
 	return points, nil
 }
 
+// counted are the columns of a table of points in which 0 is a figure, and not
+// something that was never looked at.
+func (s *source) counted() []string {
+	for _, r := range s.results {
+		if _, ok := r.Metric("errors"); !ok {
+			return nil
+		}
+	}
+	return []string{"error_ratio"}
+}
+
 // objectives parses what --slo gave.
 func objectives(texts []string) ([]scenarios.Objective, error) {
 	var list []scenarios.Objective
