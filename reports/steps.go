@@ -51,7 +51,9 @@ func remarks(s *Step) []string {
 	if s.Cut != "" {
 		out = append(out, "ended early: "+clean(s.Cut))
 	}
-	if s.Dropped > 0 {
+	if s.Dropped == 1 {
+		out = append(out, "1 hit was not sent")
+	} else if s.Dropped > 0 {
 		out = append(out, fmt.Sprintf("%s hits were not sent", count(s.Dropped)))
 	}
 	return out

@@ -273,7 +273,7 @@ func (c *computation) decideLoad() (verdict, reason string) {
 	for _, p := range steps {
 		for _, o := range c.scenario.Objectives {
 			if n, need := ended(p, o), loadgen.Needed(o); n < need {
-				return Invalid, fmt.Sprintf("%s at %s: %d hits are too few, it needs %d; run longer or at a higher rate", o.Metric, c.offered(p), n, need)
+				return Invalid, fmt.Sprintf("%s at %s: too few hits, %d where it needs %d; run longer or at a higher rate", o.Metric, c.offered(p), n, need)
 			}
 		}
 	}
