@@ -80,6 +80,7 @@ type rows struct {
 	in       *csv.Reader
 	at       map[string]int
 	record   []string
+	line     int // that the record begins in
 	problems *table.Problems
 }
 
@@ -120,7 +121,7 @@ func (r *rows) next() bool {
 			return false
 		}
 		if err != nil {
-			line, _ := r.in.FieldPos(0)
+			line := r.line // the last that could be read
 			var parse *csv.ParseError
 			if errors.As(err, &parse) {
 				line, err = parse.Line, parse.Err
@@ -129,8 +130,9 @@ func (r *rows) next() bool {
 			return false
 		}
 		r.record = record
+		r.line, _ = r.in.FieldPos(0)
 		if len(record) < len(r.at) {
-			line, _ := r.in.FieldPos(0)
+			line := r.line
 			if _, err := r.in.Read(); errors.Is(err, io.EOF) {
 				return false
 			}
@@ -156,8 +158,7 @@ func (r *rows) has(name string) bool { _, ok := r.at[name]; return ok }
 
 // wrong notes a problem with the present row.
 func (r *rows) wrong(column, hint, format string, args ...any) {
-	line, _ := r.in.FieldPos(0)
-	r.problems.Add(line, r.at[column]+1, hint, format, args...)
+	r.problems.Add(r.line, r.at[column]+1, hint, format, args...)
 }
 
 // instant reads a time: a number of seconds, milliseconds, microseconds or
