@@ -32,6 +32,9 @@ func TestWhatIsNotIdentifiable(t *testing.T) {
 		{"one point", ladder(1e9, cores(0.0025, 1), 50), "practically one load"},
 		{"one load", ladder(1e9, cores(0.0025, 1), 50, 50, 50, 50), "practically one load"},
 		{"two points", ladder(1e9, nil, 50, 100), "run a step above"},
+		{"two points of a table", edit(ladder(1e9, cores(0.0025, 1), 100, 200), func(i int, p *observation.Point) {
+			p.Response.P99 *= 1 + 0.3*float64(i)
+		}), "run a step above"},
 		{"no resource, flat responses", ladder(1e9, nil, loads...), "run a step above"},
 		{"no limit", ladder(1e9, cores(0.0025, 0), loads...), "run a step above"},
 		{"a limit far away", ladder(1e9, cores(0.0025, 32), loads...), "run a step above"},

@@ -257,6 +257,9 @@ func lowestOther(list []Bottleneck, i int, limited []fit) float64 {
 // the waiting is for, if the mutex profiles show one, else Unmeasured.
 func unexplained(all []series, waits map[int][]LockWait) Bottleneck {
 	b := Bottleneck{Resource: Unmeasured, Evidence: "the target saturates while every measured resource has room"}
+	if !slices.ContainsFunc(all, func(s series) bool { return len(s.point.Resources) > 0 }) {
+		b.Evidence = "the target saturates, and no resource of it was measured"
+	}
 	top, rest := -1, -1
 	for i, s := range all {
 		if _, ok := waits[s.point.Step]; !ok || !(s.served(nil) > 0) {

@@ -86,7 +86,11 @@ func (p *prediction) blame(share []float64, other Bottleneck) (*measured, Bottle
 	}
 	share[len(share)-1] = p.hidden
 	if other.Resource == Unmeasured {
-		other.Evidence = "responses grow with the load as behind a queue, while every measured resource has room"
+		seen := "while every measured resource has room"
+		if len(share) == 1 {
+			seen = "and no resource with a limit was measured"
+		}
+		other.Evidence = "responses grow with the load as behind a queue, " + seen
 	}
 	m := &measured{rate: p.queue.saturation, low: p.queueLow, high: p.queueHigh, method: "growth of the response"}
 	m.low, m.high = min(m.low, m.rate), max(m.high, m.rate)

@@ -85,6 +85,9 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	if why := tooLittle(list); why != "" {
 		return nil, why
 	}
+	if len(list) < 3 && !resampled(p.all) {
+		return nil, fmt.Sprintf("a few quantiles at two loads fit any law; run a step above %.4g/s, such as %.4g/s", p.top, 1.5*p.top)
+	}
 	known, second, hidden := p.models(list, b, work)
 	if work.rounds >= thorough.rounds && len(known) > 0 && hidden < 0.5 {
 		known = p.disturbed(list, b, known, source)

@@ -122,6 +122,9 @@ func planFigures(x *planning.Plan) [][2]string {
 		{"Replicas", fmt.Sprintf("%d (%d if the capacity is at its high end)", x.Replicas, x.Between[0])},
 		{"Used at the peak", fmt.Sprintf("%s of that, %s after the loss", percent(x.Utilisation), percent(x.UtilisationAfter))},
 	}
+	if x.Replicas == x.Carrying { // nothing may be lost
+		out[2][1] = fmt.Sprintf("%s of that", percent(x.Utilisation))
+	}
 	if x.Replicas == x.Between[0] {
 		out[1][1] = fmt.Sprint(x.Replicas)
 	}

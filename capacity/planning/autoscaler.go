@@ -18,7 +18,8 @@ type Autoscaler struct {
 	RPS         float64 `json:"target_rps"`
 	Utilisation float64 `json:"target_cpu_utilisation,omitempty"`
 	Min         int     `json:"min_replicas"`
-	Max         int     `json:"max_replicas"`
+	// Max is what the target asks for at the peak, and at least the replicas of the plan.
+	Max int `json:"max_replicas"`
 	// HPA and KEDA are manifests; HPA is empty if Utilisation is 0.
 	HPA  string `json:"hpa,omitempty"`
 	KEDA string `json:"keda"`
@@ -38,6 +39,10 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 	if factor < 0.1 {
 		a.Warnings = append(a.Warnings, "the load rises faster than replicas start: an autoscaler comes too late; keep the replicas of the peak running")
 		factor = 0.1
+	} else {
+		// At the peak there are as many replicas as the target asks for: each keeps
+		// room for what comes until the next one serves.
+		a.Max = max(a.Max, int(math.Ceil(c.Peak/(s.Capacity.Low*factor)-1e-9)))
 	}
 	a.RPS = s.Capacity.Low * factor
 	for _, l := range s.Limits {

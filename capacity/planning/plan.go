@@ -113,8 +113,8 @@ func Make(s Service, c Config) (*Plan, error) {
 	p.Between = [2]int{min(fewest, p.Replicas), p.Replicas}
 	p.Utilisation = c.Peak / (float64(p.Replicas) * s.Capacity.Low)
 	p.UtilisationAfter = c.Peak / (float64(c.left(p.Replicas)) * s.Capacity.Low)
-	p.doubts(s, c)
 	p.Autoscaler = s.autoscaler(c, p)
+	p.doubts(s, c)
 	p.cost(s, c)
 	p.exhaustion(s, c)
 	p.months(s, c)
@@ -163,6 +163,12 @@ func (p *Plan) doubts(s Service, c Config) {
 	}
 	if s.Predicted {
 		p.warn("the capacity of a replica was predicted and not offered: confirm it by a drill that goes there")
+	}
+	if carried := float64(max(c.left(c.Replicas), 0)) * s.Capacity.Low; c.Replicas > 0 && carried < c.Peak {
+		p.warn("the %d replicas that run today carry %.4g/s for sure, less than the peak of %.4g/s (counted after what may fail)", c.Replicas, carried, c.Peak)
+	}
+	if p.Autoscaler != nil && p.Autoscaler.Max > p.Replicas {
+		p.warn("at its target the autoscaler runs %d replicas at the peak, and the cost is of %d: what they keep free for the time that a new one takes to start is not priced", p.Autoscaler.Max, p.Replicas)
 	}
 	if c.Survive == 0 && c.Spare == 0 {
 		p.warn("nothing may fail: without --lose-zones or --spare the loss of one replica takes the others above their capacity")

@@ -132,6 +132,30 @@ func TestAutoscaler(t *testing.T) {
 	}
 }
 
+// At the peak the autoscaler may run as many replicas as its own target asks for.
+func TestAutoscalerReachesItsTarget(t *testing.T) {
+	p, err := Make(shop(), Config{Peak: 3000, Ramp: 0.001, Lag: 100 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := p.Autoscaler; a.Max <= p.Replicas || float64(a.Max)*a.RPS < 3000 || float64(a.Max-1)*a.RPS >= 3000 {
+		t.Errorf("at most %d replicas at %.4g/s each for 3000/s; planned are %d", a.Max, a.RPS, p.Replicas)
+	}
+}
+
+// Replicas that run today and do not carry the peak are named, without growth too.
+func TestTooFewToday(t *testing.T) {
+	for replicas, few := range map[int]bool{2: true, 100: false} {
+		p, err := Make(shop(), Config{Peak: 3000, Replicas: replicas})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(p.Warnings, "\n"); strings.Contains(all, "that run today") != few {
+			t.Errorf("%d replicas: %s", replicas, all)
+		}
+	}
+}
+
 func TestOtherInstances(t *testing.T) {
 	s := shop()
 	double, _ := s.On(Instance{VCPU: 4, Speed: 1})

@@ -138,6 +138,9 @@ func (p *planner) demand() error {
 		p.cfg.Peak = p.c.Float64("peak")
 	}
 	if !(p.cfg.Peak > 0 && p.cfg.Peak <= 1e9) {
+		if p.c.IsSet("peak") {
+			return badInput("give it in requests per second", "plan: %g is no peak above 0 and up to 1e9 requests/s", p.cfg.Peak)
+		}
 		return badInput("headroom plan "+p.src.name+" --peak 3000", "plan: no peak above 0 to plan for")
 	}
 	if growth != "" {
@@ -167,6 +170,9 @@ func (p *planner) losses() error {
 		p.cfg.Zones, p.cfg.Survive = zones, survive
 	}
 	p.cfg.Spare, p.cfg.Replicas = p.c.Int("spare"), p.c.Int("replicas")
+	if p.c.IsSet("replicas") && p.cfg.Replicas == 0 {
+		return badInput("leave it out to plan for a service that does not run yet", "plan: --replicas 0: no replica runs today")
+	}
 	if p.cfg.Spare < 0 || p.cfg.Replicas < 0 || p.cfg.Spare > 1e6 || p.cfg.Replicas > 1e6 {
 		return badInput("give a count of replicas", "plan: --spare and --replicas are not below 0")
 	}
