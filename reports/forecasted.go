@@ -22,9 +22,12 @@ type Forecasted struct {
 	Capacity *forecast.Figure `json:"capacity_rps,omitempty"`
 	// AtPeak is the headroom at the forecast peak, a ratio.
 	AtPeak *forecast.Figure `json:"headroom_at_peak,omitempty"`
-	// ExhaustedOn is the first day on which the expected load exceeds the capacity;
-	// Earliest and Latest are by the ends of both intervals. Empty: not within the
-	// horizon.
+	// Exceeded is the last day of the history on which the load was above the capacity
+	// already.
+	Exceeded string `json:"exceeded_on,omitempty"`
+	// ExhaustedOn is the day by which the load is expected to have exceeded the
+	// capacity; Earliest and Latest are by the ends of both intervals. Empty: not
+	// within the horizon.
 	ExhaustedOn string `json:"exhausted_on"`
 	Earliest    string `json:"exhausted_earliest"`
 	Latest      string `json:"exhausted_latest"`
@@ -39,6 +42,7 @@ func (f *Forecasted) Against(capacity forecast.Figure) {
 		Low:   room(max(capacity.Low, 1e-9), f.Peak.High), High: room(capacity.High, f.Peak.Low),
 	}
 	f.ExhaustedOn, f.Earliest, f.Latest = f.Exhausted(capacity)
+	f.Exceeded = f.Forecast.Exceeded(capacity.Value)
 }
 
 // ForecastJSON writes a forecast as JSON.
@@ -65,7 +69,10 @@ func ForecastText(w io.Writer, f *Forecasted, opt TextOptions) error {
 	}
 	list = append(list, [2]string{"Forecast", f.Method + ": " + f.Why})
 	for _, x := range f.Tested {
-		if x.MAE > 0 {
+		switch {
+		case x.Ratio > 1000: // of a naive forecast that was exact
+			list = append(list, [2]string{"", fmt.Sprintf("%s: off by %.2g req/s on average, and the naive by nothing", x.Name, x.MAE)})
+		case x.MAE > 0:
 			list = append(list, [2]string{"", fmt.Sprintf("%s: off by %s req/s on average, %.2f times the naive", x.Name, perSecond(x.MAE), x.Ratio)})
 		}
 	}
@@ -95,6 +102,12 @@ func forecastSentence(f *Forecasted) string {
 	s := fmt.Sprintf("The load is expected to peak at %s req/s (%s-%s)", perSecond(f.Peak.Value), perSecond(f.Peak.Low), perSecond(f.Peak.High))
 	switch {
 	case f.Capacity == nil:
+		return s + "."
+	case f.Exceeded != "":
+		s += ". It exceeded the capacity of " + perSecond(f.Capacity.Value) + " req/s already, last on " + f.Exceeded
+		if f.ExhaustedOn != "" {
+			return s + ", and is expected to again on " + f.ExhaustedOn + "."
+		}
 		return s + "."
 	case f.ExhaustedOn != "":
 		return s + ", and to exceed the capacity of " + perSecond(f.Capacity.Value) + " req/s on " + f.ExhaustedOn + "."

@@ -26,8 +26,8 @@ type test struct {
 func (f *Forecast) backtest(g *grid, c Config, rng *rand.Rand) candidate {
 	all := candidates()
 	f.Method = all[0].name
-	weeks := g.weeks()
-	if weeks < 3 {
+	known := g.weeks()
+	if known < 3 {
 		f.Why = "the history is too short to test another forecast"
 		for _, x := range all[:1] {
 			f.Tested = append(f.Tested, Tested{Name: x.name})
@@ -35,8 +35,8 @@ func (f *Forecast) backtest(g *grid, c Config, rng *rand.Rand) candidate {
 		return all[0]
 	}
 	// Two weeks are needed to begin with; a third of the rest is ahead.
-	f.TestedWeeks = max(1, min(int(c.Horizon/week), (weeks-2)/3))
-	f.Origins = min(mostOrigins, weeks-1-f.TestedWeeks)
+	f.TestedWeeks = max(1, min(int(c.Horizon/week), (known-2)/3))
+	f.Origins = min(mostOrigins, known-1-f.TestedWeeks)
 	tests := make([]test, len(all))
 	for k := range f.Origins {
 		cut := len(g.values) - (f.TestedWeeks+k)*g.season
@@ -67,15 +67,25 @@ func (f *Forecast) backtest(g *grid, c Config, rng *rand.Rand) candidate {
 }
 
 func (f *Forecast) chosen(best int) string {
-	over := fmt.Sprintf("%d weeks ahead from %d weeks of the history", f.TestedWeeks, f.Origins)
+	over := fmt.Sprintf("%s ahead from %s of the history", weeks(f.TestedWeeks), weeks(f.Origins))
 	if best == 0 {
 		least := math.Inf(1)
 		for _, t := range f.Tested[1:] {
 			least = min(least, t.Ratio)
 		}
+		if least == 1 {
+			return fmt.Sprintf("Holt-Winters is no better (%s) and is not used", over)
+		}
 		return fmt.Sprintf("Holt-Winters lost to it (%.2f times its error, %s) and is not used", least, over)
 	}
 	return fmt.Sprintf("its error is %.2f times that of the seasonal-naive forecast (%s)", f.Tested[best].Ratio, over)
+}
+
+func weeks(n int) string {
+	if n == 1 {
+		return "1 week"
+	}
+	return fmt.Sprintf("%d weeks", n)
 }
 
 // run forecasts actual, and books the errors.

@@ -66,6 +66,9 @@ type Forecast struct {
 	// forecast.
 	Past  []Cell `json:"-"`
 	Ahead []Cell `json:"ahead"`
+	// reached is, for each cell ahead, the highest load up to it: the median of what
+	// was drawn, and the interval.
+	reached []Figure
 	// Gaps counts cells of the history without a reading.
 	Gaps int `json:"gaps"`
 	// PastPeak is the highest reading; Peak the highest load ahead, and PeakAt when
@@ -120,14 +123,13 @@ func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
 	n := int(c.Horizon / g.step)
 	m := best.make(g.values, g.filled(), g.season)
 	expected := m.path(n, nil)
-	cells := make([][]float64, n)
-	peaks := make([]float64, c.Paths)
-	for k := range c.Paths {
-		path := m.path(n, rng)
+	cells, tops := make([][]float64, n), make([][]float64, n)
+	for range c.Paths {
+		path, peak := m.path(n, rng), 0.0
 		for i, v := range path {
 			v = max(expected[i]+f.Widened*(v-expected[i]), 0)
-			cells[i] = append(cells[i], v)
-			peaks[k] = max(peaks[k], v)
+			peak = max(peak, v)
+			cells[i], tops[i] = append(cells[i], v), append(tops[i], peak)
 		}
 	}
 	end := g.begin + len(g.values)
@@ -138,12 +140,12 @@ func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
 		if v > expected[top] {
 			top = i
 		}
+		low, high = interval(tops[i])
+		f.reached = append(f.reached, Figure{tops[i][c.Paths/2], low, high})
 	}
 	// The median of the highest loads lies above the highest of the medians: of
 	// many hours near the peak, one is above what is expected of it.
-	slices.Sort(peaks)
-	low, high := interval(peaks)
-	f.Peak = Figure{peaks[len(peaks)/2], low, high}
+	f.Peak = f.reached[n-1]
 	f.PeakAt = f.Ahead[top].At
 }
 
@@ -171,19 +173,31 @@ func (f *Forecast) doubts(g *grid, c Config) {
 	}
 }
 
-// Exhausted returns the day on which the load is expected to exceed a capacity,
-// and the earliest and latest by both intervals; empty where it does not within
-// the horizon. Days are YYYY-MM-DD of the zone.
+// Exhausted returns the day by which the load has exceeded a capacity in half of
+// the futures that were drawn, and the earliest and latest by both intervals; empty
+// where it does not within the horizon. It exceeds where Peak does. Days are
+// YYYY-MM-DD of the zone.
 func (f *Forecast) Exhausted(rps Figure) (on, earliest, latest string) {
-	first := func(exceeds func(Cell) bool) string {
-		for _, x := range f.Ahead {
-			if exceeds(x) {
+	first := func(exceeds func(Figure) bool) string {
+		for i, x := range f.Ahead {
+			if exceeds(f.reached[i]) {
 				return x.At.Format(time.DateOnly)
 			}
 		}
 		return ""
 	}
-	return first(func(x Cell) bool { return x.Value > rps.Value }),
-		first(func(x Cell) bool { return x.High > rps.Low }),
-		first(func(x Cell) bool { return x.Low > rps.High })
+	return first(func(x Figure) bool { return x.Value > rps.Value }),
+		first(func(x Figure) bool { return x.High > rps.Low }),
+		first(func(x Figure) bool { return x.Low > rps.High })
+}
+
+// Exceeded returns the last day of the history on which the load was above a
+// capacity; empty if it never was.
+func (f *Forecast) Exceeded(rps float64) string {
+	for _, x := range slices.Backward(f.Past) {
+		if x.Value > rps {
+			return x.At.Format(time.DateOnly)
+		}
+	}
+	return ""
 }

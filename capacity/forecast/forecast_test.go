@@ -70,6 +70,47 @@ func TestGrowthIsForecast(t *testing.T) {
 	}
 }
 
+// The day on which a growing load really exceeds a capacity lies between the earliest
+// and the latest day of the forecast; 90% intervals miss it in two of ten at most
+// (a binomial test of 0.9 at 7%).
+func TestDayOfExhaustion(t *testing.T) {
+	missed := 0
+	for seed := range uint64(10) {
+		all := history(16, 0.03, 0.03, seed)
+		f := make1(t, all[:12*168], Config{Seed: seed})
+		const capacity = 1500
+		truth := ""
+		for _, x := range all[12*168:] {
+			if truth == "" && x.RPS > capacity {
+				truth = x.At.Format(time.DateOnly)
+			}
+		}
+		on, earliest, latest := f.Exhausted(Figure{capacity, capacity, capacity})
+		t.Logf("on %q (%q to %q), truly %q", on, earliest, latest, truth)
+		if earliest == "" || truth < earliest || latest != "" && truth > latest {
+			missed++
+		}
+	}
+	if missed > 2 {
+		t.Errorf("%d of 10 days lie outside", missed)
+	}
+}
+
+// A peak above the capacity has a day, and one below has none: the two never
+// contradict each other.
+func TestExhaustionAgreesWithThePeak(t *testing.T) {
+	f := make1(t, history(8, 0.03, 0.05, 1), Config{Seed: 1})
+	for c := 0.8 * f.Peak.Low; c < 1.1*f.Peak.High; c += 5 {
+		on, earliest, latest := f.Exhausted(Figure{c, c, c})
+		if (on != "") != (f.Peak.Value > c) || (earliest != "") != (f.Peak.High > c) || (latest != "") != (f.Peak.Low > c) {
+			t.Fatalf("capacity %g: %q, %q, %q with a peak of %+v", c, on, earliest, latest, f.Peak)
+		}
+	}
+	if day := f.Exceeded(f.PastPeak - 1); day == "" || f.Exceeded(f.PastPeak+1) != "" {
+		t.Errorf("above %g last on %q", f.PastPeak, day)
+	}
+}
+
 // A load whose week changed at once, and repeats to the digit since: nothing beats
 // repeating it. Where Holt-Winters loses, it is not used, and it is said.
 func TestALosingForecastIsNotUsed(t *testing.T) {
