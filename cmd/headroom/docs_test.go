@@ -136,9 +136,13 @@ func writeExamples(t *testing.T) {
 	write("low.json", fmt.Sprintf(summary, 3000, 100, 10, 20, 30))
 	write("high.json", fmt.Sprintf(summary, 6000, 200, 30, 70, 90))
 	history := "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%,Total Request Count,Total Failure Count,Total Median Response Time,Total Average Response Time,Total Min Response Time,Total Max Response Time,Total Average Content Size\n"
-	for k, total := range []int{0, 500, 1500, 3000, 5000} {
-		p := 5 + 4*k*k
-		history += fmt.Sprintf("%d,%d,,Aggregated,50,0,%d,7,8,8,%d,%d,%d,%d,%d,%d,%d,%d,0,6,6.5,1,90,100\n", 1772445600+10*k, 5*k, p/2, p, p, p, p, p, p, p, total)
+	before := 0
+	for k, total := range []int{500, 1500, 3000, 5000} {
+		p := 9 + 4*k*(k+2)
+		for _, row := range [][2]int{{11 * k, before}, {11*k + 10, total}} { // ten seconds of one number of users
+			history += fmt.Sprintf("%d,%d,,Aggregated,50,0,%d,7,8,8,%d,%d,%d,%d,%d,%d,%d,%d,0,6,6.5,1,90,100\n", 1772445600+row[0], 5*k+5, p/2, p, p, p, p, p, p, p, row[1])
+		}
+		before = total
 	}
 	write("locust_stats_history.csv", history)
 	var traffic strings.Builder
