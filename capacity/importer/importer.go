@@ -142,6 +142,8 @@ func Read(name string, r io.Reader, cfg Config) (*Results, error) {
 func unknown(name string, head []byte, tool string) error {
 	text := string(head)
 	switch {
+	case strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff"):
+		return fmt.Errorf("%s: this is UTF-16, as spreadsheets save \"Unicode text\"; save it as CSV in UTF-8", name)
 	case strings.HasPrefix(text, "var stats = {"):
 		return fmt.Errorf("%s: this is Gatling's stats.js; beside it is stats.json", name)
 	case strings.Contains(text, `"schema": "headroom.run/v1"`):

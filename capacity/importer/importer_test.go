@@ -123,6 +123,8 @@ func TestWhatIsNotRead(t *testing.T) {
 		"\x00\x00\x00\x05gatling":                   "binary",
 		"{\n  \"schema\": \"headroom.run/v1\",":     "bundle",
 		"hello":                                     "cannot tell",
+		"\xff\xfeo\x00f\x00":                        "UTF-16",
+		"{\"throughput\":1,\"p99\":2}":              "cannot tell",
 		"timeStamp,elapsed,label,success\n":         "no request",
 		"{\"metrics\":{}}":                          "no http_reqs",
 		"offered_rps,throughput_rps,p99_ms\n1,1\n":  "2 fields",

@@ -65,6 +65,9 @@ func Read(name string, r io.Reader) (*Table, error) {
 		return nil, p
 	}
 	text := strings.TrimPrefix(string(b), "\ufeff")
+	if !strings.Contains(text, "\n") {
+		text = strings.ReplaceAll(text, "\r", "\n") // line ends of old spreadsheets
+	}
 	t, rows := parse(text, p)
 	if len(p.List) == 0 {
 		examine(rows, p, t)

@@ -11,6 +11,16 @@ import (
 	"pgregory.net/rapid"
 )
 
+// Line ends of every system are read.
+func TestLineEnds(t *testing.T) {
+	for _, end := range []string{"\n", "\r\n", "\r"} {
+		x, err := Read("p.csv", strings.NewReader(strings.Join([]string{"\ufeffoffered_rps,throughput_rps,p99_ms", "1,1,5", "2,2,6", ""}, end)))
+		if err != nil || len(x.Points) != 2 || x.Points[1].Response.P99 != 6 {
+			t.Errorf("%q: %+v, %v", end, x, err)
+		}
+	}
+}
+
 // A lower quantile may stand in for p99, and what is empty in some row is no figure
 // to hold an objective against.
 func TestWithoutP99(t *testing.T) {
