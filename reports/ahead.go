@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/forecast"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/scenarios"
@@ -20,6 +21,11 @@ func (c *computation) ahead() {
 	if d == nil || c.run.Capacity == nil || c.run.Capacity.Bound == "below" {
 		return
 	}
+	defer func() {
+		if c.run.Headroom.ExhaustedOn != "" && c.run.Capacity.Bound == capacity.Above {
+			c.warn("the capacity is at least what is shown, so that the demand uses it up on the day shown at the earliest")
+		}
+	}()
 	if d.History != "" && c.evidence != nil && c.forecast() {
 		return
 	}

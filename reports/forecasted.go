@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/forecast"
 )
 
@@ -20,6 +21,9 @@ type Forecasted struct {
 	*forecast.Forecast
 	// Capacity is nil if none was given.
 	Capacity *forecast.Figure `json:"capacity_rps,omitempty"`
+	// Bound is that of the capacity, as in run.json: above if it is at least that,
+	// predicted if it was not offered.
+	Bound string `json:"capacity_bound,omitempty"`
 	// AtPeak is the headroom at the forecast peak, a ratio.
 	AtPeak *forecast.Figure `json:"headroom_at_peak,omitempty"`
 	// Exceeded is the last day of the history on which the load was above the capacity
@@ -33,16 +37,31 @@ type Forecasted struct {
 	Latest      string `json:"exhausted_latest"`
 }
 
-// Against holds the forecast against a capacity.
-func (f *Forecasted) Against(capacity forecast.Figure) {
-	f.Capacity = &capacity
+// Against holds the forecast against a capacity with a bound as in run.json.
+func (f *Forecasted) Against(rps forecast.Figure, bound string) {
+	f.Capacity, f.Bound = &rps, bound
 	room := func(c, peak float64) float64 { return (c - peak) / c }
 	f.AtPeak = &forecast.Figure{
-		Value: room(capacity.Value, f.Peak.Value),
-		Low:   room(max(capacity.Low, 1e-9), f.Peak.High), High: room(capacity.High, f.Peak.Low),
+		Value: room(rps.Value, f.Peak.Value),
+		Low:   room(max(rps.Low, 1e-9), f.Peak.High), High: room(rps.High, f.Peak.Low),
 	}
-	f.ExhaustedOn, f.Earliest, f.Latest = f.Exhausted(capacity)
-	f.Exceeded = f.Forecast.Exceeded(capacity.Value)
+	f.ExhaustedOn, f.Earliest, f.Latest = f.Exhausted(rps)
+	f.Exceeded = f.Forecast.Exceeded(rps.Value)
+	switch bound {
+	case capacity.Above:
+		f.Warnings = append(f.Warnings, "the capacity is at least that, as every load offered met the objectives: there may be room beyond it; hint: drill to a higher load")
+	case capacity.Predicted:
+		f.Warnings = append(f.Warnings, "the capacity was predicted and not offered: confirm it by a drill that goes there")
+	}
+}
+
+// atCapacity is the capacity in words.
+func (f *Forecasted) atCapacity() string {
+	rps := perSecond(f.Capacity.Value) + " req/s"
+	if f.Bound == capacity.Above {
+		return "the " + rps + " that the capacity is at least"
+	}
+	return "the capacity of " + rps
 }
 
 // ForecastJSON writes a forecast as JSON.
@@ -104,17 +123,17 @@ func forecastSentence(f *Forecasted) string {
 	case f.Capacity == nil:
 		return s + "."
 	case f.Exceeded != "":
-		s += ". It exceeded the capacity of " + perSecond(f.Capacity.Value) + " req/s already, last on " + f.Exceeded
+		s += ". It exceeded " + f.atCapacity() + " already, last on " + f.Exceeded
 		if f.ExhaustedOn != "" {
 			return s + ", and is expected to again on " + f.ExhaustedOn + "."
 		}
 		return s + "."
 	case f.ExhaustedOn != "":
-		return s + ", and to exceed the capacity of " + perSecond(f.Capacity.Value) + " req/s on " + f.ExhaustedOn + "."
+		return s + ", and to exceed " + f.atCapacity() + " on " + f.ExhaustedOn + "."
 	case f.Earliest != "":
-		return s + "; it may exceed the capacity of " + perSecond(f.Capacity.Value) + " req/s from " + f.Earliest + " on."
+		return s + "; it may exceed " + f.atCapacity() + " from " + f.Earliest + " on."
 	}
-	return s + ", below the capacity of " + perSecond(f.Capacity.Value) + " req/s throughout."
+	return s + ", below " + f.atCapacity() + " throughout."
 }
 
 // sparkline draws the peaks of days, or of weeks if there are many days, as

@@ -57,6 +57,10 @@ func ReadCSV(name string, r io.Reader, zone *time.Location) ([]Reading, error) {
 		p.Add(1, 0, "begin with the line time,rps", "no header")
 		return nil, p
 	}
+	if len(head) == 1 && strings.ContainsAny(head[0], ";\t") {
+		p.Add(1, 1, "separate fields by commas, and write decimals with a point", "the header has one field: %.60q", head[0])
+		return nil, p
+	}
 	at, value := columnsOf(head, p)
 	if err := p.Err(); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/forecast"
 	"github.com/headroom-project/headroom/capacity/table"
 	"github.com/headroom-project/headroom/reports"
@@ -36,7 +37,7 @@ week is not used.
 
 HEADROOM_PROMETHEUS_TOKEN is sent as a bearer token. The exit code is 0, or 1 if the
 load is expected to exceed the capacity within the horizon, or 3 if the history does
-not support a forecast.`,
+not support a forecast, or the load exceeds what the bundle's capacity is at least.`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "prometheus", Usage: "the `URL` of a Prometheus server"},
@@ -67,7 +68,7 @@ func runForecast(c *cli.Context, s streams) error {
 	if err != nil || horizon > forecast.MaxHorizon {
 		return badInput("write it like 4w or 30d, at most 53w", "--horizon %q", c.String("horizon"))
 	}
-	capacity, err := heldAgainst(c)
+	rps, bound, err := heldAgainst(c)
 	if err != nil {
 		return err
 	}
@@ -81,16 +82,19 @@ func runForecast(c *cli.Context, s streams) error {
 		return &codedError{exitInvalid, fmt.Errorf("forecast: %s: %w", source, err), hint}
 	}
 	out := &reports.Forecasted{Schema: reports.ForecastSchema, Source: source, Zone: zone.String(), Forecast: f}
-	if capacity != nil {
-		out.Against(*capacity)
+	if rps != nil {
+		out.Against(*rps, bound)
 	}
 	if err := showForecast(c, s, out); err != nil {
 		return err
 	}
-	if out.ExhaustedOn != "" {
-		return errVerdict(exitFail)
+	switch {
+	case out.ExhaustedOn == "":
+		return nil
+	case bound == capacity.Above:
+		return errVerdict(exitInvalid)
 	}
-	return nil
+	return errVerdict(exitFail)
 }
 
 func showForecast(c *cli.Context, s streams, f *reports.Forecasted) error {
@@ -150,31 +154,32 @@ func readings(c *cli.Context, zone *time.Location) ([]forecast.Reading, string, 
 	return x, name, nil
 }
 
-// heldAgainst is the capacity that flags give, nil for none.
-func heldAgainst(c *cli.Context) (*forecast.Figure, error) {
+// heldAgainst is the capacity that flags give, nil for none, and its bound as in
+// run.json.
+func heldAgainst(c *cli.Context) (rps *forecast.Figure, bound string, err error) {
 	if c.IsSet("capacity") && c.IsSet("bundle") {
-		return nil, badInput("leave one of the two out", "forecast: both --capacity and --bundle are given")
+		return nil, "", badInput("leave one of the two out", "forecast: both --capacity and --bundle are given")
 	}
 	if c.IsSet("capacity") {
 		v := c.Float64("capacity")
 		if !(v > 0 && v <= 1e12) {
-			return nil, badInput("give it in requests per second", "forecast: a capacity of %g is not above 0", v)
+			return nil, "", badInput("give it in requests per second", "forecast: a capacity of %g is not above 0", v)
 		}
-		return &forecast.Figure{Value: v, Low: v, High: v}, nil
+		return &forecast.Figure{Value: v, Low: v, High: v}, "", nil
 	}
 	name := c.String("bundle")
 	if name == "" {
-		return nil, nil
+		return nil, "", nil
 	}
 	r, err := computeBundle(name)
 	if err != nil {
-		return nil, badInputUnlessCoded(err)
+		return nil, "", badInputUnlessCoded(err)
 	}
 	x := r.Capacity
 	if x == nil || !(x.RPS.Value > 0) || x.Bound == "below" {
-		return nil, &codedError{exitInvalid, fmt.Errorf("forecast: %s shows no capacity", name), "headroom report " + name + " says why"}
+		return nil, "", &codedError{exitInvalid, fmt.Errorf("forecast: %s shows no capacity", name), "headroom report " + name + " says why"}
 	}
-	return &forecast.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}, nil
+	return &forecast.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}, x.Bound, nil
 }
 
 var spanForm = regexp.MustCompile(`^([0-9]{1,4})(w|d|h)$`)
