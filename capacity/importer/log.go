@@ -132,11 +132,16 @@ func (r *reduction) begin(parts []segment, counts []int, discard func(time.Durat
 			r.steps[k] = i
 		}
 		first, end := whole(counts, s)
+		lasts := time.Duration(end-s.from) * time.Second
+		// The load is that of the seconds whose responses are kept: a ramp, which is
+		// cut into steps too, offers less before.
+		if warm := s.from + int(discard(lasts)/time.Second); warm < end {
+			first = max(first, warm)
+		}
 		sum := 0
 		for k := first; k < end; k++ {
 			sum += counts[k]
 		}
-		lasts := time.Duration(end-s.from) * time.Second
 		rate := float64(sum) / float64(end-first)
 		r.reducer.Begin(observation.StepRecord{
 			Index: i, Kind: scenarios.KindLoad, From: rate, To: rate,

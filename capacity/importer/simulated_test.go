@@ -147,6 +147,27 @@ func TestLogsGiveTheSamePoints(t *testing.T) {
 	}
 }
 
+// A ramp is cut into steps as well, each at the load of the seconds that it keeps: what
+// a target that keeps up has served is what was offered.
+func TestRamp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	l := &log{}
+	for at := 0.0; at < 100; at += rng.ExpFloat64() / (10 + 2*at) {
+		if err := l.add(record{start: began.Add(time.Duration(at * 1e9)), lasted: 10 * time.Millisecond, name: "all"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	points, _, err := l.points(func(lasts time.Duration) time.Duration { return min(lasts/5, 3*time.Second).Round(time.Second) })
+	if err != nil || len(points) < 4 {
+		t.Fatalf("%d steps, %v", len(points), err)
+	}
+	for i, p := range points {
+		if math.Abs(p.Offered-p.Throughput) > 0.5 {
+			t.Errorf("step %d: offered %.1f/s, served %.1f/s", i, p.Offered, p.Throughput)
+		}
+	}
+}
+
 // Steps are found within a second of where the rate changes, for 100 seeds of
 // counts. Noise is cut in at most three of a hundred.
 func TestSegmentsAreFoundWhereTheRateChanges(t *testing.T) {
