@@ -39,12 +39,12 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	}
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
 	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.LockWaits, spec.Replicates, source)...), all)
-	p := a.predict(all, limited, spec, source)
+	p, no := a.predict(all, limited, spec, source)
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
 	}
 	a.pitfalls(all, fits, sat)
-	a.saturation(all, limited, sat, p, spec, source)
+	a.saturation(all, limited, sat, p, no, spec, source)
 	a.headroom(spec)
 	a.cost(all, fits, spec)
 	a.Contention = contention(all, sat, spec)

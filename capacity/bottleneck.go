@@ -56,7 +56,7 @@ func (a *Analysis) seen(sat *plateau, all []series) *measured {
 }
 
 // saturation fills in Saturation.
-func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, spec Spec, source *rand.Rand) {
+func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, no *refusal, spec Spec, source *rand.Rand) {
 	m := a.seen(sat, all)
 	if m != nil && len(limited) > 0 && m.vague() {
 		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g): saturation is where the resource law puts it; hint: see what else used its cores", m.rate, m.spread)
@@ -72,8 +72,8 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		m, other = p.blame(share, other)
 		defer func() { a.Saturation.Measured = false }()
 	}
-	if low, top := lowest(limited), highest(all); m == nil && p == nil && low > furthest*top {
-		m, other = unexercised(share, low, top, other)
+	if low, top := lowest(limited), highest(all); m == nil && p == nil && (low > furthest*top || no != nil && no.hidden > 0.5) {
+		m, other = unexercised(share, low, top, no, other)
 		defer func() { a.Saturation.Measured = false }()
 	}
 	list := rank(limited, m, share, other)
@@ -101,13 +101,19 @@ func (s *Saturation) warn(format string, args ...any) {
 }
 
 // unexercised makes room for what nothing measured: where the nearest limit lies
-// far above every load, something else may well come before it.
-func unexercised(share []float64, low, top float64, other Bottleneck) (*measured, Bottleneck) {
-	for i := range share {
-		share[i] /= 2
+// far above every load, something else may well come before it. So it does where
+// responses grow as behind a queue, although they do not say where that ends.
+func unexercised(share []float64, low, top float64, no *refusal, other Bottleneck) (*measured, Bottleneck) {
+	unseen := 0.5
+	other.Evidence = fmt.Sprintf("the nearest limit that is measured is %.2g times as far as the highest load, %.4g/s: what lies between was not seen", low/top, top)
+	if no != nil && no.hidden > unseen {
+		unseen = no.hidden
+		other.Evidence = fmt.Sprintf("responses grow with the load as behind a queue that nothing measures, too little up to %.4g/s to say where it saturates", top)
 	}
-	share[len(share)-1] = 0.5
-	other.Evidence = fmt.Sprintf("the nearest limit that is measured is %.0f times as far as the highest load, %.4g/s: what lies between was not seen", low/top, top)
+	for i := range share {
+		share[i] *= 1 - unseen
+	}
+	share[len(share)-1] = unseen
 	return &measured{rate: low, low: top, high: low, method: "resource law, as an upper bound", spread: (low - top) / 3.29}, other
 }
 

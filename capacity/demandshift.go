@@ -46,7 +46,7 @@ func (a *Analysis) sameDemand(f *fit, steady []series) {
 		return
 	case f.curved():
 		a.warn("a request takes more of %s at a higher load (%.3g at rest, %.3g at %.4g/s): frequency, shared caches, garbage collection or contention", f.name, f.demandAt(0.01*top), f.demandAt(top), top)
-	case f.drift != 0:
+	case f.drifted:
 		a.warn("what a request takes of %s changed with the time, by %+.0f%% in 100 s: the figures are of the end of the drill", f.name, 10000*f.drift)
 	case f.unit == "bytes" || f.unit == "count":
 		// What requests in flight hold grows with their number, not with the load.

@@ -24,13 +24,13 @@ func (e *estimator) Best(points []observation.Point, loads []float64, seconds fl
 	if tooLittle(list) != "" {
 		return -1
 	}
-	known, second, hidden := p.models(list, b, again)
+	known, unmeasured, hidden := p.models(list, b, again)
 	if len(known) == 0 {
 		return -1
 	}
 	first := known[0]
 	if hidden > 0.5 {
-		first = second
+		first = unmeasured[0]
 	}
 	d := design{p: p, f: first, list: list, nearest: p.nearest(-1)}
 	if hidden > 0.5 {

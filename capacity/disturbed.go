@@ -26,18 +26,27 @@ const (
 )
 
 // suspect is crosstalk with given coefficients: the law of the cores' use with it, and
-// minus the log of how likely use and belief make it.
+// minus the log of how likely use and belief make it. Of that, unusual is what belief
+// has against the coefficients.
 type suspect struct {
 	fit
-	cost float64
+	cost, unusual float64
 }
 
-// disturbed weighs whether requests on the cores that are fitted disturb each other,
-// and how much, where their use alone does not show it: a request that is disturbed
-// shows twice, as it uses more and takes longer. Below the limit neither tells the coefficients well, and how much they cost
-// at the limit depends on them, so that all that use and responses leave possible are
-// laws of the prediction, each with its weight (Bayes' rule over a grid). It returns
-// the laws, the heaviest first, and gives the resource the use that goes with them.
+// disturbed weighs whether requests on the cores that are fitted disturb each other, and
+// how much, where their use alone does not show it. One that is disturbed shows twice: it
+// uses more, and takes longer. Still, below the limit the two do not tell the coefficients
+// well, on which the cost at the limit depends. So all that they leave possible are laws
+// of the prediction, each with its weight: Bayes' rule over a grid, with minus the log of
+//
+//	belief in the coefficients, times likelihood of the use, times that of the responses
+//
+// as the cost of a law, where the laws without crosstalk have the belief exp(rare) : 1 on
+// their side. The cost of the responses is that of their fit, with the ceiling that goes
+// with the coefficients as what is believed of the saturation.
+//
+// It returns the laws, the heaviest first, and gives the resource the use that goes with
+// them.
 func (p *predictor) disturbed(list []stage, b bins, known []*fitted, source *rand.Rand) []*fitted {
 	f := &p.limited[p.main]
 	if p.main != p.nearest(-1) || f.first.limit == 0 || !f.exercised || f.shape != straight {
@@ -63,48 +72,40 @@ func (p *predictor) disturbed(list []stage, b bins, known []*fitted, source *ran
 	return known
 }
 
-// suspected are the coefficients of crosstalk that the use leaves possible, and minus
-// the log of how likely it is without any.
+// suspected are the coefficients of crosstalk that the use leaves possible, and minus the
+// log of the likelihood of the use without any. Readings are taken to be normal, with the
+// variance of scatter times the dispersion that the best law leaves.
 func suspected(plain *fit) (list []suspect, undisturbed float64) {
 	us, cores := plain.readings, plain.first.limit
 	w := weights(us, plain.line)
 	without := misfitBy(us, plain.line, 0, w)
-	least := without
+	least, whole := without, 0.0
 	doubt := max(plain.doubt(), 0.01) // of the ceiling, with the coefficients given
 	costs := pairs
 	if cores < manyToPair {
 		costs = []float64{0}
 	}
-	var all []suspect
 	for _, za := range serials {
 		for _, zb := range costs {
-			s := suspect{fit: *plain}
+			s := suspect{fit: *plain, unusual: (za*za + zb*zb) / 2}
 			s.shape, s.draws, s.doubted = withTalk, nil, doubt
 			talk := crosstalk{math.Exp(usual.mean[0] + za*usual.sd[0]), math.Exp(usual.mean[1] + zb*usual.sd[1])}
 			s.line = refineWith(us, w, talk, cores)
 			s.cost = misfitBy(us, s.line, 0, w)
-			least = min(least, s.cost)
-			all = append(all, s)
+			least, whole = min(least, s.cost), whole+math.Exp(-s.unusual)
+			list = append(list, s)
 		}
 	}
 	scale := 2 * dispersed(least, len(us)-3)
-	for i := range all {
-		za, zb := serials[i/len(costs)], costs[i%len(costs)]
-		all[i].cost = all[i].cost/scale + (za*za+zb*zb)/2
-	}
-	// The density of belief is that of the grid: its points add up to one.
-	whole := 0.0
-	for i := range all {
-		za, zb := serials[i/len(costs)], costs[i%len(costs)]
-		whole += math.Exp(-(za*za + zb*zb) / 2)
-	}
 	undisturbed = without / scale
 	best := undisturbed
-	for i := range all {
-		all[i].cost += math.Log(whole) + rare
-		best = min(best, all[i].cost)
+	for i := range list {
+		s := &list[i]
+		// Belief is that of the grid: that in its points adds up to one.
+		s.cost = s.cost/scale + s.unusual + math.Log(whole) + rare
+		best = min(best, s.cost)
 	}
-	return slices.DeleteFunc(all, func(s suspect) bool { return s.cost > best+hopeless }), undisturbed
+	return slices.DeleteFunc(list, func(s suspect) bool { return s.cost > best+hopeless }), undisturbed
 }
 
 // refineWith fits the use of cores with the crosstalk given: what a request uses alone
@@ -135,7 +136,9 @@ func refineWith(us []use, w []float64, talk crosstalk, cores float64) line {
 	return l
 }
 
-// outweighed adds laws with crosstalk to those without, each with its weight.
+// outweighed adds laws with crosstalk to those without, each with its weight. Those
+// without share out the weight of the better of them as they did before. Where no law
+// explains the responses within chance, all odds are that much smaller (misfitted).
 func outweighed(list []stage, plain, talking []*fitted) []*fitted {
 	if len(talking) == 0 {
 		return plain
@@ -217,7 +220,8 @@ func (p *predictor) mixed(laws []*fitted, plain *fit, source *rand.Rand) {
 }
 
 // resampleWith redraws the readings around the law (wild bootstrap, as resample does),
-// and fits them with the same crosstalk.
+// and fits them with the same crosstalk. As the crosstalk is no term of the fit here,
+// distances from the law are not made up for terms that they were fitted with.
 func (f *fit) resampleWith(n int, source *rand.Rand) {
 	w := weights(f.readings, f.line)
 	drawn := slices.Clone(f.readings)

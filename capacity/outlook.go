@@ -41,15 +41,15 @@ func (r *Response) over(rps float64, says func(*latency) float64) float64 {
 }
 
 // predict puts the capacity where the laws see it, if every step held.
-func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.Rand) *prediction {
+func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.Rand) (*prediction, *refusal) {
 	c := a.Capacity
 	if c == nil || c.Bound != Above {
-		return nil
+		return nil, nil
 	}
-	p, why := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
-	if p == nil {
-		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+why)
-		return nil
+	p, no := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
+	if no != nil {
+		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+no.why)
+		return nil, no
 	}
 	p.calibrate(spec.Confidence, spec.Past)
 	a.prediction = p
@@ -61,7 +61,7 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
 	c.Bound, c.Objective = Predicted, p.objective
 	a.Response = &Response{laws: p.laws, Method: p.method()}
-	return p
+	return p, nil
 }
 
 func (p *prediction) method() string {
@@ -72,7 +72,7 @@ func (p *prediction) method() string {
 	switch p.kind {
 	case restsOnQueue:
 		return "predicted: growth of the response alone, as of a queue that nothing measures; block bootstrap over seconds"
-	case restsOnCurve:
+	case restsOnCurve, restsOnDrift:
 		return "predicted: resource law with a demand that changes, latency law (" + how + "); block bootstrap over seconds"
 	}
 	return "predicted: resource law and latency law (" + how + "); block bootstrap over seconds"

@@ -40,7 +40,9 @@ const (
 	// leastExercise is the use of its limit that the nearest resource must have shown.
 	leastExercise = 0.36
 	// rejected is the log of the odds by which a queue that nothing measures must
-	// explain the responses better than the nearest measured limit does.
+	// explain the responses better than the nearest measured limit does. It must also
+	// explain them so much better than no queue before it is extrapolated: then what
+	// the waiting adds is known to a sixth, and its saturation to a few percent.
 	rejected = 20.0
 	// refits is how many replicates of a prediction are drawn.
 	refits = 60
@@ -49,10 +51,12 @@ const (
 // What a prediction rests on.
 const (
 	restsOnOrder   = "in order" // a measured resource that serves in order
+	restsOnSlots   = "slots"    // a pool, whose slots are read
 	restsOnSharing = "sharing"  // a measured resource that is shared
 	restsOnLock    = "lock"     // a lock in a mutex profile
 	restsOnMemory  = "memory"   // memory that fills
 	restsOnCurve   = "curve"    // one whose demand rises with the load
+	restsOnDrift   = "drift"    // one whose demand changes with the time
 	restsOnQueue   = "queue"    // response growth alone
 )
 
@@ -69,7 +73,8 @@ type predictor struct {
 }
 
 func newPredictor(all []series, limited []fit, objectives []scenarios.Objective) *predictor {
-	p := &predictor{all: equivalent(all, limited), limited: limited, objectives: objectives, ca2: arrivals(all)}
+	p := &predictor{limited: limited, objectives: objectives, ca2: arrivals(all)}
+	p.all = equivalent(all, p.nearestFit(), p.ca2)
 	p.rows = make([]replicate, len(p.all))
 	for i := range p.all {
 		p.all[i].observed(&p.rows[i])
@@ -78,28 +83,38 @@ func newPredictor(all []series, limited []fit, objectives []scenarios.Objective)
 	return p
 }
 
+// refusal is why the steps tell no capacity.
+type refusal struct {
+	why string
+	// hidden is the probability of a queue that nothing measured, as in prediction.
+	hidden float64
+}
+
 // predict says where the objectives break, if the steps tell; else why not.
-func predict(all []series, limited []fit, objectives []scenarios.Objective, replicates int, confidence float64, work effort, source *rand.Rand) (*prediction, string) {
+func predict(all []series, limited []fit, objectives []scenarios.Objective, replicates int, confidence float64, work effort, source *rand.Rand) (*prediction, *refusal) {
 	p := newPredictor(all, limited, objectives)
 	list, b := stages(p.all, p.rows, p.ca2)
 	if why := tooLittle(list); why != "" {
-		return nil, why
+		return nil, &refusal{why: why}
 	}
 	if len(list) < 3 && !resampled(p.all) {
-		return nil, fmt.Sprintf("a few quantiles at two loads fit any law; run a step above %.4g/s, such as %.4g/s", p.top, 1.5*p.top)
+		return nil, &refusal{why: fmt.Sprintf("a few quantiles at two loads fit any law; run a step above %.4g/s, such as %.4g/s", p.top, 1.5*p.top)}
 	}
-	known, second, hidden := p.models(list, b, work)
+	known, unmeasured, hidden := p.models(list, b, work)
 	if work.rounds >= thorough.rounds && len(known) > 0 && hidden < 0.5 {
 		known = p.disturbed(list, b, known, source)
 	}
 	if len(known) == 0 {
-		return nil, fmt.Sprintf("responses do not grow and no measured resource nears its limit up to %.4g/s; run a step above that", p.top)
+		return nil, &refusal{why: fmt.Sprintf("responses do not grow and no measured resource nears its limit up to %.4g/s; run a step above that", p.top)}
 	}
 	main := known
 	if hidden > 0.5 {
-		main = []*fitted{second}
+		main = unmeasured
+		if p.growth(list, main[0]) < rejected {
+			return nil, &refusal{fmt.Sprintf("responses grow as behind a queue that nothing measures, but up to %.4g/s too little to say where it saturates; run a step above %.4g/s", p.top, 1.2*p.top), hidden}
+		}
 	}
-	out := &prediction{hidden: hidden, laws: main, kind: p.kind(hidden, &main[0].latency), queue: &second.latency}
+	out := &prediction{hidden: hidden, laws: main, kind: p.kind(hidden, &main[0].latency), queue: &unmeasured[0].latency}
 	sum := 0.0
 	for _, f := range main {
 		x, o := p.crossing(f, -1)
@@ -111,11 +126,11 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	out.value = math.Exp(sum)
 	out.reach, out.imagined = out.value/p.top, !resampled(p.all)
 	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
-		return nil, p.unreached(out)
+		return nil, &refusal{p.unreached(out), hidden}
 	}
 	out.unforetold = p.unforetold(main[0])
-	p.interval(out, b, known, second, min(replicates, refits), confidence, source)
-	return out, ""
+	p.interval(out, b, known, unmeasured, min(replicates, refits), confidence, source)
+	return out, nil
 }
 
 // unreached says why what was fitted is not extrapolated.
@@ -148,12 +163,16 @@ func (p *predictor) kind(hidden float64, law *latency) string {
 		f = &p.limited[p.main]
 	}
 	switch {
-	case f.curved() || f.drift != 0:
+	case f.drift != 0:
+		return restsOnDrift
+	case f.curved():
 		return restsOnCurve
 	case f.lock != "":
 		return restsOnLock
 	case f.unit == "bytes":
 		return restsOnMemory
+	case f.unit == "slots":
+		return restsOnSlots
 	case law.shared:
 		return restsOnSharing
 	}
@@ -176,6 +195,14 @@ func (p *predictor) nearest(r int) int {
 		}
 	}
 	return at
+}
+
+// nearestFit is the resource with the lowest ceiling, nil without any.
+func (p *predictor) nearestFit() *fit {
+	if i := p.nearest(-1); i >= 0 {
+		return &p.limited[i]
+	}
+	return nil
 }
 
 // awaited is the resource that requests wait for before resource i gives out: i
@@ -277,17 +304,15 @@ func (f *fit) doubt() float64 {
 // models fits what may make requests wait: the measured resource with the lowest
 // ceiling, served in order or by sharing, and a queue that nothing measures. known
 // is empty if neither shows. hidden is the probability of the unmeasured queue.
-func (p *predictor) models(list []stage, b bins, work effort) (known []*fitted, second *fitted, hidden float64) {
-	unmeasured := fitLatency(list, b, belief{
-		mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
-	}, station{besides: p.besides(list, b, -1, -1)}, nil, work)
-	second = &unmeasured
+func (p *predictor) models(list []stage, b bins, work effort) (known, unmeasured []*fitted, hidden float64) {
+	unmeasured = p.unmeasured(list, b, work)
+	second := unmeasured[0]
 	i := p.nearest(-1)
 	if i < 0 {
 		if !p.waits(list, second) {
 			return nil, nil, 0
 		}
-		return []*fitted{second}, second, 1
+		return unmeasured, unmeasured, 1
 	}
 	p.main = p.fittedOf(i)
 	known = p.measured(list, b, p.main, -1, work, nil)
@@ -297,22 +322,40 @@ func (p *predictor) models(list []stage, b bins, work effort) (known []*fitted, 
 	}
 	gain := (second.fit - best) / misfitted(list, max(second.fit, best))
 	if second.saturation > 0.97*p.ceiling(-1) {
-		return known, second, 0
+		return known, unmeasured, 0
 	}
 	// The further the nearest limit, the likelier is another before it.
 	needed := rejected - 16*min(max(p.ceiling(-1)/p.top-1.8, 0), 1)
-	return known, second, 1 / (1 + math.Exp(-(gain - needed)))
+	return known, unmeasured, 1 / (1 + math.Exp(-(gain - needed)))
+}
+
+// unmeasured are the laws of a queue that nothing measures, the heaviest first:
+// servers of some number, or a limiter with some burst.
+func (p *predictor) unmeasured(list []stage, b bins, work effort) []*fitted {
+	how := station{besides: p.besides(list, b, -1, -1)}
+	servers := fitLatency(list, b, belief{
+		mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
+	}, how, nil, work)
+	how.bucket = true
+	limiter := fitLatency(list, b, belief{
+		mean: [3]float64{math.Log(2 * p.top), math.Log(1.5), 0}, sd: [3]float64{0.8, 0.7, 0.1},
+	}, how, nil, work)
+	return stacked(list, b, work, &servers, &limiter)
 }
 
 // waits says whether the responses grow beyond doubt.
-func (p *predictor) waits(list []stage, f *fitted) bool {
+func (p *predictor) waits(list []stage, f *fitted) bool { return p.growth(list, f) > 4 }
+
+// growth is by how much (log likelihood) a law explains the responses better than
+// the same without waiting.
+func (p *predictor) growth(list []stage, f *fitted) float64 {
 	flat := *f
 	flat.saturation = 1e9 * p.top
 	scratch := newScratch(len(f.base))
 	for range 20 {
 		flat.base = flat.expect(list, flat.base, scratch)
 	}
-	return f.fit-flat.likelihood(list, flat.base, scratch) > 4
+	return f.fit - flat.likelihood(list, flat.base, scratch)
 }
 
 // measured fits the latency law with what is known of a resource.
@@ -475,7 +518,7 @@ func (p *predictor) refuses(f *fitted, ratio float64, r int) float64 {
 }
 
 // interval redraws the steps, refits all, and takes the percentiles.
-func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *fitted, n int, confidence float64, source *rand.Rand) {
+func (p *predictor) interval(out *prediction, b bins, known, unmeasured []*fitted, n int, confidence float64, source *rand.Rand) {
 	var values, queues []float64
 	for r := range n {
 		for i := range p.all {
@@ -483,9 +526,8 @@ func (p *predictor) interval(out *prediction, b bins, known []*fitted, second *f
 		}
 		drawn, _ := stages(p.all, p.rows, p.ca2)
 		if out.hidden > 0 && source.Float64() < out.hidden {
-			f := fitLatency(drawn, b, belief{
-				mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
-			}, station{besides: p.besides(drawn, b, -1, r)}, second, again)
+			from := one(unmeasured, source)
+			f := fitLatency(drawn, b, from.know, station{besides: p.besides(drawn, b, -1, r), bucket: from.bucket}, from, again)
 			queues = append(queues, f.saturation)
 			x, _ := p.crossing(&f, r)
 			values = append(values, x)
@@ -539,27 +581,4 @@ func arrivals(all []series) float64 {
 		return min(d, 4)
 	}
 	return 1
-}
-
-// equivalent returns the steps with the loads that would have used the nearest
-// resource as much at the end of the drill, where its demand drifts.
-func equivalent(all []series, limited []fit) []series {
-	low, nearest := math.Inf(1), -1
-	for i := range limited {
-		if c := limited[i].ceiling(-1); c < low {
-			low, nearest = c, i
-		}
-	}
-	if nearest < 0 || limited[nearest].drift == 0 {
-		return all
-	}
-	end := 0.0
-	for i := range all {
-		end = max(end, all[i].at())
-	}
-	moved := slices.Clone(all)
-	for i := range moved {
-		moved[i].load *= max(1+limited[nearest].drift*(moved[i].at()-end), 0.1)
-	}
-	return moved
 }

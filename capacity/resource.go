@@ -76,6 +76,8 @@ type fit struct {
 	// drift is by how much the demand grew in a second of the drill, as a ratio of
 	// the demand at its end, which is the one that the line has.
 	drift float64
+	// drifted says that the drift is beyond doubt.
+	drifted bool
 	// scv is the squared coefficient of variation of the time for which a lock is
 	// held, 0 if unknown.
 	scv float64
@@ -269,6 +271,7 @@ func fitUses(us []use, limit float64, unit string) (fit, bool) {
 		}
 		f.first, f.readings = l, us
 		f.line, f.drift = refine(us, l, f.shape)
+		f.drifted = f.drift != 0 && drifts(us, l, plainDrift)
 	}
 	return f, true
 }

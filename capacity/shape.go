@@ -116,8 +116,12 @@ func misfitBy(us []use, l line, drift float64, w []float64) float64 {
 // chanceTerm is the probability with which a term that is not there is taken for
 // one that is.
 const (
-	chanceTerm  = 0.001
-	chanceDrift = 0.02
+	chanceTerm = 0.001
+	// A drift that was missed costs more than one that is not there: unlike a bend it
+	// moves the ceiling by no more than it moved the readings. So it counts early, and
+	// is told of only where it is plain.
+	chanceDrift = 0.15
+	plainDrift  = 0.02
 )
 
 // better says whether a third term explains so much more than two that chance does
@@ -134,18 +138,24 @@ func firmly(us []use, l line, s shape) bool {
 		return false
 	}
 	if s == drifting {
-		early, late := us[0].at, us[0].at
-		for _, u := range us {
-			early, late = min(early, u.at), max(late, u.at)
-		}
-		fit, drift := refine(us, l, drifting)
-		change := math.Abs(drift) * (late - early)
-		plain, _ := refine(us, l, straight)
-		return change > 0.02 && better(misfit(us, plain, 0), misfit(us, fit, drift), len(us), chanceDrift)
+		return drifts(us, l, chanceDrift)
 	}
 	curve, _ := refine(us, l, s)
 	plain, _ := refine(us, l, straight)
 	return curve.curved() && better(misfit(us, plain, 0), misfit(us, curve, 0), len(us), chanceTerm)
+}
+
+// drifts says whether the demand changes with the time, by what chance explains with no
+// more than a probability.
+func drifts(us []use, l line, chance float64) bool {
+	early, late := us[0].at, us[0].at
+	for _, u := range us {
+		early, late = min(early, u.at), max(late, u.at)
+	}
+	fit, drift := refine(us, l, drifting)
+	change := math.Abs(drift) * (late - early)
+	plain, _ := refine(us, l, straight)
+	return change > 0.01 && better(misfit(us, plain, 0), misfit(us, fit, drift), len(us), chance)
 }
 
 // misfit is misfitBy with the weights that the law itself gives.

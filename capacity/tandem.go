@@ -10,6 +10,9 @@ type station struct {
 	shared     bool
 	rest, each float64
 	talk       crosstalk // among those who share
+	// bucket says that it is a limiter that gathers tokens, whose burst is in the place
+	// of the number of servers (see metered).
+	bucket bool
 	// besides is a second resource that requests wait for, of which all is known by
 	// its use; nil for none.
 	besides *beside

@@ -113,7 +113,7 @@ func Run(systems []*System, seed uint64, shares []float64, workers int) [][]Resu
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				own := seed*1_000_003 + uint64(i)
+				own := ownSeed(seed, i)
 				systems[i].Prove(own)
 				for k, share := range shares {
 					results[k][i] = systems[i].Try(share, own+uint64(k))
@@ -128,6 +128,9 @@ func Run(systems []*System, seed uint64, shares []float64, workers int) [][]Resu
 	wg.Wait()
 	return results
 }
+
+// ownSeed is that of the i-th system of a seed.
+func ownSeed(seed uint64, i int) uint64 { return seed*1_000_003 + uint64(i) }
 
 // Summary sums up results of one family, or of all.
 type Summary struct {
