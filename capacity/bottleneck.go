@@ -29,6 +29,8 @@ type measured struct {
 	rate, low, high float64
 	method          string
 	spread          float64
+	// bound says that it was not seen, and that rate is only what it is no higher than.
+	bound bool
 }
 
 // vague is the relative standard error of a measured saturation above which it
@@ -46,13 +48,13 @@ func (m *measured) vague() bool { return m.spread > vague*m.rate }
 func (a *Analysis) seen(sat *plateau, all []series) *measured {
 	if sat != nil {
 		low, high := sat.bounds()
-		return &measured{sat.rate, low, high, "throughput while a queue never emptied", sat.spread}
+		return &measured{rate: sat.rate, low: low, high: high, method: "throughput while a queue never emptied", spread: sat.spread}
 	}
 	c := a.Capacity
 	if c == nil || c.Bound != "" || !(c.Value.Value > 0) {
 		return nil
 	}
-	return &measured{c.Value.Value, c.Low, c.High, "where the objectives break", (c.High - c.Low) / 3.29}
+	return &measured{rate: c.Value.Value, low: c.Low, high: c.High, method: "where the objectives break", spread: (c.High - c.Low) / 3.29}
 }
 
 // saturation fills in Saturation.
@@ -114,7 +116,7 @@ func unexercised(share []float64, low, top float64, no *refusal, other Bottlenec
 		share[i] *= 1 - unseen
 	}
 	share[len(share)-1] = unseen
-	return &measured{rate: low, low: top, high: low, method: "resource law, as an upper bound", spread: (low - top) / 3.29}, other
+	return &measured{rate: low, low: top, high: low, method: "resource law, as an upper bound", spread: (low - top) / 3.29, bound: true}, other
 }
 
 // lowest is the least ceiling.
@@ -195,7 +197,9 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		})
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
-		other.Probability, other.RPS = p, m.rate
+		if other.Probability = p; !m.bound {
+			other.RPS = m.rate
+		}
 		list = append(list, other)
 	}
 	slices.SortStableFunc(list, func(a, b Bottleneck) int {

@@ -112,6 +112,8 @@ func TestLimiterThatShowsAndOneThatDoesNot(t *testing.T) {
 		}
 		if b := a.Saturation.Bottlenecks[0]; b.Resource != Unmeasured {
 			t.Errorf("burst %g: %s is called", burst, b.Resource)
+		} else if b.RPS != 0 {
+			t.Errorf("burst %g: something that was not seen gives out at %.4g/s", burst, b.RPS)
 		}
 	}
 }
