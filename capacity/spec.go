@@ -117,7 +117,7 @@ type Bottleneck struct {
 	Resource string
 	// Probability that it is the first to give out, over the replicates.
 	Probability float64
-	// RPS is the load at which it reaches its limit.
+	// RPS is the load at which it reaches its limit; 0 if not known.
 	RPS float64
 	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
 	AfterFixRPS float64
