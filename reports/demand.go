@@ -342,7 +342,7 @@ func namedWaits(waits []WaitDemand, model *Saturation) string {
 		}
 		s := w.Kind + ": " + shortName(w.Function) + ", adds " + millis(w.AddsMS) + " at capacity"
 		switch {
-		case model != nil && len(model.Bottlenecks) > 0 && model.Bottlenecks[0].Resource == "lock: "+shortName(w.Function):
+		case model != nil && len(model.Bottlenecks) > 0 && model.Bottlenecks[0].RPS > 0 && model.Bottlenecks[0].Resource == "lock: "+shortName(w.Function):
 			// Seen saturated, which says more than the waits below it.
 			s += ", saturates at " + perSecond(model.Bottlenecks[0].RPS) + " req/s"
 		case w.Saturates != nil:
