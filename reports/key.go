@@ -29,7 +29,7 @@ func keyFigures(r *Run, dash string) []Figure {
 		out = append(out, bottleneckFigure(r.Saturation.Bottlenecks))
 	}
 	if r.Headroom != nil {
-		out = append(out, headroomFigure(r.Headroom, dash))
+		out = append(out, headroomFigure(r.Headroom, r.Capacity, dash))
 	}
 	if r.Cost != nil {
 		out = append(out, costFigure(r.Cost))
@@ -122,10 +122,17 @@ func bottleneckFigure(all []Bottleneck) Figure {
 	return f
 }
 
-func headroomFigure(h *Headroom, dash string) Figure {
+func headroomFigure(h *Headroom, c *Capacity, dash string) Figure {
+	atLeast, bound := false, ""
+	switch {
+	case c != nil && c.Bound == "above":
+		atLeast, bound = true, "≥ "
+	case c != nil && c.Bound == "below":
+		bound = "≤ "
+	}
 	f := Figure{Name: "Headroom", Value: none, Notes: []string{"at a demand of " + perSecond(h.DemandRPS) + " req/s"}}
 	if h.Now != nil {
-		f.Value = percent(h.Now.Value)
+		f.Value = bound + percent(h.Now.Value)
 		if h.Now.High > h.Now.Low {
 			f.Notes = append([]string{percent(h.Now.Low) + " to " + percent(h.Now.High)}, f.Notes...)
 		}
@@ -134,7 +141,11 @@ func headroomFigure(h *Headroom, dash string) Figure {
 		f.Notes = append(f.Notes, percent(h.AtForecastPeak.Value)+" at the forecast peak")
 	}
 	if h.ExhaustedOn != "" {
-		f.Notes = append(f.Notes, "used up on "+clean(h.ExhaustedOn))
+		day := "used up on " + clean(h.ExhaustedOn)
+		if atLeast {
+			day += " at the earliest"
+		}
+		f.Notes = append(f.Notes, day)
 	}
 	return f
 }

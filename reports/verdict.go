@@ -56,7 +56,10 @@ func (c *computation) analyse() {
 		c.run.Headroom = &Headroom{DemandRPS: x.DemandRPS, Now: &now}
 		c.ahead()
 	}
-	if x := seen.Cost; x != nil {
+	switch x := seen.Cost; {
+	case x != nil && !(x.Loaded.Value > 0) && !(x.Marginal.Value > 0):
+		c.warn("no cost: nothing that has a price was measured")
+	case x != nil:
 		c.run.Cost = &Cost{Currency: x.Currency, AtRPS: x.AtRPS}
 		c.run.Cost.PerMillion.Marginal = estimate(x.Marginal)
 		c.run.Cost.PerMillion.Loaded = estimate(x.Loaded)

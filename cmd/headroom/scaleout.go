@@ -75,6 +75,9 @@ func countOf(c *cli.Context, arg string, q reports.Question) (x scaleout.Count, 
 	if err != nil {
 		return x, false, err
 	}
+	if k := r.Capacity; k != nil && k.Bound == capacity.Above {
+		return x, false, &codedError{exitInvalid, fmt.Errorf("plan: %s shows a capacity of at least %.4g requests/s only: the objectives held at every load offered", arg, k.RPS.Value), "drill it to a higher load: a law over replicas needs the capacity of each count"}
+	}
 	if r.Capacity == nil || r.Capacity.Bound != "" && r.Capacity.Bound != capacity.Predicted {
 		return x, false, &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity: %s", arg, strings.Join(r.Reasons, "; ")), "headroom fit " + arg[:at] + " says what would identify it"}
 	}

@@ -1,0 +1,43 @@
+package reports
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// What is only known to be at least, or at most, something is shown as that, and what
+// has no price is no cost of 0.
+func TestBoundsAreShown(t *testing.T) {
+	point := func(load, p99 float64) observation.Point {
+		x := observation.Point{Kind: scenarios.KindLoad, Valid: true, Offered: load, Seconds: 10}
+		x.Throughput, x.OK, x.Sent, x.Response.P99 = load, uint64(10*load), uint64(10*load), p99
+		return x
+	}
+	o, err := scenarios.ParseObjective("p99<50ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		points []observation.Point
+		want   string
+	}{
+		{[]observation.Point{point(100, 20), point(200, 20), point(400, 20)}, "≥ "},
+		{[]observation.Point{point(1000, 120), point(2000, 140), point(3000, 160)}, "≤ "},
+	} {
+		q := Question{Objectives: []scenarios.Objective{o}, Demand: &scenarios.Demand{Peak: 300}, Prices: &scenarios.Prices{VCPUHour: 0.04}}
+		r := Fit(Measured{Name: "x", Points: c.points, Seed: 1}, q)
+		shown := false
+		for _, f := range keyFigures(r, "-") {
+			shown = shown || f.Name == "Headroom" && strings.HasPrefix(f.Value, c.want)
+		}
+		if !shown {
+			t.Errorf("no headroom %sof %+v", c.want, keyFigures(r, "-"))
+		}
+		if r.Cost != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), "no cost") {
+			t.Errorf("a cost of %+v without anything that has a price", r.Cost)
+		}
+	}
+}
