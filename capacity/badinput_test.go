@@ -61,6 +61,22 @@ func TestWhatIsNotIdentifiable(t *testing.T) {
 	}
 }
 
+// Where an objective breaks, and the target goes on to serve eight times as much, is no
+// saturation.
+func TestBrokenObjectiveIsNoSaturation(t *testing.T) {
+	points := ladder(1e9, nil, 40, 80, 160, 320)
+	for i := range points[1:] {
+		points[i+1].Response.P99 = 200
+	}
+	a := Analyse(points, Spec{Objectives: p99})
+	if k := a.Capacity; k == nil || k.Bound != "" || k.Value.Value > 160 {
+		t.Errorf("capacity %+v", a.Capacity)
+	}
+	if a.Saturation != nil || !strings.Contains(strings.Join(a.Warnings, "\n"), "no saturation") {
+		t.Errorf("saturation %+v: %q", a.Saturation, a.Warnings)
+	}
+}
+
 func TestOddInputStaysANumber(t *testing.T) {
 	loads := []float64{50, 100, 150, 200, 240}
 	over := ladder(1e9, cores(0.006, 1), loads...) // used 1.5 cores of one

@@ -57,9 +57,23 @@ func (a *Analysis) seen(sat *plateau, all []series) *measured {
 	return &measured{rate: c.Value.Value, low: c.Low, high: c.High, method: "where the objectives break", spread: (c.High - c.Low) / 3.29}
 }
 
+// keptUp is how much more a target must have served than where its objectives broke,
+// so that it was not saturated there.
+const keptUp = 1.1
+
+func mostServed(all []series) (most float64) {
+	for i := range all {
+		most = max(most, all[i].served(nil))
+	}
+	return most
+}
+
 // saturation fills in Saturation.
 func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, no *refusal, spec Spec, source *rand.Rand) {
 	m := a.seen(sat, all)
+	if sat == nil && len(limited) == 0 && m != nil && mostServed(all) > keptUp*m.rate {
+		m = nil // responses were too long there, and the target served more than that
+	}
 	if m != nil && len(limited) > 0 && m.vague() {
 		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g): saturation is where the resource law puts it; hint: see what else used its cores", m.rate, m.spread)
 		m = nil
