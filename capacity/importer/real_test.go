@@ -79,11 +79,12 @@ var (
 	k6Told     = told{"k6 0.52.0", 1960, 42, []float64{40, 80, 160}, 12.352898, 16.344053610000003}
 	jmeterTold = told{"JMeter 2.13: 2760 samples with 740 failed, 790 of transactions with 370 failed", 1970, 370, []float64{40, 80, 160}, 0, 0}
 	realLogs   = map[string]told{
-		"k6.csv.gz":         k6Told,
-		"k6.json.gz":        k6Told,
-		"jmeter.jtl.gz":     jmeterTold,
-		"jmeter.xml.gz":     {"JMeter 2.13: 789 visits with 369 failed, which hold 1947 requests; visits that had not ended are not written", 1947, 369, []float64{40, 80, 160}, 0, 0},
-		"vegeta-120.gob.gz": {"vegeta 12.13.0", 720, 240, []float64{120}, 11.322058, 43.505446},
+		"k6.csv.gz":          k6Told,
+		"k6.json.gz":         k6Told,
+		"jmeter.jtl.gz":      jmeterTold,
+		"jmeter-bare.jtl.gz": jmeterTold, // of another run, with the same counts
+		"jmeter.xml.gz":      {"JMeter 2.13: 789 visits with 369 failed, which hold 1947 requests; visits that had not ended are not written", 1947, 369, []float64{40, 80, 160}, 0, 0},
+		"vegeta-120.gob.gz":  {"vegeta 12.13.0", 720, 240, []float64{120}, 11.322058, 43.505446},
 	}
 	realSummaries = map[string]told{
 		"k6-export.json":         k6Told,
