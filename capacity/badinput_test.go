@@ -61,6 +61,21 @@ func TestWhatIsNotIdentifiable(t *testing.T) {
 	}
 }
 
+// A table whose lower rows alone fit no law is still weighed by all of them, and no
+// hint names a load that is no number.
+func TestLawsThatLowerRowsDoNotTell(t *testing.T) {
+	points := ladder(1e9, nil, 200, 380, 560, 650)
+	for i, x := range [][2]float64{{7, 3}, {11, 4}, {30, 6}, {90, 20}} {
+		p := &points[i]
+		p.Seconds, p.OK, p.Sent = 20, uint64(20*p.Offered), uint64(20*p.Offered)
+		p.Response = observation.Quantiles{P99: x[0], P50: x[1]}
+	}
+	a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 9000}}})
+	if k := a.Capacity; k == nil || k.Bound != Predicted || strings.Contains(strings.Join(a.Warnings, "\n"), "NaN") {
+		t.Errorf("%+v: %q", a.Capacity, a.Warnings)
+	}
+}
+
 // Where an objective breaks, and the target goes on to serve eight times as much, is no
 // saturation.
 func TestBrokenObjectiveIsNoSaturation(t *testing.T) {

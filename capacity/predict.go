@@ -135,7 +135,10 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 
 // unreached says why what was fitted is not extrapolated.
 func (p *predictor) unreached(out *prediction) string {
-	next := max(min(out.value, p.ceiling(-1))/2.5, 1.2*p.top)
+	next := 1.2 * p.top
+	if x := min(out.value, p.ceiling(-1)) / 2.5; x > next { // not for NaN
+		next = x
+	}
 	if out.kind == restsOnQueue || math.IsInf(p.ceiling(-1), 1) {
 		return fmt.Sprintf("responses hardly grow up to %.4g/s and no measured resource nears its limit; run a step above %.4g/s", p.top, next)
 	}

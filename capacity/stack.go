@@ -17,6 +17,9 @@ func stacked(list []stage, b bins, work effort, one, other *fitted) []*fitted {
 	gain := one.cost - other.cost
 	if n := len(list); n > 3 && work.rounds >= thorough.rounds {
 		further := ahead(list, b, other) - ahead(list, b, one)
+		if math.IsNaN(further) {
+			further = 0 // the lower loads alone identify neither
+		}
 		gain = (gain + min(max(further, -mostAhead), mostAhead)) / 2
 	}
 	gain /= misfitted(list, max(one.fit, other.fit))
