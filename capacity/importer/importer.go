@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -138,6 +139,18 @@ func Read(name string, r io.Reader, cfg Config) (*Results, error) {
 	return nil, unknown(name, head, cfg.Tool)
 }
 
+// ErrUnknown is wrapped by Read's error where the file is none of the tool's, or of any.
+var (
+	ErrUnknown = errors.New("cannot tell whose results these are")
+	errNotOf   = notOf{}
+)
+
+// notOf is ErrUnknown of a file whose tool was named.
+type notOf struct{}
+
+func (notOf) Error() string        { return "this does not look like a file of" }
+func (notOf) Is(target error) bool { return target == ErrUnknown }
+
 // unknown names the formats that are not read but may be meant.
 func unknown(name string, head []byte, tool string) error {
 	text := string(head)
@@ -151,9 +164,9 @@ func unknown(name string, head []byte, tool string) error {
 	case len(head) > 0 && head[0] == 0 && (tool == "" || tool == Gatling):
 		return fmt.Errorf("%s: a binary simulation.log, as Gatling writes from 3.11 on, is not read; give js/stats.json of its report", name)
 	case tool != "":
-		return fmt.Errorf("%s does not look like a file of %s", name, tool)
+		return fmt.Errorf("%s: %w %s", name, errNotOf, tool)
 	}
-	return fmt.Errorf("%s: cannot tell whose results these are; a table begins with offered_rps,throughput_rps,p99_ms", name)
+	return fmt.Errorf("%s: %w; a table begins with offered_rps,throughput_rps,p99_ms", name, ErrUnknown)
 }
 
 // decompressed undoes gzip.

@@ -69,6 +69,8 @@ func readResults(name, tool string) (*importer.Results, error) {
 		return nil, badInput("", "%w", problems)
 	case errors.As(err, &path):
 		return nil, badInput("", "%w", err)
+	case err != nil && !errors.Is(err, importer.ErrUnknown):
+		return nil, badInput("", "%w", err)
 	case err != nil:
 		return nil, badInput("--from says whose results they are: "+strings.Join(importer.Tools(), ", "), "%w", err)
 	}
