@@ -153,9 +153,37 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 		}
 	}
 	if unit == "bytes" {
-		us = asInFlight(us)
+		us = asKept(us)
 	}
 	return us, limit, unit
+}
+
+// asKept moves each load by asInFlight, but where memory clearly goes with the load
+// itself: what requests keep after they were answered (sessions, caches) is there
+// however long they took.
+func asKept(us []use) []use {
+	flying := asInFlight(us)
+	if besideLine(us) < keptAfter*besideLine(flying) {
+		return us
+	}
+	return flying
+}
+
+// keptAfter is by how much less readings must scatter over the load than over the
+// number in flight for memory to be kept by what was answered.
+const keptAfter = 0.67
+
+// besideLine is the mean distance of readings from the robust line through them.
+func besideLine(us []use) float64 {
+	l, ok := theilSen(us)
+	if !ok {
+		return math.Inf(1)
+	}
+	sum, weight := 0.0, 0.0
+	for _, u := range us {
+		sum, weight = sum+u.weight*math.Abs(u.used-l.at(u.load)), weight+u.weight
+	}
+	return sum / weight
 }
 
 // asInFlight moves each load by how many more or fewer requests were in flight

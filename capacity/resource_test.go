@@ -162,3 +162,32 @@ func TestCost(t *testing.T) {
 		t.Errorf("headroom %+v", h)
 	}
 }
+
+// TestMemoryGoesWithWhatKeepsIt: with the requests in flight, whose number differs from
+// what is usual at a load, or with those that were answered a while ago, where the
+// responses are short and differ for reasons of their own.
+func TestMemoryGoesWithWhatKeepsIt(t *testing.T) {
+	loads := []float64{25, 50, 100, 190, 235, 60, 230, 220}
+	stays := []float64{0.7, 1.4, 0.8, 1.9, 2.2, 0.6, 0.9, 1.2} // relative to the mean
+	for _, x := range []struct {
+		name     string
+		stay     float64
+		inFlight bool
+	}{{"in flight", 0.5, true}, {"for 2 s after", 0.0005, false}} {
+		t.Run(x.name, func(t *testing.T) {
+			var us []use
+			for i, load := range loads {
+				flight := load * x.stay * stays[i]
+				kept := load
+				if x.inFlight {
+					kept = flight / x.stay
+				}
+				us = append(us, use{load: load, used: (3e7 + 4e5*kept) * (1 + 0.01*float64(i%3-1)), weight: 8, stay: x.stay, flight: flight})
+			}
+			l, ok := theilSen(asKept(us))
+			if !ok || math.Abs(l.demand/4e5-1) > 0.05 || math.Abs(l.base/3e7-1) > 0.1 {
+				t.Errorf("%.4g bytes and %.4g for each request/s, want 3e7 and 4e5", l.base, l.demand)
+			}
+		})
+	}
+}
