@@ -12,8 +12,8 @@ import (
 	"github.com/headroom-project/headroom/reports"
 )
 
-// Steps that all held, of a target with two cores.
-const heldPoints = `offered_rps,throughput_rps,p99_ms,seconds,p50_ms,mean_ms,cpu_used,cpu_limit
+// Steps that all held, of a target with a pool of two.
+const heldPoints = `offered_rps,throughput_rps,p99_ms,seconds,p50_ms,mean_ms,pool.shop_used,pool.shop_limit
 50,50,6.1,10,3,3.2,0.28,2
 100,100,6.9,10,3.1,3.4,0.49,2
 200,200,9.1,10,3.4,4,0.91,2
