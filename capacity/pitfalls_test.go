@@ -151,3 +151,34 @@ func TestPitfallsAreFound(t *testing.T) {
 		})
 	}
 }
+
+// TestATableWithoutResources: its limit is read from how quantiles grow alone, which may be
+// as behind a queue with exponential service, or in a straight line, as behind none. The
+// interval holds the load at which p99 gets to 200 ms in both.
+func TestATableWithoutResources(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		p99   func(load float64) float64 // ms
+		truth float64
+	}{
+		{"straight", func(load float64) float64 { return 0.6*load - 10 }, 350},
+		{"a queue", func(load float64) float64 { return 4605 / (380 - load) }, 357},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			var points []observation.Point
+			for i, load := range []float64{100, 150, 200, 250, 300} {
+				p := observation.Point{Step: i, Kind: scenarios.KindLoad, Offered: load, Seconds: 60, Valid: true}
+				p.Throughput, p.Sent, p.OK = load, uint64(60*load), uint64(60*load)
+				tail := x.p99(load)
+				p.Response = observation.Quantiles{P50: 0.15 * tail, P90: 0.5 * tail, P99: tail}
+				points = append(points, p)
+			}
+			a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 200}}, Seed: 1})
+			v := a.Capacity.Value
+			t.Logf("%v %.4g (%.4g-%.4g)", a.Capacity.Bound, v.Value, v.Low, v.High)
+			if a.Capacity.Bound != Predicted || v.Low > x.truth || v.High < x.truth {
+				t.Errorf("%v %.4g (%.4g-%.4g), want %.4g in it", a.Capacity.Bound, v.Value, v.Low, v.High, x.truth)
+			}
+		})
+	}
+}
