@@ -246,3 +246,25 @@ func BenchmarkAnalyse(b *testing.B) {
 		Analyse(points, Spec{Objectives: p99})
 	}
 }
+
+// TestAStepThatWasCutStandsAtWhatItOffered: what broke it may have come in its discarded
+// begin. Of 400/s, 368/s arrived in the one second that is left; steps of 4 s in which as many
+// and more arrived held, and yet the objective was broken.
+func TestAStepThatWasCutStandsAtWhatItOffered(t *testing.T) {
+	points := ladder(1e9, nil, 50, 100, 200, 283, 356, 369, 376)
+	cut := ladder(1e9, nil, 368)[0]
+	cut.Step, cut.Offered, cut.Seconds, cut.Sent, cut.OK = 7, 400, 1, 368, 368
+	cut.Cut = "p99 < 150ms can no longer hold"
+	cut.Response = observation.Quantiles{Mean: 80, P50: 70, P90: 150, P95: 165, P99: 180, P999: 190, Max: 200}
+	all := digest(append(points, cut))
+	rows := make([]replicate, len(all))
+	for i := range all {
+		all[i].observed(&rows[i])
+	}
+	rows[7].load = 368
+	c := found{broken: true} // and no saturation was seen
+	at, bound, _ := c.weakest(all, rows, p99, func() float64 { return math.NaN() })
+	if bound != "" || at < 376 || at > 400 {
+		t.Errorf("%q %.4g, want a crossing between 376 and 400", bound, at)
+	}
+}

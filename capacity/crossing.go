@@ -76,7 +76,7 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 		readings = readings[:0]
 		for i := range all {
 			if m := all[i].margin(&rows[i], o); !math.IsNaN(m) {
-				readings = append(readings, reading{load: c.effective(rows[i].load), margin: m, weight: max(all[i].seconds, 0.1)})
+				readings = append(readings, reading{load: c.effective(all[i].brokenAt(rows[i].load)), margin: m, weight: max(all[i].seconds, 0.1)})
 			}
 		}
 		if len(readings) == 0 {
@@ -92,6 +92,16 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 		}
 	}
 	return load, bound, objective
+}
+
+// brokenAt is the load that a step counts for, of which so much arrived in the seconds that
+// are kept. One that was cut broke by all that came: a burst may lie in its discarded begin,
+// and the second or two after it know the load by little. So it stands at what it offered.
+func (s *series) brokenAt(arrived float64) float64 {
+	if s.point.Cut != "" {
+		return max(arrived, s.point.Offered)
+	}
+	return arrived
 }
 
 // effective moves a step past saturation back to it: the capacity cannot be above
