@@ -30,7 +30,8 @@ const roughly = 0.04
 
 // alone is the same where the table holds no resource either, and the limit is read from
 // how its quantiles grow alone: they are off by up to 13%, and intervals that were made
-// with roughly held the truth in 3 of 8.
+// with roughly held the truth in 3 of 8 (steps of the scoreboard's systems of seed 3 up to
+// 60%, reduced to quantiles; few, and not repeated by a command).
 const alone = 0.13
 
 // ofOwn is how many of the shipped scores one of the target's own counts for.

@@ -68,7 +68,7 @@ func TestReplicasAreEnoughAndNotTooMany(t *testing.T) {
 		each := rapid.Float64Range(1, 1000).Draw(t, "each")
 		carrying, all, ok := c.replicas(c.Peak, each)
 		if !ok {
-			t.Skip()
+			t.Skip("a draw that no plan can be made of")
 		}
 		if float64(carrying)*each < c.Peak*(1-1e-9) || float64(carrying-1)*each >= c.Peak {
 			t.Fatalf("%d of %g carry %g", carrying, each, c.Peak)
