@@ -18,8 +18,6 @@ type latency struct {
 	station
 	bins bins
 	base []float64 // adds up to 1
-	// middle is memory for what is between two resources.
-	middle []float64
 	// fit is the log likelihood of the steps, in units of its dispersion.
 	fit float64
 }
@@ -50,75 +48,12 @@ type stage struct {
 	total   float64
 }
 
-// spread returns the cell probabilities of the responses at the stage's load, and
-// is the forward half of the fit; into is reused.
+// spread returns the cell probabilities of the responses at a load; into is reused.
 func (l *latency) spread(load, ca2 float64, into []float64) []float64 {
-	into = slices.Grow(into[:0], len(l.base))[:len(l.base)]
-	switch {
-	case l.shared && l.besides == nil:
-		l.stretched(load, into)
-		return into
-	case l.shared:
-		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
-		l.stretched(load, l.middle)
-		moved(l.besides.at(load), l.middle, into)
-		return into
-	case l.besides != nil:
-		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
-		moved(l.besides.at(load), l.base, l.middle)
-		l.queued(l.middle, load, ca2, into)
-		return into
-	}
-	l.queued(l.base, load, ca2, into)
-	return into
-}
-
-// queued adds the wait of those who are served in order.
-func (l *latency) queued(base []float64, load, ca2 float64, into []float64) {
-	w := l.waiting(load, ca2)
-	late := 0.0 // mass of earlier bins that is still waiting at the bin's begin
-	for k, p := range base {
-		width := l.bins.edges[k+1] - l.bins.edges[k]
-		stays := math.Exp(-w.decay * width)
-		moves := p * w.tail(l.bins.edges[k+1]-l.bins.middle[k])
-		into[k] = late*(1-stays) + p - moves
-		late = late*stays + moves
-	}
-}
-
-// credit returns, for each bin of the base, how much of what was seen it explains:
-// the backward half. seen is the ratio of counts to expectation.
-func (l *latency) credit(load, ca2 float64, seen, into []float64) []float64 {
-	into = slices.Grow(into[:0], len(l.base))[:len(l.base)]
-	switch {
-	case l.shared && l.besides == nil:
-		l.stretchedCredit(load, seen, into)
-		return into
-	case l.shared:
-		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
-		credited(l.besides.at(load), seen, l.middle)
-		l.stretchedCredit(load, l.middle, into)
-		return into
-	case l.besides != nil:
-		l.middle = slices.Grow(l.middle[:0], len(l.base))[:len(l.base)]
-		l.queuedCredit(load, ca2, seen, l.middle)
-		credited(l.besides.at(load), l.middle, into)
-		return into
-	}
-	l.queuedCredit(load, ca2, seen, into)
-	return into
-}
-
-// queuedCredit is queued backwards.
-func (l *latency) queuedCredit(load, ca2 float64, seen, into []float64) {
-	w := l.waiting(load, ca2)
-	later := 0.0
-	for j := len(l.base) - 1; j >= 0; j-- {
-		leaves := w.tail(l.bins.edges[j+1] - l.bins.middle[j])
-		into[j] = (1-leaves)*seen[j] + leaves*later
-		stays := math.Exp(-w.decay * (l.bins.edges[j+1] - l.bins.edges[j]))
-		later = (1-stays)*seen[j] + stays*later
-	}
+	var k kernel
+	var middle []float64
+	l.prepare(load, ca2, &k)
+	return k.spread(l.base, l.shared, &middle, into)
 }
 
 // tail is the share of requests that take longer than t seconds at a load.

@@ -125,10 +125,18 @@ func (f *fitted) search(list []stage, know belief, top float64, work effort, scr
 	}
 }
 
-// scratch is memory that evaluations of one fit share.
+// scratch is memory that evaluations of one fit share, and the kernels of the law that
+// was evaluated last.
 type scratch struct {
-	cells, ratios, parts []float64
-	bases                [2][]float64
+	cells, ratios, parts, middle []float64
+	bases                        [2][]float64
+	kernels                      []kernel
+	of                           struct {
+		server
+		station
+		list *stage
+		n    int
+	}
 }
 
 func newScratch(n int) *scratch {
@@ -138,21 +146,32 @@ func newScratch(n int) *scratch {
 	}
 }
 
+// prepare makes the kernels those of the law at the loads of the list.
+func (s *scratch) prepare(l *latency, list []stage) {
+	if len(list) == 0 || s.of.n == len(list) && s.of.list == &list[0] && s.of.server == l.server && s.of.station == l.station {
+		return
+	}
+	s.of.list, s.of.n, s.of.server, s.of.station = &list[0], len(list), l.server, l.station
+	for len(s.kernels) < len(list) {
+		s.kernels = append(s.kernels, kernel{})
+	}
+	for i := range list {
+		l.prepare(list[i].load, list[i].ca2, &s.kernels[i])
+	}
+}
+
 // likelihood is the log likelihood of what was seen at all loads.
 func (l *latency) likelihood(list []stage, base []float64, s *scratch) float64 {
-	old := l.base
-	l.base = base
+	s.prepare(l, list)
 	sum := 0.0
 	for i := range list {
-		g := &list[i]
-		s.cells = l.spread(g.load, g.ca2, s.cells)
-		for k, n := range g.counts {
+		s.cells = s.kernels[i].spread(base, l.shared, &s.middle, s.cells)
+		for k, n := range list[i].counts {
 			if n > 0 {
 				sum += n * math.Log(max(s.cells[k], 1e-9))
 			}
 		}
 	}
-	l.base = old
 	return sum / overdispersion
 }
 
@@ -162,23 +181,21 @@ func (l *latency) expect(list []stage, base []float64, s *scratch) []float64 {
 
 // expectInto returns the base that explains the responses better.
 func (l *latency) expectInto(list []stage, base []float64, s *scratch, into []float64) []float64 {
-	old := l.base
-	l.base = base
+	s.prepare(l, list)
 	clear(s.parts)
 	total := 0.0
 	for i := range list {
 		g := &list[i]
-		s.cells = l.spread(g.load, g.ca2, s.cells)
+		s.cells = s.kernels[i].spread(base, l.shared, &s.middle, s.cells)
 		for k, n := range g.counts {
 			s.ratios[k] = n / max(s.cells[k], 1e-9)
 		}
-		credits := l.credit(g.load, g.ca2, s.ratios, s.cells)
+		credits := s.kernels[i].credit(s.ratios, l.shared, &s.middle, s.cells)
 		for j := range credits {
 			s.parts[j] += credits[j]
 		}
 		total += g.total
 	}
-	l.base = old
 	sum := 0.0
 	for j := range into {
 		into[j] = base[j] * s.parts[j] / total

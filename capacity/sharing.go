@@ -125,39 +125,3 @@ func (c crowd) stretch(work, varies float64) delayed {
 func (l *latency) mu() float64 {
 	return l.talk.speed(l.servers, l.servers) / l.saturation
 }
-
-// stretched is spread for shared cores.
-func (l *latency) stretched(load float64, into []float64) {
-	clear(into)
-	others := l.crowd(load)
-	n := len(l.base)
-	for j, p := range l.base {
-		if p == 0 {
-			continue
-		}
-		d := l.added(others, l.bins.middle[j])
-		above := 1.0
-		for k := j; k < n-1 && above > 1e-5; k++ {
-			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])
-			into[k] += p * (above - next)
-			above = next
-		}
-		into[n-1] += p * above
-	}
-}
-
-// stretchedCredit is credit for shared cores.
-func (l *latency) stretchedCredit(load float64, seen, into []float64) {
-	others := l.crowd(load)
-	n := len(l.base)
-	for j := range l.base {
-		d := l.added(others, l.bins.middle[j])
-		above, sum := 1.0, 0.0
-		for k := j; k < n-1 && above > 1e-5; k++ {
-			next := d.tail(l.bins.edges[k+1] - l.bins.middle[j])
-			sum += seen[k] * (above - next)
-			above = next
-		}
-		into[j] = sum + seen[n-1]*above
-	}
-}
