@@ -16,18 +16,23 @@ type kernel struct {
 	// and the rest in the last.
 	shares, rest []float64
 	begins       []int
+	// ends is what comes on top of the work, nil for nothing.
+	ends []end
 	// bands are those of a second resource, nil for none.
 	bands []band
 }
 
 // prepare works out the kernel of the law at a load; memory of k is reused.
 func (l *latency) prepare(load, ca2 float64, k *kernel) {
-	k.bands = nil
+	k.bands, k.ends = nil, nil
 	if l.besides != nil {
 		k.bands = l.besides.at(load)
 	}
 	if l.shared {
-		k.share(l, load)
+		if l.outside != nil {
+			k.ends = l.outside.ends
+		}
+		k.share(l, load, l.inner())
 	} else {
 		k.queue(l.waiting(load, ca2), l.bins)
 	}
@@ -45,16 +50,16 @@ func (k *kernel) queue(w waiting, b bins) {
 }
 
 // share is the kernel of shared cores.
-func (k *kernel) share(l *latency, load float64) {
+func (k *kernel) share(l *latency, load float64, b bins) {
 	others := l.crowd(load)
-	n := len(l.bins.middle)
+	n := len(b.middle)
 	k.shares, k.rest, k.begins = k.shares[:0], k.rest[:0], k.begins[:0]
 	for j := range n {
 		k.begins = append(k.begins, len(k.shares))
-		d := l.added(others, l.bins.middle[j])
+		d := l.added(others, b.middle[j])
 		above := 1.0
 		for i := j; i < n-1 && above > 1e-5; i++ {
-			next := d.tail(l.bins.edges[i+1] - l.bins.middle[j])
+			next := d.tail(b.edges[i+1] - b.middle[j])
 			k.shares = append(k.shares, above-next)
 			above = next
 		}
@@ -63,49 +68,70 @@ func (k *kernel) share(l *latency, load float64) {
 	k.begins = append(k.begins, len(k.shares))
 }
 
-// spread returns the cell probabilities of the responses, the forward half of a fit;
-// middle and into are reused.
-func (k *kernel) spread(base []float64, shared bool, middle *[]float64, into []float64) []float64 {
-	n := len(base)
+// between is memory for what is between two stages of a kernel.
+type between [2][]float64
+
+func (b *between) of(i, n int) []float64 {
+	b[i] = slices.Grow(b[i][:0], n)[:n]
+	return b[i]
+}
+
+// spread returns the probabilities of n cells of the responses, the forward half of a
+// fit; memory and into are reused.
+func (k *kernel) spread(base []float64, shared bool, n int, memory *between, into []float64) []float64 {
 	into = slices.Grow(into[:0], n)[:n]
-	if k.bands != nil {
-		*middle = slices.Grow((*middle)[:0], n)[:n]
-	}
-	switch {
-	case shared && k.bands == nil:
-		k.stretched(base, into)
-	case shared:
-		k.stretched(base, *middle)
-		moved(k.bands, *middle, into)
-	case k.bands != nil:
-		moved(k.bands, base, *middle)
-		k.queued(*middle, into)
-	default:
+	if !shared {
+		if k.bands != nil {
+			base = k.moved(base, memory.of(0, n))
+		}
 		k.queued(base, into)
+		return into
+	}
+	if k.ends == nil && k.bands == nil {
+		k.stretched(base, into)
+		return into
+	}
+	from := memory.of(0, len(base))
+	k.stretched(base, from)
+	if k.ends != nil && k.bands != nil {
+		added(k.ends, from, memory.of(1, n))
+		from = memory[1]
+	} else if k.ends != nil {
+		added(k.ends, from, into)
+	}
+	if k.bands != nil {
+		k.moved(from, into)
 	}
 	return into
 }
 
-// credit returns, for each bin of the base, how much of what was seen it explains: the
-// backward half. seen is the ratio of counts to expectation.
-func (k *kernel) credit(seen []float64, shared bool, middle *[]float64, into []float64) []float64 {
-	n := len(seen)
+// credit returns, for each of n bins of the base, how much of what was seen it explains:
+// the backward half. seen is the ratio of counts to expectation.
+func (k *kernel) credit(seen []float64, shared bool, n int, memory *between, into []float64) []float64 {
 	into = slices.Grow(into[:0], n)[:n]
+	if !shared {
+		if k.bands == nil {
+			k.queuedCredit(seen, into)
+			return into
+		}
+		k.queuedCredit(seen, memory.of(0, len(seen)))
+		credited(k.bands, memory[0], into)
+		return into
+	}
 	if k.bands != nil {
-		*middle = slices.Grow((*middle)[:0], n)[:n]
+		credited(k.bands, seen, memory.of(1, len(seen)))
+		seen = memory[1]
 	}
-	switch {
-	case shared && k.bands == nil:
-		k.stretchedCredit(seen, into)
-	case shared:
-		credited(k.bands, seen, *middle)
-		k.stretchedCredit(*middle, into)
-	case k.bands != nil:
-		k.queuedCredit(seen, *middle)
-		credited(k.bands, *middle, into)
-	default:
-		k.queuedCredit(seen, into)
+	if k.ends != nil {
+		addedCredit(k.ends, seen, memory.of(0, n))
+		seen = memory[0]
 	}
+	k.stretchedCredit(seen, into)
+	return into
+}
+
+func (k *kernel) moved(from, into []float64) []float64 {
+	moved(k.bands, from, into)
 	return into
 }
 

@@ -13,6 +13,9 @@ const coarse = 4
 // histogram that is measured and belongs to no family, and the wait on top of it.
 //
 //	P(R > t) = sum over bins b of base(b) P(W > t - b)
+//
+// Where cores are shared and the responses show the work, the histogram is that of the
+// work, which sharing makes longer, and the rest comes on top (see outside).
 type latency struct {
 	server
 	station
@@ -51,14 +54,22 @@ type stage struct {
 // spread returns the cell probabilities of the responses at a load; into is reused.
 func (l *latency) spread(load, ca2 float64, into []float64) []float64 {
 	var k kernel
-	var middle []float64
+	var memory between
 	l.prepare(load, ca2, &k)
-	return k.spread(l.base, l.shared, &middle, into)
+	return k.spread(l.base, l.shared, len(l.bins.middle), &memory, into)
+}
+
+// inner are the bins of the base.
+func (l *latency) inner() bins {
+	if l.outside != nil {
+		return l.outside.work
+	}
+	return l.bins
 }
 
 // tail is the share of requests that take longer than t seconds at a load.
 func (l *latency) tail(load, t float64) float64 {
-	if l.besides != nil {
+	if l.besides != nil || l.outside != nil {
 		base, b, w := l.behind(load)
 		return w.over(base, b, t)
 	}
@@ -100,8 +111,12 @@ func (w waiting) over(base []float64, b bins, t float64) float64 {
 // mean is the mean response in seconds at a load.
 func (l *latency) mean(load float64) float64 {
 	sum := 0.0
+	b := l.inner()
 	for j, p := range l.base {
-		sum += p * l.bins.middle[j]
+		sum += p * b.middle[j]
+	}
+	if l.outside != nil {
+		sum += l.outside.mean
 	}
 	sum += l.delay(load, l.base)
 	if l.besides != nil {
@@ -116,15 +131,16 @@ func (l *latency) delay(load float64, base []float64) float64 {
 		return l.waiting(load, 1).mean()
 	}
 	work := 0.0
+	b := l.inner()
 	for j, p := range base {
-		work += p * l.work(l.bins.middle[j])
+		work += p * l.work(b.middle[j])
 	}
 	return work * l.crowd(load).mean
 }
 
 // quantile is the response in seconds that a share q of the requests stay below.
 func (l *latency) quantile(load, q float64) float64 {
-	low, high := l.bins.edges[0], l.bins.edges[len(l.base)]
+	low, high := l.bins.edges[0], l.bins.edges[len(l.bins.middle)]
 	for l.tail(load, high) > 1-q && high < 1e6 {
 		high *= 2
 	}

@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/optimize"
 )
@@ -82,10 +83,10 @@ func fitLatency(list []stage, b bins, know belief, how station, start *fitted, w
 	if start != nil {
 		f.at, f.base = start.at, start.base
 	} else {
-		f.base = restful(list, len(b.middle))
+		f.base = f.restful(list)
 	}
 	f.at[0] = max(f.at[0], math.Log(1.03*top))
-	scratch := newScratch(len(b.middle))
+	scratch := newScratch(len(f.base), len(b.middle))
 	for range work.rounds {
 		f.search(list, know, top, work, scratch)
 		f.server = serverAt(f.at)
@@ -128,10 +129,11 @@ func (f *fitted) search(list []stage, know belief, top float64, work effort, scr
 // scratch is memory that evaluations of one fit share, and the kernels of the law that
 // was evaluated last.
 type scratch struct {
-	cells, ratios, parts, middle []float64
-	bases                        [2][]float64
-	kernels                      []kernel
-	of                           struct {
+	cells, ratios, parts, credits []float64
+	bases                         [2][]float64
+	memory                        between
+	kernels                       []kernel
+	of                            struct {
 		server
 		station
 		list *stage
@@ -139,9 +141,10 @@ type scratch struct {
 	}
 }
 
-func newScratch(n int) *scratch {
+// newScratch is that of a law with n bins in its base and m cells.
+func newScratch(n, m int) *scratch {
 	return &scratch{
-		cells: make([]float64, n), ratios: make([]float64, n), parts: make([]float64, n),
+		cells: make([]float64, m), ratios: make([]float64, m), parts: make([]float64, n),
 		bases: [2][]float64{make([]float64, n), make([]float64, n)},
 	}
 }
@@ -165,7 +168,7 @@ func (l *latency) likelihood(list []stage, base []float64, s *scratch) float64 {
 	s.prepare(l, list)
 	sum := 0.0
 	for i := range list {
-		s.cells = s.kernels[i].spread(base, l.shared, &s.middle, s.cells)
+		s.cells = s.kernels[i].spread(base, l.shared, len(l.bins.middle), &s.memory, s.cells)
 		for k, n := range list[i].counts {
 			if n > 0 {
 				sum += n * math.Log(max(s.cells[k], 1e-9))
@@ -186,13 +189,13 @@ func (l *latency) expectInto(list []stage, base []float64, s *scratch, into []fl
 	total := 0.0
 	for i := range list {
 		g := &list[i]
-		s.cells = s.kernels[i].spread(base, l.shared, &s.middle, s.cells)
+		s.cells = s.kernels[i].spread(base, l.shared, len(l.bins.middle), &s.memory, s.cells)
 		for k, n := range g.counts {
 			s.ratios[k] = n / max(s.cells[k], 1e-9)
 		}
-		credits := s.kernels[i].credit(s.ratios, l.shared, &s.middle, s.cells)
-		for j := range credits {
-			s.parts[j] += credits[j]
+		s.credits = s.kernels[i].credit(s.ratios, l.shared, len(base), &s.memory, s.credits)
+		for j, c := range s.credits {
+			s.parts[j] += c
 		}
 		total += g.total
 	}
@@ -207,10 +210,11 @@ func (l *latency) expectInto(list []stage, base []float64, s *scratch, into []fl
 	return into
 }
 
-// restful is a first guess at the base: the responses at the lowest loads, and a
-// trace of all others so that nothing is excluded.
-func restful(list []stage, n int) []float64 {
-	base := make([]float64, n)
+// restful is a first guess at the base: the responses at the lowest loads, less what is
+// outside of the work, and a trace of all others so that nothing is excluded.
+func (l *latency) restful(list []stage) []float64 {
+	b := l.inner()
+	base := make([]float64, len(b.middle))
 	seen := 0.0
 	for i := range list {
 		weight := 1.0
@@ -218,6 +222,9 @@ func restful(list []stage, n int) []float64 {
 			weight = 0.02
 		}
 		for k, c := range list[i].counts {
+			if l.outside != nil {
+				k = b.at(l.bins.middle[k] - l.outside.mean)
+			}
 			base[k] += weight * c
 		}
 		seen += list[i].total
@@ -231,4 +238,10 @@ func restful(list []stage, n int) []float64 {
 		base[k] /= sum
 	}
 	return base
+}
+
+// at is the bin that a time in s is in, or the nearest.
+func (b bins) at(t float64) int {
+	i, _ := slices.BinarySearch(b.edges, t)
+	return min(max(i-1, 0), len(b.middle)-1)
 }

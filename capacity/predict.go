@@ -354,7 +354,7 @@ func (p *predictor) waits(list []stage, f *fitted) bool { return p.growth(list, 
 func (p *predictor) growth(list []stage, f *fitted) float64 {
 	flat := *f
 	flat.saturation = 1e9 * p.top
-	scratch := newScratch(len(f.base))
+	scratch := newScratch(len(f.base), len(f.bins.middle))
 	for range 20 {
 		flat.base = flat.expect(list, flat.base, scratch)
 	}

@@ -17,7 +17,10 @@ func (d delayed) tail(t float64) float64 {
 // varies, as far as its mean is that of the work (see restOf), or the same for all
 // where something else varies more.
 func (l *latency) work(base float64) float64 {
-	if l.each > 0 {
+	switch {
+	case l.outside != nil:
+		return base
+	case l.each > 0:
 		return min(l.each, base)
 	}
 	return max(base-l.rest, 0)
@@ -26,7 +29,7 @@ func (l *latency) work(base float64) float64 {
 // added is what sharing adds to a request that takes so long without waiting.
 func (l *latency) added(others crowd, base float64) delayed {
 	varies := 0.0
-	if l.each > 0 {
+	if l.each > 0 && l.outside == nil {
 		varies = unseen
 	}
 	return others.stretch(l.work(base), varies)

@@ -61,5 +61,5 @@ func misfitted(list []stage, best float64) float64 {
 func ahead(list []stage, b bins, f *fitted) float64 {
 	n := len(list) - 1
 	lower := fitLatency(list[:n], b, f.know, f.station, f, again)
-	return lower.likelihood(list[n:], lower.base, newScratch(len(lower.base)))
+	return lower.likelihood(list[n:], lower.base, newScratch(len(lower.base), len(b.middle)))
 }

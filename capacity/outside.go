@@ -1,0 +1,179 @@
+package capacity
+
+import (
+	"math"
+	"sync"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// outside is the part of a response that is no work for the cores that are shared: the
+// way there and back, and what else the target does or waits for. It does not depend on
+// the work of a request, and is of the gamma family. With it the histogram of a law is
+// that of the work alone, over bins of its own: a response that is long because of
+// something else is not taken for one with much work, which others slow down most.
+type outside struct {
+	mean, scv float64 // mean in s, squared coefficient of variation
+	work      bins    // those of the histogram
+	cells     bins    // those of the responses
+	ends      []end
+	// wide is the same over wider bins.
+	wide func() []end
+}
+
+// end is where requests of one bin of work end up among the cells.
+type end struct {
+	first  int
+	shares []float64
+}
+
+const (
+	// lightest is how many bins the work may be below the shortest response: all that
+	// is less than a seventh of it is one.
+	lightest = 25
+	// within is how many places a bin stands for.
+	within = 3
+)
+
+// newOutside is that part, over bins of the responses.
+func newOutside(mean, scv float64, cells bins) *outside {
+	o := &outside{mean: mean, scv: scv, work: cells.lower(lightest), cells: cells}
+	o.ends = o.endsOver(o.work, o.cells)
+	o.wide = sync.OnceValue(func() []end { return o.endsOver(o.work.wider(spare), o.cells.wider(spare)) })
+	return o
+}
+
+// over is the same part over other bins.
+func (o *outside) over(cells bins) *outside { return newOutside(o.mean, o.scv, cells) }
+
+// endsOver works out where requests of each bin of work end up.
+func (o *outside) endsOver(work, cells bins) []end {
+	law := newSpreading(o.mean, o.scv)
+	ends := make([]end, len(work.middle))
+	n := len(cells.middle)
+	below := make([]float64, n+1)
+	for j := range ends {
+		clear(below)
+		for i := range within {
+			at := work.edges[j] * math.Pow(work.edges[j+1]/work.edges[j], (float64(i)+0.5)/within)
+			for k := 1; k < n; k++ {
+				below[k] += law.below(cells.edges[k]-at) / within
+			}
+		}
+		below[n] = 1
+		first, last := 0, n
+		for first < n-1 && below[first+1] < 1e-9 {
+			first++
+		}
+		for last > first+1 && below[last-1] > 1-1e-9 {
+			last--
+		}
+		shares := make([]float64, last-first)
+		for k := range shares {
+			shares[k] = below[first+k+1] - below[first+k]
+		}
+		shares[0] += below[first]
+		ends[j] = end{first, shares}
+	}
+	return ends
+}
+
+// spreading is the distribution of the part, tabled: its exact form is slow.
+type spreading struct {
+	mean  float64
+	table []float64 // at multiples of mean/fine; nil for a constant
+}
+
+const fine = 64
+
+func newSpreading(mean, scv float64) spreading {
+	s := spreading{mean: mean}
+	if !(mean > 0) || scv < 1e-4 {
+		return s
+	}
+	law := distuv.Gamma{Alpha: 1 / scv, Beta: 1 / scv}
+	for x := 0.0; ; x += 1.0 / fine {
+		p := law.CDF(x)
+		s.table = append(s.table, p)
+		if p > 1-1e-7 || x > 60 {
+			return s
+		}
+	}
+}
+
+// below is the probability of at most t seconds.
+func (s spreading) below(t float64) float64 {
+	if s.table == nil {
+		if t >= s.mean {
+			return 1
+		}
+		return 0
+	}
+	x := t / s.mean * fine
+	i := int(x)
+	switch {
+	case !(x > 0):
+		return 0
+	case i+1 >= len(s.table):
+		return 1
+	}
+	return s.table[i] + (x-float64(i))*(s.table[i+1]-s.table[i])
+}
+
+// added returns the cells of requests whose work, slowed down, is from.
+func added(ends []end, from, into []float64) {
+	clear(into)
+	for j, p := range from {
+		if p == 0 {
+			continue
+		}
+		for k, share := range ends[j].shares {
+			into[ends[j].first+k] += p * share
+		}
+	}
+}
+
+// addedCredit is added backwards.
+func addedCredit(ends []end, seen, into []float64) {
+	for j := range into {
+		sum := 0.0
+		for k, share := range ends[j].shares {
+			sum += share * seen[ends[j].first+k]
+		}
+		into[j] = sum
+	}
+}
+
+// lower has n more bins at the bottom.
+func (b bins) lower(n int) bins {
+	width := math.Exp(-coarse * logBin)
+	w := bins{make([]float64, 0, n+len(b.edges)), make([]float64, 0, n+len(b.middle))}
+	for i := n; i > 0; i-- {
+		e := b.edges[0] * math.Pow(width, float64(i))
+		w.edges, w.middle = append(w.edges, e), append(w.middle, e/math.Sqrt(width))
+	}
+	w.edges, w.middle = append(w.edges, b.edges...), append(w.middle, b.middle...)
+	return w
+}
+
+// outsideMean is the mean of that part, as the responses of all loads show it: what they
+// are in the mean above the work of a request, in s on one core, and what sharing adds to
+// it. The higher the load, the more the law of sharing may be off, by slack of the whole.
+func (l *latency) outsideMean(list []stage, service float64) float64 {
+	const slack = 0.03
+	var sum, weight float64
+	for _, g := range list {
+		var mean, square float64
+		for k, n := range g.counts {
+			mean += n * l.bins.middle[k] / g.total
+			square += n * l.bins.middle[k] * l.bins.middle[k] / g.total
+		}
+		used := service * (1 + l.crowd(g.load).mean)
+		if l.besides != nil {
+			used += l.besides.delay(g.load, nil)
+		}
+		w := 1 / ((square-mean*mean)/g.total + slack*slack*used*used + 1e-18)
+		sum, weight = sum+w*(mean-used), weight+w
+	}
+	return max(sum/weight, 0)
+}
