@@ -3,15 +3,14 @@ package capacity
 import (
 	"math"
 	"sync"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // outside is the part of a response that is no work for the cores that are shared: the
 // way there and back, and what else the target does or waits for. It does not depend on
-// the work of a request, and is of the gamma family. With it the histogram of a law is
-// that of the work alone, over bins of its own: a response that is long because of
-// something else is not taken for one with much work, which others slow down most.
+// the work of a request, and is inverse Gaussian: like what delays add up to, it has a
+// least value in practice and a long end. With it the histogram of a law is that of the
+// work alone, over bins of its own: a response that is long because of something else is
+// not taken for one with much work, which others slow down most.
 type outside struct {
 	mean, scv float64 // mean in s, squared coefficient of variation
 	work      bins    // those of the histogram
@@ -91,14 +90,31 @@ func newSpreading(mean, scv float64) spreading {
 	if !(mean > 0) || scv < 1e-4 {
 		return s
 	}
-	law := distuv.Gamma{Alpha: 1 / scv, Beta: 1 / scv}
 	for x := 0.0; ; x += 1.0 / fine {
-		p := law.CDF(x)
+		p := inverseGaussian(x, scv)
 		s.table = append(s.table, p)
 		if p > 1-1e-7 || x > 60 {
 			return s
 		}
 	}
+}
+
+// inverseGaussian is the probability of at most x for a mean of 1 and a squared
+// coefficient of variation of scv (Schroedinger 1915; Tweedie 1957).
+func inverseGaussian(x, scv float64) float64 {
+	if !(x > 0) {
+		return 0
+	}
+	root := math.Sqrt(1 / (scv * x))
+	less, more := root*(x-1), root*(x+1)
+	second := 0.0
+	if more < 30 {
+		second = math.Exp(2/scv + math.Log(math.Erfc(more/math.Sqrt2)/2))
+	} else {
+		// Erfc by the first terms of its continued fraction.
+		second = math.Exp(2/scv-more*more/2) / (math.Sqrt(2*math.Pi) * (more + 1/more))
+	}
+	return min(math.Erfc(-less/math.Sqrt2)/2+second, 1)
 }
 
 // below is the probability of at most t seconds.
