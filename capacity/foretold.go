@@ -81,6 +81,9 @@ func (p *predictor) opinions(f *fitted, request string, r int) []opinion {
 		work = again
 	}
 	how := station{shared: f.shared, rest: f.rest, each: f.each, talk: f.talk, bucket: f.bucket}
+	if f.outside != nil {
+		how.outside = f.outside.over(b)
+	}
 	if f.besides != nil {
 		next := f.besides.latency
 		next.bins = b

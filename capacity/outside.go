@@ -172,6 +172,53 @@ func (b bins) lower(n int) bins {
 	return w
 }
 
+// scatters are the variabilities that the part outside of the work is tried with.
+var scatters = []float64{0, 0.04, 0.12, 0.3, 0.6, 1}
+
+const (
+	// seenWork is the share of a response below which its work does not show.
+	seenWork = 0.1
+	// sharpening is for how many rounds the histogram of the work is made out for each
+	// variability of the rest, before they are compared.
+	sharpening = 40
+)
+
+// fitShared fits the law of shared cores, with what is outside of the work as the
+// responses show it best.
+func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) fitted {
+	whole := 0.0
+	for k, n := range list[0].counts {
+		whole += n * b.middle[k] / list[0].total
+	}
+	if service < seenWork*whole {
+		return fitLatency(list, b, know, how, nil, work)
+	}
+	how.each = 0
+	var best fitted
+	for i, scv := range scatters {
+		f := fitted{at: know.mean}
+		f.server, f.bins, f.station = serverAt(know.mean), b, how
+		f.outside = how.outsideOf(list, b, know, service, scv)
+		f.base = f.restful(list)
+		scratch := newScratch(len(f.base), len(b.middle))
+		for range sharpening {
+			f.base = f.expect(list, f.base, scratch)
+		}
+		if f.fit = f.likelihood(list, f.base, scratch); i == 0 || f.fit > best.fit {
+			best = f
+		}
+	}
+	return fitLatency(list, b, know, best.station, &best, work)
+}
+
+// outsideOf is what is outside of the work of requests, as the responses show it in the
+// mean, with a variability.
+func (s station) outsideOf(list []stage, b bins, know belief, service, scv float64) *outside {
+	s.outside = nil
+	l := latency{server: serverAt(know.mean), station: s, bins: b}
+	return newOutside(l.outsideMean(list, service), scv, b)
+}
+
 // outsideMean is the mean of that part, as the responses of all loads show it: what they
 // are in the mean above the work of a request, in s on one core, and what sharing adds to
 // it. The higher the load, the more the law of sharing may be off, by slack of the whole.

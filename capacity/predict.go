@@ -375,16 +375,16 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
 		how.shared, how.rest, how.each, how.talk = start.shared, start.rest, start.each, f.talkIn(r)
+		if start.outside != nil {
+			how.outside = how.outsideOf(list, b, know, f.work(list, how.talk), start.outside.scv)
+		}
 		again := fitLatency(list, b, know, how, start, work)
 		again.measured, again.resource = true, start.resource
 		return []*fitted{&again}
 	}
 	cores := how
 	cores.shared, cores.talk = true, f.talkIn(r)
-	service := f.demandAt(list[0].load) // unit-seconds: the time of one request on one server
-	if !cores.talk.none() {
-		service = f.demand
-	}
+	service := f.work(list, cores.talk)
 	if f.lock == "" && f.unit != "bytes" {
 		if scv, known := cores.worked(list[0], b, service); known {
 			know.mean[2], know.sd[2] = math.Log(scv), 0.4
@@ -394,7 +394,7 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 		know.mean[2], know.sd[2] = math.Log(f.scv), 0.2
 	}
 	shared := func() *fitted {
-		s := fitLatency(list, b, know, cores, nil, work)
+		s := fitShared(list, b, know, cores, service, work)
 		s.measured = true
 		return &s
 	}
@@ -434,6 +434,14 @@ func (f *fit) servers() float64 {
 		return 64
 	}
 	return min(max(f.limit, 1), 256)
+}
+
+// work is the time of one request on one server alone, in s.
+func (f *fit) work(list []stage, talk crosstalk) float64 {
+	if !talk.none() {
+		return f.demand
+	}
+	return f.demandAt(list[0].load)
 }
 
 // demandAt is what one more request uses at a load.
