@@ -80,10 +80,7 @@ func (p *predictor) opinions(f *fitted, request string, r int) []opinion {
 	if r >= 0 {
 		work = again
 	}
-	how := station{shared: f.shared, rest: f.rest, each: f.each, talk: f.talk, bucket: f.bucket}
-	if f.outside != nil {
-		how.outside = f.outside.over(b)
-	}
+	how := station{shared: f.shared, rest: f.rest, each: f.each, parts: f.parts, talk: f.talk, bucket: f.bucket}
 	if f.besides != nil {
 		next := f.besides.latency
 		next.bins = b

@@ -13,9 +13,6 @@ const coarse = 4
 // histogram that is measured and belongs to no family, and the wait on top of it.
 //
 //	P(R > t) = sum over bins b of base(b) P(W > t - b)
-//
-// Where cores are shared and the responses show the work, the histogram is that of the
-// work, which sharing makes longer, and the rest comes on top (see outside).
 type latency struct {
 	server
 	station
@@ -69,7 +66,7 @@ func (l *latency) inner() bins {
 
 // tail is the share of requests that take longer than t seconds at a load.
 func (l *latency) tail(load, t float64) float64 {
-	if l.besides != nil || l.outside != nil {
+	if l.besides != nil {
 		base, b, w := l.behind(load)
 		return w.over(base, b, t)
 	}
@@ -111,12 +108,8 @@ func (w waiting) over(base []float64, b bins, t float64) float64 {
 // mean is the mean response in seconds at a load.
 func (l *latency) mean(load float64) float64 {
 	sum := 0.0
-	b := l.inner()
 	for j, p := range l.base {
-		sum += p * b.middle[j]
-	}
-	if l.outside != nil {
-		sum += l.outside.mean
+		sum += p * l.bins.middle[j]
 	}
 	sum += l.delay(load, l.base)
 	if l.besides != nil {
@@ -131,9 +124,9 @@ func (l *latency) delay(load float64, base []float64) float64 {
 		return l.waiting(load, 1).mean()
 	}
 	work := 0.0
-	b := l.inner()
 	for j, p := range base {
-		work += p * l.work(b.middle[j])
+		w, _ := l.work(l.bins.middle[j])
+		work += p * w
 	}
 	return work * l.crowd(load).mean
 }

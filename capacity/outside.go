@@ -2,7 +2,6 @@ package capacity
 
 import (
 	"math"
-	"sync"
 )
 
 // outside is the part of a response that is no work for the cores that are shared: the
@@ -16,8 +15,6 @@ type outside struct {
 	work      bins    // those of the histogram
 	cells     bins    // those of the responses
 	ends      []end
-	// wide is the same over wider bins.
-	wide func() []end
 }
 
 // end is where requests of one bin of work end up among the cells.
@@ -38,12 +35,8 @@ const (
 func newOutside(mean, scv float64, cells bins) *outside {
 	o := &outside{mean: mean, scv: scv, work: cells.lower(lightest), cells: cells}
 	o.ends = o.endsOver(o.work, o.cells)
-	o.wide = sync.OnceValue(func() []end { return o.endsOver(o.work.wider(spare), o.cells.wider(spare)) })
 	return o
 }
-
-// over is the same part over other bins.
-func (o *outside) over(cells bins) *outside { return newOutside(o.mean, o.scv, cells) }
 
 // endsOver works out where requests of each bin of work end up.
 func (o *outside) endsOver(work, cells bins) []end {
@@ -208,7 +201,50 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 			best = f
 		}
 	}
-	return fitLatency(list, b, know, best.station, &best, work)
+	how.parts = best.parted()
+	return fitLatency(list, b, know, how, nil, work)
+}
+
+// parted is how much of a response is work: of each bin of the time without waiting the
+// mean, and its squared coefficient of variation, by Bayes' rule.
+type parted struct {
+	bins         bins
+	mean, varies []float64
+}
+
+// parted says of each bin of the time without waiting how much of it is work.
+func (l *latency) parted() *parted {
+	n := len(l.bins.middle)
+	p := &parted{bins: l.bins, mean: make([]float64, n), varies: make([]float64, n)}
+	mass, squares := make([]float64, n), make([]float64, n)
+	for j, share := range l.base {
+		w := l.outside.work.middle[j]
+		for i, to := range l.outside.ends[j].shares {
+			k := l.outside.ends[j].first + i
+			mass[k] += share * to
+			p.mean[k] += share * to * w
+			squares[k] += share * to * w * w
+		}
+	}
+	for k := range mass {
+		if !(mass[k] > 1e-12) {
+			p.mean[k], p.varies[k] = max(l.bins.middle[k]-l.outside.mean, 0), 0
+			continue
+		}
+		p.mean[k] = min(p.mean[k]/mass[k], l.bins.middle[k])
+		p.varies[k] = max(squares[k]/mass[k]/(p.mean[k]*p.mean[k])-1, 0)
+	}
+	return p
+}
+
+// at is the mean work, in s, of requests that take so long without waiting, and its
+// squared coefficient of variation.
+func (p *parted) at(base float64) (mean, varies float64) {
+	k := p.bins.at(base)
+	if top := p.bins.middle[k]; base > p.bins.edges[k+1] { // longer than any that was seen
+		return p.mean[k] + base - top, p.varies[k]
+	}
+	return p.mean[k], p.varies[k]
 }
 
 // outsideOf is what is outside of the work of requests, as the responses show it in the

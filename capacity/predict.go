@@ -375,9 +375,7 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
 		how.shared, how.rest, how.each, how.talk = start.shared, start.rest, start.each, f.talkIn(r)
-		if start.outside != nil {
-			how.outside = how.outsideOf(list, b, know, f.work(list, how.talk), start.outside.scv)
-		}
+		how.parts = start.parts
 		again := fitLatency(list, b, know, how, start, work)
 		again.measured, again.resource = true, start.resource
 		return []*fitted{&again}

@@ -13,27 +13,23 @@ func (d delayed) tail(t float64) float64 {
 	return d.chance * math.Exp(-d.decay*(t-d.shift))
 }
 
-// work is the part of a time without waiting that is work for the cores: what
-// varies, as far as its mean is that of the work (see restOf), or the same for all
-// where something else varies more.
-func (l *latency) work(base float64) float64 {
+// work is the part of a time without waiting that is work for the cores, in the mean, and
+// its squared coefficient of variation: as it was made out (see parted), what varies, or
+// the same for all where something else varies more.
+func (l *latency) work(base float64) (mean, varies float64) {
 	switch {
-	case l.outside != nil:
-		return base
+	case l.outside != nil: // the base is of the work alone
+		return base, 0
+	case l.parts != nil:
+		return l.parts.at(base)
 	case l.each > 0:
-		return min(l.each, base)
+		return min(l.each, base), unseen
 	}
-	return max(base-l.rest, 0)
+	return max(base-l.rest, 0), 0
 }
 
 // added is what sharing adds to a request that takes so long without waiting.
-func (l *latency) added(others crowd, base float64) delayed {
-	varies := 0.0
-	if l.each > 0 && l.outside == nil {
-		varies = unseen
-	}
-	return others.stretch(l.work(base), varies)
-}
+func (l *latency) added(others crowd, base float64) delayed { return others.stretch(l.work(base)) }
 
 // unseen is the squared coefficient of variation of work that the responses do not
 // show, as of exponential times.

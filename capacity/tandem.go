@@ -10,6 +10,8 @@ type station struct {
 	shared     bool
 	rest, each float64
 	talk       crosstalk // among those who share
+	// parts is how much of a response is work, once it was made out; nil otherwise.
+	parts *parted
 	// outside is what a request takes besides its work, where the base is that of the
 	// work alone; nil where it is that of both.
 	outside *outside
@@ -99,18 +101,11 @@ func credited(bands []band, seen, into []float64) {
 const spare = 30
 
 // behind returns what the responses are at a load before the last wait in order,
-// over wider bins, and that wait, which may be none. Sharing comes first, as requests
+// over wider bins, and that wait. Sharing comes first, as requests
 // take part in it with their work alone.
 func (l *latency) behind(load float64) ([]float64, bins, waiting) {
 	wide := l.bins.wider(spare)
 	base := make([]float64, len(wide.middle))
-	if l.outside != nil {
-		l.unsplit(load, base)
-		if l.besides == nil {
-			return base, wide, waiting{decay: 1}
-		}
-		return base, wide, l.besides.waiting(load, 1)
-	}
 	first, then := &l.besides.latency, l
 	if l.shared {
 		first, then = l, &l.besides.latency
@@ -121,18 +116,6 @@ func (l *latency) behind(load float64) ([]float64, bins, waiting) {
 	into := make([]float64, len(base))
 	moved(f.bandsAt(load), base, into)
 	return into, wide, then.waiting(load, 1)
-}
-
-// unsplit puts work, made longer by sharing, and what is outside of it together.
-func (l *latency) unsplit(load float64, into []float64) {
-	work := l.outside.work.wider(spare)
-	base := make([]float64, len(work.middle))
-	copy(base, l.base)
-	stretched := make([]float64, len(base))
-	var k kernel
-	k.share(l, load, work)
-	k.stretched(base, stretched)
-	added(l.outside.wide(), stretched, into)
 }
 
 // wider has n more bins at the top.
