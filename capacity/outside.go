@@ -189,20 +189,29 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 	how.each = 0
 	var best fitted
 	for i, scv := range scatters {
+		apart := fitted{at: know.mean}
+		apart.server, apart.bins, apart.station = serverAt(know.mean), b, how
+		apart.outside = how.outsideOf(list, b, know, service, scv)
+		apart.sharpen(list)
 		f := fitted{at: know.mean}
-		f.server, f.bins, f.station = serverAt(know.mean), b, how
-		f.outside = how.outsideOf(list, b, know, service, scv)
-		f.base = f.restful(list)
-		scratch := newScratch(len(f.base), len(b.middle))
-		for range sharpening {
-			f.base = f.expect(list, f.base, scratch)
-		}
-		if f.fit = f.likelihood(list, f.base, scratch); i == 0 || f.fit > best.fit {
+		f.server, f.bins, f.station = apart.server, b, how
+		f.parts = apart.parted()
+		f.sharpen(list)
+		if i == 0 || f.fit > best.fit {
 			best = f
 		}
 	}
-	how.parts = best.parted()
-	return fitLatency(list, b, know, how, nil, work)
+	return fitLatency(list, b, know, best.station, &best, work)
+}
+
+// sharpen makes out the histogram of a law whose server is known.
+func (f *fitted) sharpen(list []stage) {
+	f.base = f.restful(list)
+	scratch := newScratch(len(f.base), len(f.bins.middle))
+	for range sharpening {
+		f.base = f.expect(list, f.base, scratch)
+	}
+	f.fit = f.likelihood(list, f.base, scratch)
 }
 
 // parted is how much of a response is work: of each bin of the time without waiting the
