@@ -188,6 +188,7 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 	}
 	how.each = 0
 	var best fitted
+	scatter := 0.0
 	for i, scv := range scatters {
 		apart := fitted{at: know.mean}
 		apart.server, apart.bins, apart.station = serverAt(know.mean), b, how
@@ -197,11 +198,20 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 		f.server, f.bins, f.station = apart.server, b, how
 		f.parts = apart.parted()
 		f.sharpen(list)
-		if i == 0 || f.fit > best.fit {
-			best = f
+		if f.cost = doubted(scv) - f.fit; i == 0 || f.cost < best.cost {
+			best, scatter = f, scv
 		}
 	}
-	return fitLatency(list, b, know, best.station, &best, work)
+	best = fitLatency(list, b, know, best.station, &best, work)
+	best.cost += doubted(scatter)
+	return best
+}
+
+// doubted is minus the log of how likely a variability of what is outside of the work is
+// beforehand: about a quarter, give or take a factor of three.
+func doubted(scv float64) float64 {
+	z := math.Log(max(scv, 0.02)/0.25) / math.Log(3)
+	return z * z / 2
 }
 
 // sharpen makes out the histogram of a law whose server is known.
