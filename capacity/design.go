@@ -13,8 +13,8 @@ var _ search.Planner = (*estimator)(nil)
 
 // Best returns the load whose step shrinks the variance of the predicted capacity
 // most, by the information that the responses of such a step have about the
-// server, and that its use of the nearest resource has about the ceiling
-// (c-optimal design; Chaloner and Verdinelli 1995).
+// server and about the time without waiting, and that its use of the nearest resource
+// has about the ceiling (c-optimal design; Chaloner and Verdinelli 1995).
 func (e *estimator) Best(points []observation.Point, loads []float64, seconds float64) int {
 	all := digest(points)
 	source := rng(e.seed)
@@ -50,21 +50,25 @@ type design struct {
 // nudge is by how much a parameter is moved for a derivative.
 const nudge = 0.01
 
+// free is the standard deviation of the log of a bin of the time without waiting before
+// any response is looked at.
+const free = 2.0
+
+// best is the index of the load whose step leaves the least variance.
+//
+// Parameters are the three of the server and, as a softmax, the bins of the time without
+// waiting: what the responses at a high load say of the server is less where that time is
+// not known from a low one.
 func (d *design) best(loads []float64, seconds float64) int {
-	gradient := mat.NewVecDense(3, nil)
-	for i := range 3 {
-		up, down := d.moved(i, nudge), d.moved(i, -nudge)
-		a, _ := d.p.crossing(&up, -1)
-		b, _ := d.p.crossing(&down, -1)
-		gradient.SetVec(i, (math.Log(a)-math.Log(b))/(2*nudge))
-	}
-	known := mat.NewSymDense(3, nil)
+	gradient := d.gradient()
+	n := gradient.Len()
+	known := mat.NewSymDense(n, nil)
 	for _, g := range d.list {
 		d.learn(known, g.load, g.total)
 	}
 	at, least := -1, math.Inf(1)
 	for i, load := range loads {
-		info := mat.NewSymDense(3, nil)
+		info := mat.NewSymDense(n, nil)
 		info.CopySym(known)
 		d.learn(info, load, load*seconds)
 		d.believe(info, load, seconds)
@@ -72,7 +76,7 @@ func (d *design) best(loads []float64, seconds float64) int {
 		if !chol.Factorize(info) {
 			continue
 		}
-		x := mat.NewVecDense(3, nil)
+		x := mat.NewVecDense(n, nil)
 		if chol.SolveVecTo(x, gradient) != nil {
 			continue
 		}
@@ -83,6 +87,35 @@ func (d *design) best(loads []float64, seconds float64) int {
 	return at
 }
 
+// gradient is how the log of the predicted capacity changes with the parameters.
+func (d *design) gradient() *mat.VecDense {
+	g := mat.NewVecDense(3+len(d.f.base), nil)
+	for i := range 3 {
+		up, down := d.moved(i, nudge), d.moved(i, -nudge)
+		a, _ := d.p.crossing(&up, -1)
+		b, _ := d.p.crossing(&down, -1)
+		g.SetVec(i, (math.Log(a)-math.Log(b))/(2*nudge))
+	}
+	at, o := d.p.crossing(d.f, -1)
+	share, quantile := search.Share(o.Metric)
+	if !quantile || o.Request != "" || !(at < min(d.f.saturation*(1-1e-6), d.p.limit(d.f, -1))*(1-1e-6)) {
+		return g // the time without waiting does not decide where that is
+	}
+	// At the crossing x, tail(x, base) = share, and the tail is linear in the base.
+	t := o.Value / 1000
+	rise := (d.f.tail(at*(1+nudge/10), t) - d.f.tail(at*(1-nudge/10), t)) / (nudge / 5)
+	if !(rise > 1e-9) {
+		return g
+	}
+	one := *d.f
+	for j, p := range d.f.base {
+		one.base = make([]float64, len(d.f.base))
+		one.base[j] = 1
+		g.SetVec(3+j, -p*(one.tail(at, t)-share)/rise)
+	}
+	return g
+}
+
 // moved is the law with one parameter changed.
 func (d *design) moved(i int, by float64) fitted {
 	f := *d.f
@@ -91,28 +124,39 @@ func (d *design) moved(i int, by float64) fitted {
 	return f
 }
 
-// learn adds what n responses at a load tell of the server: Fisher's information
+// learn adds what n responses at a load tell of the parameters: Fisher's information
 // of the cells of a multinomial.
 func (d *design) learn(info *mat.SymDense, load, n float64) {
 	cells := d.f.spread(load, d.p.ca2, nil)
-	var slopes [3][]float64
-	for i := range slopes {
+	size := len(d.f.base)
+	slopes := mat.NewDense(len(cells), 3+size, nil)
+	for i := range 3 {
 		up, down := d.moved(i, nudge), d.moved(i, -nudge)
 		a, b := up.spread(load, d.p.ca2, nil), down.spread(load, d.p.ca2, nil)
 		for k := range a {
-			a[k] = (a[k] - b[k]) / (2 * nudge)
-		}
-		slopes[i] = a
-	}
-	for i := range 3 {
-		for j := i; j < 3; j++ {
-			sum := 0.0
-			for k, p := range cells {
-				sum += slopes[i][k] * slopes[j][k] / max(p, 1e-9)
-			}
-			info.SetSym(i, j, info.At(i, j)+n*sum/overdispersion)
+			slopes.Set(k, i, (a[k]-b[k])/(2*nudge))
 		}
 	}
+	var k kernel
+	var memory between
+	d.f.prepare(load, d.p.ca2, &k)
+	unit, into := make([]float64, size), make([]float64, len(cells))
+	for j, p := range d.f.base {
+		unit[j] = 1
+		into = k.spread(unit, d.f.shared, len(cells), &memory, into)
+		unit[j] = 0
+		for c, to := range into {
+			slopes.Set(c, 3+j, p*(to-cells[c]))
+		}
+	}
+	for c, p := range cells {
+		scale := math.Sqrt(n / overdispersion / max(p, 1e-9))
+		row := slopes.RawRowView(c)
+		for i := range row {
+			row[i] *= scale
+		}
+	}
+	info.SymRankK(info, 1, slopes.T())
 }
 
 // believe adds what is known of the server without the responses, the ceiling as
@@ -124,6 +168,9 @@ func (d *design) believe(info *mat.SymDense, load, seconds float64) {
 	}
 	for i, s := range sd {
 		info.SetSym(i, i, info.At(i, i)+1/(s*s))
+	}
+	for i := len(sd); i < info.SymmetricDim(); i++ {
+		info.SetSym(i, i, info.At(i, i)+1/(free*free))
 	}
 }
 
