@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"math"
+	"slices"
 )
 
 // outside is the part of a response that is no work for the cores that are shared: the
@@ -179,16 +180,16 @@ const (
 // fitShared fits the law of shared cores, with what is outside of the work as the
 // responses show it best.
 func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) fitted {
-	whole := 0.0
+	response := 0.0
 	for k, n := range list[0].counts {
-		whole += n * b.middle[k] / list[0].total
+		response += n * b.middle[k] / list[0].total
 	}
-	if service < seenWork*whole {
+	if service < seenWork*response {
 		return fitLatency(list, b, know, how, nil, work)
 	}
 	how.each = 0
 	var best fitted
-	scatter := 0.0
+	fits := make([]float64, len(scatters))
 	for i, scv := range scatters {
 		apart := fitted{at: know.mean}
 		apart.server, apart.bins, apart.station = serverAt(know.mean), b, how
@@ -198,13 +199,26 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 		f.server, f.bins, f.station = apart.server, b, how
 		f.parts = apart.parted()
 		f.sharpen(list)
+		fits[i] = f.fit
 		if f.cost = doubted(scv) - f.fit; i == 0 || f.cost < best.cost {
-			best, scatter = f, scv
+			best = f
 		}
 	}
 	best = fitLatency(list, b, know, best.station, &best, work)
-	best.cost += doubted(scatter)
+	best.cost += chosen(fits)
 	return best
+}
+
+// chosen is what it costs that the variability was chosen to suit the responses: minus
+// the log of what all of them make of the responses in the mean, over the best.
+func chosen(fits []float64) float64 {
+	most := slices.Max(fits)
+	var sum, belief float64
+	for i, scv := range scatters {
+		w := math.Exp(-doubted(scv))
+		sum, belief = sum+w*math.Exp(fits[i]-most), belief+w
+	}
+	return -math.Log(sum / belief)
 }
 
 // doubted is minus the log of how likely a variability of what is outside of the work is
