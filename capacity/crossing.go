@@ -35,6 +35,11 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 	if first < 0 {
 		return c, false
 	}
+	if !c.broken && bound != Above {
+		// The p99 of a hundred hits at a low load is the longest of them. Where each
+		// step held by itself, such a one makes no crossing.
+		at, bound = c.effective(highest(all)), Above
+	}
 	c.value, c.low, c.high, c.bound, c.objective = at, at, at, bound, objectives[first]
 	if bound == Above {
 		c.objective = scenarios.Objective{}

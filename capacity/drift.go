@@ -45,7 +45,7 @@ func restAtFirst(all []series, cores *fit, ca2 float64) (rest float64, ok bool) 
 		return 0, false
 	}
 	var how station
-	_, ok = how.worked(list[0], b, cores.demandAt(list[0].load))
+	_, ok = how.worked(quietest(list), b, cores.demandAt(list[0].load))
 	return how.rest, ok
 }
 

@@ -167,6 +167,25 @@ func stages(all []series, draws []replicate, ca2 float64) (list []stage, b bins)
 	return list, newBins(low, high)
 }
 
+// quietEnough is how many responses show what requests take without waiting.
+const quietEnough = 400
+
+// quietest is what was seen at the lowest load, and at those above it until there are
+// enough responses.
+func quietest(list []stage) stage {
+	g := stage{load: list[0].load, ca2: list[0].ca2, counts: slices.Clone(list[0].counts), total: list[0].total}
+	for _, next := range list[1:] {
+		if g.total >= quietEnough {
+			break
+		}
+		for k, n := range next.counts {
+			g.counts[k] += n
+		}
+		g.total += next.total
+	}
+	return g
+}
+
 // filled are the first and the last coarse bin that any step fills.
 func filled(all []series) (low, high int) {
 	low = math.MaxInt

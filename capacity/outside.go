@@ -180,9 +180,9 @@ const (
 // fitShared fits the law of shared cores, with what is outside of the work as the
 // responses show it best.
 func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) fitted {
-	response := 0.0
-	for k, n := range list[0].counts {
-		response += n * b.middle[k] / list[0].total
+	response, quiet := 0.0, quietest(list)
+	for k, n := range quiet.counts {
+		response += n * b.middle[k] / quiet.total
 	}
 	if service < seenWork*response {
 		return fitLatency(list, b, know, how, nil, work)

@@ -384,8 +384,8 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	cores.shared, cores.talk = true, f.talkIn(r)
 	service := f.work(list, cores.talk)
 	if f.lock == "" && f.unit != "bytes" {
-		if scv, known := cores.worked(list[0], b, service); known {
-			know.mean[2], know.sd[2] = math.Log(scv), 0.4
+		if scv, known := cores.worked(quietest(list), b, service); known {
+			know.mean[2], know.sd[2] = math.Log(scv), 0.5
 		}
 	}
 	if f.scv > 0 {

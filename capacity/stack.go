@@ -20,7 +20,14 @@ func stacked(list []stage, b bins, work effort, one, other *fitted) []*fitted {
 		if math.IsNaN(further) {
 			further = 0 // the lower loads alone identify neither
 		}
-		gain = (gain + min(max(further, -mostAhead), mostAhead)) / 2
+		// What is not known of the time without waiting from few responses at lower loads
+		// makes as much of a difference at the highest as the laws do.
+		lower := 0.0
+		for _, g := range list[:n-1] {
+			lower += g.total
+		}
+		further = min(max(further, -mostAhead), mostAhead) * min(lower/list[n-1].total, 1)
+		gain = (gain + further) / 2
 	}
 	gain /= misfitted(list, max(one.fit, other.fit))
 	other.weight = 1 / (1 + math.Exp(-gain))

@@ -149,7 +149,7 @@ func (p *predictor) besides(list []stage, b bins, i, r int) *beside {
 		service = f.demand
 	}
 	if f.lock == "" {
-		if scv, known := l.worked(list[0], b, service); known {
+		if scv, known := l.worked(quietest(list), b, service); known {
 			l.scv = scv
 		}
 	}
