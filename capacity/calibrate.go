@@ -23,16 +23,11 @@ type Score struct {
 // that a prediction lies above the loads that were offered.
 const stretchedBy = 0.06
 
-// roughly is what a prediction errs by (in logs) where no histogram was kept and one
-// had to be made of a few quantiles: simulated drills that were reduced to tables are
-// off by 3 to 7% in one direction, which no redrawing shows.
-const roughly = 0.04
-
-// alone is the same where the table holds no resource either, and the limit is read from
-// how its quantiles grow alone: they are off by up to 13%, and intervals that were made
-// with roughly held the truth in 3 of 8 (steps of the scoreboard's systems of seed 3 up to
-// 60%, reduced to quantiles; few, and not repeated by a command).
-const alone = 0.13
+// roughly is about what a prediction errs by (in logs) where no histogram was kept and one
+// had to be made of a few quantiles, and guessed the same where the limit is read from how
+// the quantiles grow alone: no redrawing shows either. Both only say how wide an interval
+// is before it is calibrated on simulated drills that were reduced to tables.
+const roughly, guessed = 0.04, 0.1
 
 // ofOwn is how many of the shipped scores one of the target's own counts for.
 const ofOwn = 10
@@ -42,12 +37,13 @@ const ofOwn = 10
 // et al. 2002; Lei et al. 2018). Intervals from replicates know the scatter of the
 // readings and nothing of laws that are not quite those of the target.
 func (p *prediction) calibrate(confidence float64, past []Score) {
-	k := widening(p.kind, p.reach, confidence, past)
+	class := p.class()
+	k := widening(class, p.reach, confidence, past)
 	base := stretchedBy * math.Log(max(p.reach, 1.2))
-	switch {
-	case p.imagined && p.kind == restsOnQueue:
-		base = math.Hypot(base, alone)
-	case p.imagined:
+	switch class {
+	case restsOnGrowth:
+		base = math.Hypot(base, guessed)
+	case restsOnTable:
 		base = math.Hypot(base, roughly)
 	}
 	side := func(end float64) float64 {
@@ -61,6 +57,17 @@ func (p *prediction) calibrate(confidence float64, past []Score) {
 	p.high = p.value * math.Exp(k*p.halfHigh)
 }
 
+// class is what the prediction is calibrated as.
+func (p *prediction) class() string {
+	switch {
+	case p.imagined && p.kind == restsOnQueue:
+		return restsOnGrowth
+	case p.imagined:
+		return restsOnTable
+	}
+	return p.kind
+}
+
 // score holds the prediction against what was observed; it must not be calibrated
 // further than its halves are.
 func (p *prediction) score(observed float64) Score {
@@ -69,7 +76,7 @@ func (p *prediction) score(observed float64) Score {
 	if off < 0 {
 		half = p.halfLow
 	}
-	return Score{Kind: p.kind, Value: math.Abs(off) / half, Reach: p.reach}
+	return Score{Kind: p.class(), Value: math.Abs(off) / half, Reach: p.reach}
 }
 
 // Far says that the prediction reached far above the loads that were offered: it is
@@ -86,6 +93,10 @@ const nearBy, farBy = 1.55, 1.897
 // hold in 85% where it should in 90% (training-conditional coverage; Vovk 2012). With
 // this, three of five calibrations hold at least as often as asked.
 const cautious = 0.25
+
+// leastFactor is the least that an interval is multiplied by: replicates overstate what
+// some predictions err by, but few scores are no proof that they do so by much.
+const leastFactor = 0.7
 
 // widening is the factor that would have made the intervals of a kind, with such a
 // reach, hold as often as is asked: between the factors for near and for far.
@@ -104,8 +115,7 @@ func widening(kind string, reach, confidence float64, past []Score) float64 {
 		// The rank of conformal prediction: one more than the scores that there are.
 		rank := (float64(n) + 1) * confidence / float64(n)
 		rank += cautious * math.Sqrt(confidence*(1-confidence)/float64(n))
-		// No prediction is known better than its own replicates say.
-		return max(percentile(scores, min(rank, 1)), 1)
+		return max(percentile(scores, min(rank, 1)), leastFactor)
 	}
 	near, far := factor(false), factor(true)
 	if !(near > 0 && far > 0) {

@@ -220,19 +220,20 @@ func (p *predictor) mixed(laws []*fitted, plain *fit, source *rand.Rand) {
 }
 
 // resampleWith redraws the readings around the law (wild bootstrap, as resample does),
-// and fits them with the same crosstalk. As the crosstalk is no term of the fit here,
-// distances from the law are not made up for terms that they were fitted with.
+// and fits them with the same crosstalk.
 func (f *fit) resampleWith(n int, source *rand.Rand) {
 	w := weights(f.readings, f.line)
 	drawn := slices.Clone(f.readings)
 	f.draws = make([]line, 0, n)
+	const terms = 2 // base and demand
+	inflate := math.Sqrt(float64(len(drawn)) / max(float64(len(drawn)-terms), 1))
 	for range n {
 		for i, u := range f.readings {
 			expected := f.at(u.load)
-			if error := u.used - expected; source.IntN(2) == 0 {
+			if error := (u.used - expected) * inflate; source.IntN(2) == 0 {
 				drawn[i].used = max(expected-error, 0)
 			} else {
-				drawn[i].used = u.used
+				drawn[i].used = max(expected+error, 0)
 			}
 		}
 		f.draws = append(f.draws, refineWith(drawn, w, f.talk, f.first.limit))

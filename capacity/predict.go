@@ -45,7 +45,7 @@ const (
 	// the waiting adds is known to a sixth, and its saturation to a few percent.
 	rejected = 20.0
 	// refits is how many replicates of a prediction are drawn.
-	refits = 60
+	refits = 100
 )
 
 // What a prediction rests on.
@@ -58,6 +58,10 @@ const (
 	restsOnCurve   = "curve"    // one whose demand rises with the load
 	restsOnDrift   = "drift"    // one whose demand changes with the time
 	restsOnQueue   = "queue"    // response growth alone
+	// A table has a few quantiles in the place of histograms: its predictions are
+	// calibrated as such, apart where it holds no resource.
+	restsOnTable  = "table"
+	restsOnGrowth = "table, growth alone"
 )
 
 // predictor predicts the capacity from steps that all held.

@@ -35,7 +35,11 @@ const none = 9.99
 
 // Try drills a system below a share of its saturation and scores what is predicted.
 func (s *System) Try(share float64, seed uint64) Result {
-	d := s.Drill(share, seed)
+	return s.score(s.Drill(share, seed), seed)
+}
+
+// score says how well the model predicts from a drill.
+func (s *System) score(d Drill, seed uint64) Result {
 	a := capacity.Analyse(d.Points, capacity.Spec{Objectives: s.Objectives, Seed: seed, LockWaits: d.Waits})
 	r := Result{Family: s.Family, Off: [3]float64{none, none, none}, P99: [3]float64{none, none, none}}
 	if c := a.Capacity; c != nil && c.Bound == capacity.Predicted {
@@ -50,6 +54,19 @@ func (s *System) Try(share float64, seed uint64) Result {
 	r.blame(s, a.Saturation)
 	r.Text += fmt.Sprintf("%d steps up to %.4g/s; %v", len(d.Points), highest(d), s)
 	return r
+}
+
+// Reduced is the drill as a table of another tool would hold it: quantiles in the place
+// of histograms and, if bare, no resources.
+func (d Drill) Reduced(bare bool) Drill {
+	points := slices.Clone(d.Points)
+	for i := range points {
+		points[i].Windows, points[i].Flow = nil, nil
+		if bare {
+			points[i].Resources = nil
+		}
+	}
+	return Drill{Points: points, Clock: d.Clock, Final: d.Final}
 }
 
 func highest(d Drill) (top float64) {
@@ -101,12 +118,17 @@ func (r *Result) blame(s *System, x *capacity.Saturation) {
 	r.Text += fmt.Sprintf("first %s (%.2f) at %.4g; ", first.Resource, first.Probability, first.RPS)
 }
 
-// Run proves and tries systems at each share, on so many goroutines. Results are
-// by share, in the order of the systems.
-func Run(systems []*System, seed uint64, shares []float64, workers int) [][]Result {
-	results := make([][]Result, len(shares))
-	for k := range results {
-		results[k] = make([]Result, len(systems))
+// Trial is what was predicted from one drill: from all that it left behind, from a table
+// of its quantiles and resources, and from its quantiles alone.
+type Trial struct{ Whole, Table, Bare Result }
+
+// Run proves and tries systems at each share, on so many goroutines. Trials are by share,
+// in the order of the systems; tables are tried of every one of so many systems, of none
+// for 0.
+func Run(systems []*System, seed uint64, shares []float64, tables, workers int) [][]Trial {
+	trials := make([][]Trial, len(shares))
+	for k := range trials {
+		trials[k] = make([]Trial, len(systems))
 	}
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -116,7 +138,13 @@ func Run(systems []*System, seed uint64, shares []float64, workers int) [][]Resu
 				own := ownSeed(seed, i)
 				systems[i].Prove(own)
 				for k, share := range shares {
-					results[k][i] = systems[i].Try(share, own+uint64(k))
+					d := systems[i].Drill(share, own+uint64(k))
+					t := &trials[k][i]
+					t.Whole = systems[i].score(d, own+uint64(k))
+					if tables > 0 && i/len(families)%tables == 0 {
+						t.Table = systems[i].score(d.Reduced(false), own+uint64(k))
+						t.Bare = systems[i].score(d.Reduced(true), own+uint64(k))
+					}
 				}
 			}
 		})
@@ -126,7 +154,22 @@ func Run(systems []*System, seed uint64, shares []float64, workers int) [][]Resu
 	}
 	close(next)
 	wg.Wait()
-	return results
+	return trials
+}
+
+// whole are the results of all that drills left behind.
+func whole(trials []Trial) []Result {
+	return results(trials, func(t Trial) Result { return t.Whole })
+}
+
+// results picks one of each trial, those that were not made left out.
+func results(trials []Trial, pick func(Trial) Result) (list []Result) {
+	for _, t := range trials {
+		if r := pick(t); r.Family != "" {
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // ownSeed is that of the i-th system of a seed.
@@ -191,12 +234,24 @@ func quantile(values []float64, q float64) float64 {
 
 // Table writes the summary of each family and of all.
 func Table(w io.Writer, results []Result) {
-	fmt.Fprintln(w, "| systems | n | predicted | capacity: median | 90th | USL | line | p99: mean | USL | line | bottleneck right | ambiguous | wrong | interval holds the truth | its width |")
-	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+	head(w)
 	for _, f := range families {
 		Summarise(results, func(r Result) bool { return r.Family == f.name }).row(w, f.name)
 	}
 	Summarise(results, func(Result) bool { return true }).row(w, "**all**")
+}
+
+// Tables writes the summary of what was predicted from tables of quantiles.
+func Tables(w io.Writer, trials []Trial) {
+	head(w)
+	all := func(Result) bool { return true }
+	Summarise(results(trials, func(t Trial) Result { return t.Table }), all).row(w, "quantiles and resources")
+	Summarise(results(trials, func(t Trial) Result { return t.Bare }), all).row(w, "quantiles alone")
+}
+
+func head(w io.Writer) {
+	fmt.Fprintln(w, "| systems | n | predicted | capacity: median | 90th | USL | line | p99: mean | USL | line | bottleneck right | ambiguous | wrong | interval holds the truth | its width |")
+	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
 }
 
 func (s Summary) row(w io.Writer, name string) {

@@ -59,7 +59,7 @@ func look(t *testing.T) {
 	if only := os.Getenv("ONLY"); only != "" {
 		systems = slices.DeleteFunc(systems, func(s *System) bool { return s.Family != only })
 	}
-	results := Run(systems, seed, []float64{share}, runtime.GOMAXPROCS(0))[0]
+	results := whole(Run(systems, seed, []float64{share}, 0, runtime.GOMAXPROCS(0))[0])
 	for i, r := range results {
 		t.Logf("%3d %-18s %5.1f%% p99 %5.1f%% held %v score %s %.2f: %s", i, r.Family, 100*r.Off[0], 100*r.P99[0], r.Covered, r.Score.Kind, r.Score.Value, r.Text)
 	}
@@ -77,17 +77,22 @@ const apiece = 25
 func train(t *testing.T) {
 	seed := uint64(trainingSeed)
 	scores := map[string][2][]float64{}
-	for _, results := range Run(Draw(training, seed), seed, []float64{0.6, 0.4}, runtime.GOMAXPROCS(0)) {
-		for _, r := range results {
-			if r.Found {
-				s := scores[r.Score.Kind]
-				if r.Score.Far() {
-					s[1] = append(s[1], r.Score.Value)
-				} else {
-					s[0] = append(s[0], r.Score.Value)
-				}
-				scores[r.Score.Kind] = s
+	add := func(r Result) {
+		if r.Found {
+			s := scores[r.Score.Kind]
+			if r.Score.Far() {
+				s[1] = append(s[1], r.Score.Value)
+			} else {
+				s[0] = append(s[0], r.Score.Value)
 			}
+			scores[r.Score.Kind] = s
+		}
+	}
+	for _, trials := range Run(Draw(training, seed), seed, []float64{0.6, 0.4}, 2, runtime.GOMAXPROCS(0)) {
+		for _, t := range trials {
+			add(t.Whole)
+			add(t.Table)
+			add(t.Bare)
 		}
 	}
 	if err := os.WriteFile("../calibrated.go", calibration(scores, seed), 0o644); err != nil {
@@ -132,7 +137,7 @@ func quantiles(values []float64) string {
 // writeTable tries all systems of the table's seed.
 func writeTable(t *testing.T) {
 	seed := uint64(tableSeed)
-	b := render(Run(Draw(table, seed), seed, []float64{0.6, 0.4}, runtime.GOMAXPROCS(0)), seed)
+	b := render(Run(Draw(table, seed), seed, []float64{0.6, 0.4}, 1, runtime.GOMAXPROCS(0)), seed)
 	fmt.Fprintf(&b, "%s", afterword)
 	if err := os.WriteFile("../../docs/scoreboard.md", b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
@@ -144,18 +149,20 @@ func writeTable(t *testing.T) {
 // the one that is written was fitted to.
 func check(t *testing.T) {
 	seed := uint64(number("SEED", tableSeed+1))
-	b := render(Run(Draw(table, seed), seed, []float64{0.6, 0.4}, runtime.GOMAXPROCS(0)), seed)
+	b := render(Run(Draw(table, seed), seed, []float64{0.6, 0.4}, 1, runtime.GOMAXPROCS(0)), seed)
 	t.Logf("\n%s", b.String())
 }
 
 // render is the table of results at 60% and at 40%.
-func render(results [][]Result, seed uint64) (b bytes.Buffer) {
+func render(trials [][]Trial, seed uint64) (b bytes.Buffer) {
 	fmt.Fprintf(&b, "%s", preface)
 	fmt.Fprintf(&b, "Systems: %d, seed %d. Intervals are of 90%%, calibrated on seed %d.\n", table, seed, trainingSeed)
 	for i, title := range []string{"From loads up to 60% of saturation", "From loads up to 40% of saturation"} {
 		fmt.Fprintf(&b, "\n## %s\n\n", title)
-		Table(&b, results[i])
+		Table(&b, whole(trials[i]))
 	}
+	fmt.Fprintf(&b, "\n## From tables of quantiles, loads up to 60%% of saturation\n\n%s", aboutTables)
+	Tables(&b, trials[0])
 	return b
 }
 
@@ -167,7 +174,7 @@ func smoke(t *testing.T) {
 	if testing.Short() || slow {
 		n = len(families)
 	}
-	results := Run(Draw(n, smokeSeed), smokeSeed, []float64{0.6}, runtime.GOMAXPROCS(0))[0]
+	results := whole(Run(Draw(n, smokeSeed), smokeSeed, []float64{0.6}, 0, runtime.GOMAXPROCS(0))[0])
 	sameAgain(t, results)
 	s := Summarise(results, func(Result) bool { return true })
 	for i, r := range results {
@@ -233,6 +240,11 @@ this is at 72 to 97% of saturation, and at least 30% above the p99 at 40%.
 - *p99*: mean |predicted/true - 1| at 70, 80 and 90% of the true capacity.
 - *predicted*: the model says "not identifiable from these steps" of the others.
 - *ambiguous*: the first bottleneck was named with less than 90%.
+
+`
+
+const aboutTables = `The same drills as another tool would hand them over: a mean and a few quantiles of each
+step, with and without the use of resources.
 
 `
 
