@@ -178,14 +178,15 @@ const (
 )
 
 // fitShared fits the law of shared cores, with what is outside of the work as the
-// responses show it best.
-func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) fitted {
+// responses show it best. It returns what is believed of the server then: how the work
+// varies is seen as well.
+func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) (fitted, belief) {
 	response, quiet := 0.0, quietest(list)
 	for k, n := range quiet.counts {
 		response += n * b.middle[k] / quiet.total
 	}
 	if service < seenWork*response {
-		return fitLatency(list, b, know, how, nil, work)
+		return fitLatency(list, b, know, how, nil, work), know
 	}
 	how.each = 0
 	var best fitted
@@ -195,8 +196,10 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 		apart.server, apart.bins, apart.station = serverAt(know.mean), b, how
 		apart.outside = how.outsideOf(list, b, know, service, scv)
 		apart.sharpen(list)
-		f := fitted{at: know.mean}
-		f.server, f.bins, f.station = apart.server, b, how
+		f := fitted{at: know.mean, know: know}
+		f.know.mean[2], f.know.sd[2] = math.Log(apart.varied()), variesBy
+		f.at[2] = f.know.mean[2]
+		f.server, f.bins, f.station = serverAt(f.at), b, how
 		f.parts = apart.parted()
 		f.sharpen(list)
 		fits[i] = f.fit
@@ -204,9 +207,24 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 			best = f
 		}
 	}
+	know = best.know
 	best = fitLatency(list, b, know, best.station, &best, work)
 	best.cost += chosen(fits)
-	return best
+	return best, know
+}
+
+// variesBy is the standard deviation of the log of the variability of the work, as it is
+// made out.
+const variesBy = 0.5
+
+// varied is the squared coefficient of variation of the work, where that is the base.
+func (l *latency) varied() float64 {
+	var mean, square float64
+	for j, p := range l.base {
+		w := l.outside.work.middle[j]
+		mean, square = mean+p*w, square+p*w*w
+	}
+	return min(max(square/(mean*mean)-1, 0.03), 12)
 }
 
 // chosen is what it costs that the variability was chosen to suit the responses: minus

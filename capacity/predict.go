@@ -395,20 +395,19 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	if f.scv > 0 {
 		know.mean[2], know.sd[2] = math.Log(f.scv), 0.2
 	}
-	shared := func() *fitted {
-		s := fitShared(list, b, know, cores, service, work)
-		s.measured = true
-		return &s
+	if f.name != cpu && cores.talk.none() {
+		ordered := fitLatency(list, b, know, how, nil, work)
+		ordered.measured = true
+		return []*fitted{&ordered}
 	}
+	shared, know := fitShared(list, b, know, cores, service, work)
+	shared.measured = true
 	if !cores.talk.none() {
-		return []*fitted{shared()}
+		return []*fitted{&shared}
 	}
 	ordered := fitLatency(list, b, know, how, nil, work)
 	ordered.measured = true
-	if f.name != cpu {
-		return []*fitted{&ordered}
-	}
-	return stacked(list, b, work, &ordered, shared())
+	return stacked(list, b, work, &ordered, &shared)
 }
 
 // variability is the squared coefficient of variation of the work of requests, if

@@ -1,0 +1,174 @@
+package capacity
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// The distribution has the mean and the variance that it is asked for, and a known value.
+func TestInverseGaussian(t *testing.T) {
+	for _, scv := range []float64{0.002, 0.04, 0.3, 1, 2} {
+		var mean, square float64
+		const step = 1e-3
+		for x := step / 2; x < 80; x += step {
+			above := 1 - inverseGaussian(x, scv)
+			mean, square = mean+step*above, square+2*step*x*above
+		}
+		if math.Abs(mean-1) > 2e-3 || math.Abs(square-1-scv) > 1e-2*(1+scv) {
+			t.Errorf("scv %g: mean %.4f, mean square %.4f", scv, mean, square)
+		}
+	}
+	if p := inverseGaussian(1, 1); math.Abs(p-(0.5+math.Exp(2)*math.Erfc(math.Sqrt2)/2)) > 1e-12 {
+		t.Errorf("%g of them are below the mean", p)
+	}
+	// Where the second term is nearly 0 times infinity, it goes on as it was.
+	for _, scv := range []float64{0.00443, 0.00445} {
+		a, b := inverseGaussian(1, scv), inverseGaussian(1.0001, scv)
+		if !(a > 0.5 && a < 0.52 && b > a && b < a+1e-2) {
+			t.Errorf("scv %g: %g, %g", scv, a, b)
+		}
+	}
+}
+
+// mixed are responses of one core, in order or shared, for which a few requests are ten
+// times as much work as the others; the rest, log-normal, comes on top.
+func mixed(rng *rand.Rand, load float64, n int, shared bool) (responses, works, rests []float64) {
+	const rest, scv = 0.01, 0.2
+	sigma := math.Sqrt(math.Log1p(scv))
+	type job struct {
+		at, left float64
+		i        int
+	}
+	var present []job
+	now, free := 0.0, 0.0
+	responses = make([]float64, n)
+	for i := range n {
+		next := rng.ExpFloat64() / load
+		work := 0.0025 / 1.54 // the mean of both is 2.5 ms
+		if rng.IntN(100) < 6 {
+			work *= 10
+		}
+		works = append(works, work)
+		rests = append(rests, rest*math.Exp(sigma*rng.NormFloat64()-sigma*sigma/2))
+		for shared && len(present) > 0 {
+			k := 0
+			for i := range present {
+				if present[i].left < present[k].left {
+					k = i
+				}
+			}
+			each := min(present[k].left, next/float64(len(present)))
+			for i := range present {
+				present[i].left -= each
+			}
+			now, next = now+each*float64(len(present)), next-each*float64(len(present))
+			if present[k].left > 0 {
+				break
+			}
+			responses[present[k].i] = now - present[k].at + rests[present[k].i]
+			present = slices.Delete(present, k, k+1)
+		}
+		now += next
+		free = max(free, now) + work
+		responses[i] = free - now + rests[i]
+		if shared {
+			present = append(present, job{now, work, i})
+		}
+	}
+	done := n - 2*len(present) // the last are not answered yet
+	return responses[:done], works[:done], rests[:done]
+}
+
+// stagesOfCore are the stages of a drill up to 60% of the 400/s that saturate the core;
+// most of it is at its highest load.
+func stagesOfCore(rng *rand.Rand, shared bool) ([]stage, bins) {
+	b := newBins(int(math.Log(1000)/logBin)/coarse, int(math.Log(1e6)/logBin)/coarse)
+	var list []stage
+	for _, s := range []struct {
+		load float64
+		n    int
+	}{{40, 600}, {100, 800}, {240, 15000}} {
+		g := stage{load: s.load, seconds: float64(s.n) / s.load, ca2: 1, counts: make([]float64, len(b.middle))}
+		responses, _, _ := mixed(rng, s.load, s.n, shared)
+		for _, r := range responses {
+			g.counts[b.at(r)]++
+			g.total++
+		}
+		list = append(list, g)
+	}
+	return list, b
+}
+
+func core(list []stage, b bins) (know belief, how station) {
+	know = believe(400, 0.01, 1, 0.15)
+	how.shared = true
+	if scv, known := how.worked(quietest(list), b, 0.0025); known {
+		know.mean[2], know.sd[2] = math.Log(scv), 0.5
+	}
+	return know, how
+}
+
+// What is work of a response, and what sharing makes of it further up, is held against a
+// simulation: a fifth of a response is work, and what varies is mostly the rest. That all
+// that is above a constant is work, as the law would have it without telling them apart,
+// is far off.
+func TestWorkIsToldFromTheRest(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 9))
+	list, b := stagesOfCore(rng, true)
+	know, how := core(list, b)
+	apart, _ := fitShared(list, b, know, how, 0.0025, thorough)
+	how.each = 0
+	constant := fitLatency(list, b, know, how, nil, thorough)
+
+	_, works, rests := mixed(rng, 1, 200_000, true)
+	for _, t0 := range []float64{0.008, 0.012, 0.02} {
+		k := b.at(t0)
+		var sum, n float64
+		for i, w := range works {
+			if b.at(w+rests[i]) == k {
+				sum, n = sum+w, n+1
+			}
+		}
+		if got, _ := apart.work(b.middle[k]); math.Abs(got/(sum/n)-1) > 0.3 {
+			t.Errorf("of %g ms are %.3g ms work, simulated %.3g", 1000*t0, 1000*got, 1000*sum/n)
+		}
+	}
+	responses, _, _ := mixed(rng, 300, 400_000, true)
+	slices.Sort(responses)
+	want := percentile(responses, 0.99)
+	off := apart.quantile(300, 0.99)/want - 1
+	bad := constant.quantile(300, 0.99)/want - 1
+	t.Logf("p99 at 75%%: %.4g s, told apart %+.1f%%, not told apart %+.1f%%", want, 100*off, 100*bad)
+	if math.Abs(off) > 0.1 {
+		t.Errorf("p99 is off by %.1f%%", 100*off)
+	}
+	if math.Abs(bad) < 2*math.Abs(off) {
+		t.Errorf("a constant rest is as good: off by %.1f%%", 100*bad)
+	}
+}
+
+// Cores that are shared and cores that serve in order are told apart where most of a
+// response is neither.
+func TestSharingIsToldFromOrder(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		right := 0.0
+		const seeds = 6
+		for seed := range uint64(seeds) {
+			list, b := stagesOfCore(rand.New(rand.NewPCG(seed, 2)), shared)
+			know, how := core(list, b)
+			sharing, know := fitShared(list, b, know, how, 0.0025, thorough)
+			ordered := fitLatency(list, b, know, station{}, nil, thorough)
+			for _, law := range stacked(list, b, thorough, &ordered, &sharing) {
+				if law.shared == shared {
+					right += law.weight / seeds
+				}
+			}
+		}
+		t.Logf("shared %v: weight %.2f", shared, right)
+		if right < 0.6 {
+			t.Errorf("shared %v: the right law has a weight of %.2f", shared, right)
+		}
+	}
+}
