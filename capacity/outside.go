@@ -215,7 +215,7 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 
 // variesBy is the standard deviation of the log of the variability of the work, as it is
 // made out.
-const variesBy = 0.5
+const variesBy = 0.8
 
 // varied is the squared coefficient of variation of the work, where that is the base.
 func (l *latency) varied() float64 {
