@@ -268,3 +268,24 @@ func TestAStepThatWasCutStandsAtWhatItOffered(t *testing.T) {
 		t.Errorf("%q %.4g, want a crossing between 376 and 400", bound, at)
 	}
 }
+
+// TestTheLongestOfAFewMakesNoCrossing: of 95 responses at the lowest load one is longer than
+// the objective, and p99 is met. Higher loads hold too. The p99 that is interpolated for
+// replicates lies in the bin of the longest, but no step broke anything.
+func TestTheLongestOfAFewMakesNoCrossing(t *testing.T) {
+	points := []observation.Point{queued(50, 2, 0), queued(74, 2, 0), queued(15, 6, 0)}
+	low := &points[2]
+	for i := range points {
+		points[i].Step = i
+	}
+	tally := low.Windows[3].Tally
+	long := 400 * time.Millisecond
+	tally.Add(long, long, 0, "")
+	low.Windows[3].Planned++
+	low.OK, low.Sent = low.OK+1, low.Sent+1
+	low.Response.Max = 400
+	a := Analyse(points, Spec{Objectives: p99})
+	if a.Capacity == nil || a.Capacity.Bound != Above || a.Capacity.Value.Value < 70 {
+		t.Errorf("%+v", a.Capacity)
+	}
+}

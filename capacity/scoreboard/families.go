@@ -46,6 +46,21 @@ func Draw(n int, seed uint64) []*System {
 	return systems
 }
 
+// DrawHeavy returns n systems whose cores serve a few requests that take most of the work,
+// in order and shared in turn. They are no family of the table: from below little shows of
+// such requests.
+func DrawHeavy(n int, seed uint64) []*System {
+	systems := make([]*System, n)
+	for i := range systems {
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		systems[i] = onCPU(rng, i%2 == 1, func(rng *rand.Rand, mean float64) func(*rand.Rand) float64 {
+			return lognormal(mean, between(rng, 4, 12))
+		})
+		systems[i].Family = []string{"heavy, in order", "heavy, shared"}[i%2]
+	}
+	return systems
+}
+
 // distinct is by how much an objective lies above the response at 40% of
 // saturation: one that is nearly broken without any load crosses nowhere.
 const distinct = 1.3

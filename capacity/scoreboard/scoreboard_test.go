@@ -36,7 +36,8 @@ func number(name string, otherwise int) int {
 // TestScoreboard predicts the capacity of a few systems. HEADROOM_SCOREBOARD=table
 // tries them all and writes docs/scoreboard.md (make scoreboard), =train writes the
 // calibration that is shipped (make scoreboard-train), =check prints the table of
-// another seed (make scoreboard-check SEED=3), =look prints each result.
+// another seed (make scoreboard-check SEED=3), =heavy that of service with a heavy tail
+// (make scoreboard-heavy), =look prints each result.
 func TestScoreboard(t *testing.T) {
 	switch os.Getenv("HEADROOM_SCOREBOARD") {
 	case "table":
@@ -47,6 +48,8 @@ func TestScoreboard(t *testing.T) {
 		check(t)
 	case "look":
 		look(t)
+	case "heavy":
+		heavy(t)
 	default:
 		smoke(t)
 	}
@@ -150,6 +153,18 @@ func writeTable(t *testing.T) {
 func check(t *testing.T) {
 	seed := uint64(number("SEED", tableSeed+1))
 	b := render(Run(Draw(table, seed), seed, []float64{0.6, 0.4}, 1, runtime.GOMAXPROCS(0)), seed)
+	t.Logf("\n%s", b.String())
+}
+
+// heavy prints how service with a heavy tail is predicted from 60%.
+func heavy(t *testing.T) {
+	seed := uint64(number("SEED", tableSeed))
+	list := whole(Run(DrawHeavy(48, seed), seed, []float64{0.6}, 0, runtime.GOMAXPROCS(0))[0])
+	var b bytes.Buffer
+	head(&b)
+	for _, name := range []string{"heavy, in order", "heavy, shared"} {
+		Summarise(list, func(r Result) bool { return r.Family == name }).row(&b, name)
+	}
 	t.Logf("\n%s", b.String())
 }
 
