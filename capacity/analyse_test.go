@@ -284,7 +284,7 @@ func TestTheLongestOfAFewMakesNoCrossing(t *testing.T) {
 	low.Windows[3].Planned++
 	low.OK, low.Sent = low.OK+1, low.Sent+1
 	low.Response.Max = 400
-	a := Analyse(points, Spec{Objectives: p99})
+	a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 6}}})
 	if a.Capacity == nil || a.Capacity.Bound != Above || a.Capacity.Value.Value < 70 {
 		t.Errorf("%+v", a.Capacity)
 	}
