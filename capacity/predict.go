@@ -387,8 +387,10 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	cores := how
 	cores.shared, cores.talk = true, f.talkIn(r)
 	service := f.work(list, cores.talk)
+	seen := false // how the work varies
 	if f.lock == "" && f.unit != "bytes" {
-		if scv, known := cores.worked(quietest(list), b, service); known {
+		var scv float64
+		if scv, seen = cores.worked(quietest(list), b, service); seen {
 			know.mean[2], know.sd[2] = math.Log(scv), 0.5
 		}
 	}
@@ -400,10 +402,13 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 		ordered.measured = true
 		return []*fitted{&ordered}
 	}
-	shared, know := fitShared(list, b, know, cores, service, work)
+	shared, madeOut := fitShared(list, b, know, cores, service, work)
 	shared.measured = true
 	if !cores.talk.none() {
 		return []*fitted{&shared}
+	}
+	if !seen {
+		know = madeOut
 	}
 	ordered := fitLatency(list, b, know, how, nil, work)
 	ordered.measured = true
