@@ -143,11 +143,18 @@ func (p *predictor) unreached(out *prediction) string {
 	if x := min(out.value, p.ceiling(-1)) / 2.5; x > next { // not for NaN
 		next = x
 	}
-	if out.kind == restsOnQueue || math.IsInf(p.ceiling(-1), 1) {
-		return fmt.Sprintf("responses hardly grow up to %.4g/s and no measured resource nears its limit; run a step above %.4g/s", p.top, next)
+	how := ""
+	if next > doubling*p.top {
+		how = fmt.Sprintf(", but go up to it by no more than %g times at once", doubling)
 	}
-	return fmt.Sprintf("the nearest limit that is measured, at %.4g/s, is too far above the highest load offered, %.4g/s, and others may lie between; run a step above %.4g/s", p.ceiling(-1), p.top, next)
+	if out.kind == restsOnQueue || math.IsInf(p.ceiling(-1), 1) {
+		return fmt.Sprintf("responses hardly grow up to %.4g/s and no measured resource nears its limit; run a step above %.4g/s%s", p.top, next, how)
+	}
+	return fmt.Sprintf("the nearest limit that is measured, at %.4g/s, is too far above the highest load offered, %.4g/s, and others may lie between; run a step above %.4g/s%s", p.ceiling(-1), p.top, next, how)
 }
+
+// doubling is by how much a load may be raised at once above one that held, as a search does.
+const doubling = 2.0
 
 // tooLittle says why the stages cannot be extrapolated.
 func tooLittle(list []stage) string {
