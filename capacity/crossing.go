@@ -36,8 +36,8 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 		return c, false
 	}
 	if !c.broken && bound != Above {
-		// The p99 of a hundred hits at a low load is the longest of them. Where each
-		// step held by itself, such a one makes no crossing.
+		// The p99 of a hundred hits at a low load is the longest of them, and bins are 2%
+		// wide. Where each step held by its own figures, nothing broke.
 		at, bound = c.effective(highest(all)), Above
 	}
 	c.value, c.low, c.high, c.bound, c.objective = at, at, at, bound, objectives[first]

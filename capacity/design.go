@@ -7,6 +7,7 @@ import (
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 var _ search.Planner = (*estimator)(nil)
@@ -97,23 +98,41 @@ func (d *design) gradient() *mat.VecDense {
 		g.SetVec(i, (math.Log(a)-math.Log(b))/(2*nudge))
 	}
 	at, o := d.p.crossing(d.f, -1)
-	share, quantile := search.Share(o.Metric)
-	if !quantile || o.Request != "" || !(at < min(d.f.saturation*(1-1e-6), d.p.limit(d.f, -1))*(1-1e-6)) {
-		return g // the time without waiting does not decide where that is
+	figure, ok := decides(o)
+	top := min(d.f.saturation*(1-1e-6), d.p.limit(d.f, -1))
+	if !ok || !(at < top*(1-nudge/10)) {
+		return g
 	}
-	// At the crossing x, tail(x, base) = share, and the tail is linear in the base.
-	t := o.Value / 1000
-	rise := (d.f.tail(at*(1+nudge/10), t) - d.f.tail(at*(1-nudge/10), t)) / (nudge / 5)
-	if !(rise > 1e-9) {
+	// At the crossing x, figure(x, base) is what is allowed, and it is linear in the base.
+	whole := figure(d.f, at)
+	rise := (figure(d.f, at*(1+nudge/20)) - figure(d.f, at*(1-nudge/20))) / (nudge / 10)
+	if !(rise > 1e-9*math.Abs(whole)) {
 		return g
 	}
 	one := *d.f
 	for j, p := range d.f.base {
 		one.base = make([]float64, len(d.f.base))
 		one.base[j] = 1
-		g.SetVec(3+j, -p*(one.tail(at, t)-share)/rise)
+		g.SetVec(3+j, -p*(figure(&one, at)-whole)/rise)
 	}
 	return g
+}
+
+// decides is the figure of a law that an objective bounds; ok is false for one on a single
+// request, whose own time without waiting is not that of the law, and for figures that no
+// law speaks of.
+func decides(o scenarios.Objective) (figure func(f *fitted, load float64) float64, ok bool) {
+	t := o.Value / 1000
+	_, quantile := search.Share(o.Metric)
+	switch {
+	case o.Request != "":
+		return nil, false
+	case quantile || o.Metric == "max":
+		return func(f *fitted, load float64) float64 { return f.tail(load, t) }, true
+	case o.Metric == "mean":
+		return func(f *fitted, load float64) float64 { return f.mean(load) }, true
+	}
+	return nil, false
 }
 
 // moved is the law with one parameter changed.

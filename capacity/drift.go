@@ -30,7 +30,7 @@ func equivalent(all []series, nearest *fit, ca2 float64) []series {
 	return moved
 }
 
-// restAtFirst is what a request at the lowest load takes besides its work, in s; ok is
+// restAtFirst is what a request at low loads takes besides its work, in s; ok is
 // false where the resource is no cores, or the responses do not show the work.
 func restAtFirst(all []series, cores *fit, ca2 float64) (rest float64, ok bool) {
 	if cores.unit != "cores" {

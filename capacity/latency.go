@@ -167,15 +167,19 @@ func stages(all []series, draws []replicate, ca2 float64) (list []stage, b bins)
 	return list, newBins(low, high)
 }
 
-// quietEnough is how many responses show what requests take without waiting.
-const quietEnough = 400
+const (
+	// quietEnough is how many responses show what requests take without waiting.
+	quietEnough = 400
+	// quietShare is the share of the highest load up to which a load is a low one.
+	quietShare = 0.4
+)
 
-// quietest is what was seen at the lowest load, and at those above it until there are
-// enough responses.
+// quietest is what was seen at the lowest load, and at other low ones above it until there
+// are enough responses.
 func quietest(list []stage) stage {
 	g := stage{load: list[0].load, ca2: list[0].ca2, counts: slices.Clone(list[0].counts), total: list[0].total}
 	for _, next := range list[1:] {
-		if g.total >= quietEnough {
+		if g.total >= quietEnough || next.load > quietShare*list[len(list)-1].load {
 			break
 		}
 		for k, n := range next.counts {

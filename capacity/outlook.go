@@ -88,7 +88,7 @@ func (p *prediction) blame(share []float64, other Bottleneck) (*measured, Bottle
 	if other.Resource == Unmeasured {
 		seen := "while every measured resource has room"
 		if len(share) == 1 {
-			seen = "and no resource with a limit was measured, so that whatever gives out is not among these data"
+			seen = "and no resource was seen to grow towards a limit: whatever gives out is not shown by these data"
 		}
 		other.Evidence = "responses grow with the load as behind a queue, " + seen
 	}

@@ -11,10 +11,12 @@ import (
 // least value in practice and a long end. With it the histogram of a law is that of the
 // work alone, over bins of its own: a response that is long because of something else is
 // not taken for one with much work, which others slow down most.
+//
+// A law with it is only fitted, to make out the parts of a response; one that predicts has
+// those instead (see parted), and the histogram of the whole.
 type outside struct {
 	mean, scv float64 // mean in s, squared coefficient of variation
 	work      bins    // those of the histogram
-	cells     bins    // those of the responses
 	ends      []end
 }
 
@@ -34,14 +36,14 @@ const (
 
 // newOutside is that part, over bins of the responses.
 func newOutside(mean, scv float64, cells bins) *outside {
-	o := &outside{mean: mean, scv: scv, work: cells.lower(lightest), cells: cells}
-	o.ends = o.endsOver(o.work, o.cells)
+	o := &outside{mean: mean, scv: scv, work: cells.lower(lightest)}
+	o.ends = o.endsOver(cells)
 	return o
 }
 
-// endsOver works out where requests of each bin of work end up.
-func (o *outside) endsOver(work, cells bins) []end {
-	law := newSpreading(o.mean, o.scv)
+// endsOver works out where requests of each bin of work end up among cells.
+func (o *outside) endsOver(cells bins) []end {
+	law, work := newSpreading(o.mean, o.scv), o.work
 	ends := make([]end, len(work.middle))
 	n := len(cells.middle)
 	below := make([]float64, n+1)
@@ -190,32 +192,42 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 	}
 	how.each = 0
 	var best fitted
+	at := 0
 	fits := make([]float64, len(scatters))
 	for i, scv := range scatters {
-		apart := fitted{at: know.mean}
-		apart.server, apart.bins, apart.station = serverAt(know.mean), b, how
-		apart.outside = how.outsideOf(list, b, know, service, scv)
-		apart.sharpen(list)
-		f := fitted{at: know.mean, know: know}
-		f.know.mean[2], f.know.sd[2] = math.Log(apart.varied()), variesBy
-		f.at[2] = f.know.mean[2]
-		f.server, f.bins, f.station = serverAt(f.at), b, how
-		f.parts = apart.parted()
-		f.sharpen(list)
+		f := split(list, b, know, how, service, scv)
 		fits[i] = f.fit
 		if f.cost = doubted(scv) - f.fit; i == 0 || f.cost < best.cost {
-			best = f
+			best, at = f, i
 		}
 	}
 	know = best.know
 	best = fitLatency(list, b, know, best.station, &best, work)
-	best.cost += chosen(fits)
+	best.cost += chosen(fits, at)
 	return best, know
 }
 
-// variesBy is the standard deviation of the log of the variability of the work, as it is
-// made out.
-const variesBy = 0.8
+// split is the law of shared cores with the variability given of what is outside of the
+// work, for a server that is as believed.
+func split(list []stage, b bins, know belief, how station, service, scv float64) fitted {
+	how.parts = nil
+	apart := fitted{at: know.mean}
+	apart.server, apart.bins, apart.station = serverAt(know.mean), b, how
+	apart.outside = how.outsideOf(list, b, know, service, scv)
+	apart.sharpen(list)
+	f := fitted{at: know.mean, know: know}
+	f.know.mean[2], f.know.sd[2] = math.Log(apart.varied()), variesBy
+	f.at[2] = f.know.mean[2]
+	f.server, f.bins, f.station = serverAt(f.at), b, how
+	f.parts = apart.parted()
+	f.parts.service, f.parts.scv = service, scv
+	f.sharpen(list)
+	return f
+}
+
+// variesBy is the standard deviation of the log of the variability of the work, as the
+// responses show it.
+const variesBy = 0.5
 
 // varied is the squared coefficient of variation of the work, where that is the base.
 func (l *latency) varied() float64 {
@@ -227,16 +239,16 @@ func (l *latency) varied() float64 {
 	return min(max(square/(mean*mean)-1, 0.03), 12)
 }
 
-// chosen is what it costs that the variability was chosen to suit the responses: minus
-// the log of what all of them make of the responses in the mean, over the best.
-func chosen(fits []float64) float64 {
+// chosen is what it costs that one variability was chosen to suit the responses: minus
+// the log of what all of them make of the responses in the mean, over what that one does.
+func chosen(fits []float64, one int) float64 {
 	most := slices.Max(fits)
 	var sum, belief float64
 	for i, scv := range scatters {
 		w := math.Exp(-doubted(scv))
 		sum, belief = sum+w*math.Exp(fits[i]-most), belief+w
 	}
-	return -math.Log(sum / belief)
+	return fits[one] - most - math.Log(sum/belief)
 }
 
 // doubted is minus the log of how likely a variability of what is outside of the work is
@@ -261,6 +273,9 @@ func (f *fitted) sharpen(list []stage) {
 type parted struct {
 	bins         bins
 	mean, varies []float64
+	// service is the mean work in s, and scv the variability of the rest, by which it was
+	// made out.
+	service, scv float64
 }
 
 // parted says of each bin of the time without waiting how much of it is work.
@@ -313,6 +328,9 @@ func (l *latency) outsideMean(list []stage, service float64) float64 {
 	const slack = 0.03
 	var sum, weight float64
 	for _, g := range list {
+		if !(g.total > 0) {
+			continue
+		}
 		var mean, square float64
 		for k, n := range g.counts {
 			mean += n * l.bins.middle[k] / g.total
@@ -324,6 +342,9 @@ func (l *latency) outsideMean(list []stage, service float64) float64 {
 		}
 		w := 1 / ((square-mean*mean)/g.total + slack*slack*used*used + 1e-18)
 		sum, weight = sum+w*(mean-used), weight+w
+	}
+	if !(weight > 0) {
+		return 0
 	}
 	return max(sum/weight, 0)
 }

@@ -398,7 +398,7 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	if f.lock == "" && f.unit != "bytes" {
 		var scv float64
 		if scv, seen = cores.worked(quietest(list), b, service); seen {
-			know.mean[2], know.sd[2] = math.Log(scv), 0.5
+			know.mean[2], know.sd[2] = math.Log(scv), variesBy
 		}
 	}
 	if f.scv > 0 {

@@ -26,9 +26,9 @@ func stacked(list []stage, b bins, work effort, one, other *fitted) []*fitted {
 		for _, g := range list[:n-1] {
 			lower += g.total
 		}
-		further = min(max(further, -mostAhead), mostAhead) * min(lower/list[n-1].total, 1)
-		gain = (gain + further) / 2
+		gain += min(max(further, -mostAhead), mostAhead) * min(lower/list[n-1].total, 1)
 	}
+	gain /= 2 // neither law is quite right
 	gain /= misfitted(list, max(one.fit, other.fit))
 	other.weight = 1 / (1 + math.Exp(-gain))
 	one.weight = 1 - other.weight
@@ -67,6 +67,11 @@ func misfitted(list []stage, best float64) float64 {
 // it is fitted to those below.
 func ahead(list []stage, b bins, f *fitted) float64 {
 	n := len(list) - 1
-	lower := fitLatency(list[:n], b, f.know, f.station, f, again)
+	how, know := f.station, f.know
+	if f.parts != nil {
+		below := split(list[:n], b, know, how, f.parts.service, f.parts.scv)
+		how.parts, know = below.parts, below.know
+	}
+	lower := fitLatency(list[:n], b, know, how, f, again)
 	return lower.likelihood(list[n:], lower.base, newScratch(len(lower.base), len(b.middle)))
 }
