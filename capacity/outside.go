@@ -169,7 +169,7 @@ func (b bins) lower(n int) bins {
 }
 
 // scatters are the variabilities that the part outside of the work is tried with.
-var scatters = []float64{0, 0.04, 0.12, 0.3, 0.6, 1}
+var scatters = []float64{0, 0.05, 0.1, 0.2, 0.4, 0.8}
 
 const (
 	// seenWork is the share of a response below which its work does not show.
@@ -180,15 +180,14 @@ const (
 )
 
 // fitShared fits the law of shared cores, with what is outside of the work as the
-// responses show it best. It returns what is believed of the server then: how the work
-// varies is seen as well.
-func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) (fitted, belief) {
+// responses show it best.
+func fitShared(list []stage, b bins, know belief, how station, service float64, work effort) fitted {
 	response, quiet := 0.0, quietest(list)
 	for k, n := range quiet.counts {
 		response += n * b.middle[k] / quiet.total
 	}
 	if service < seenWork*response {
-		return fitLatency(list, b, know, how, nil, work), know
+		return fitLatency(list, b, know, how, nil, work)
 	}
 	how.each = 0
 	var best fitted
@@ -201,14 +200,13 @@ func fitShared(list []stage, b bins, know belief, how station, service float64, 
 			best, at = f, i
 		}
 	}
-	know = best.know
-	best = fitLatency(list, b, know, best.station, &best, work)
+	best = fitLatency(list, b, best.know, best.station, &best, work)
 	best.cost += chosen(fits, at)
-	return best, know
+	return best
 }
 
 // split is the law of shared cores with the variability given of what is outside of the
-// work, for a server that is as believed.
+// work.
 func split(list []stage, b bins, know belief, how station, service, scv float64) fitted {
 	how.parts = nil
 	apart := fitted{at: know.mean}
@@ -221,9 +219,16 @@ func split(list []stage, b bins, know belief, how station, service, scv float64)
 	f.server, f.bins, f.station = serverAt(f.at), b, how
 	f.parts = apart.parted()
 	f.parts.service, f.parts.scv = service, scv
-	f.sharpen(list)
-	return f
+	f.base = f.restful(list)
+	scratch := newScratch(len(f.base), len(b.middle))
+	for range sharpening / 4 {
+		f.base = f.expect(list, f.base, scratch)
+	}
+	return fitLatency(list, b, f.know, f.station, &f, brief)
 }
+
+// brief is the effort that a law is worth of several of which one is chosen.
+var brief = effort{rounds: 1, steps: 24, expectations: 2}
 
 // variesBy is the standard deviation of the log of the variability of the work, as the
 // responses show it.

@@ -394,10 +394,8 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 	cores := how
 	cores.shared, cores.talk = true, f.talkIn(r)
 	service := f.work(list, cores.talk)
-	seen := false // how the work varies
 	if f.lock == "" && f.unit != "bytes" {
-		var scv float64
-		if scv, seen = cores.worked(quietest(list), b, service); seen {
+		if scv, known := cores.worked(quietest(list), b, service); known {
 			know.mean[2], know.sd[2] = math.Log(scv), variesBy
 		}
 	}
@@ -409,13 +407,10 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 		ordered.measured = true
 		return []*fitted{&ordered}
 	}
-	shared, madeOut := fitShared(list, b, know, cores, service, work)
+	shared := fitShared(list, b, know, cores, service, work)
 	shared.measured = true
 	if !cores.talk.none() {
 		return []*fitted{&shared}
-	}
-	if !seen {
-		know = madeOut
 	}
 	ordered := fitLatency(list, b, know, how, nil, work)
 	ordered.measured = true
