@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // The distribution has the mean and the variance that it is asked for, and a known value.
@@ -186,6 +188,129 @@ func TestSharingIsToldFromOrder(t *testing.T) {
 		t.Logf("%s: weight %.2f", c.name, right)
 		if right < 0.6 {
 			t.Errorf("%s: the right law has a weight of %.2f", c.name, right)
+		}
+	}
+}
+
+// The two halves of a fit belong together: what a histogram becomes, weighed by what was
+// seen, is the histogram weighed by its credit.
+func TestCreditIsSpreadBackwards(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	b := newBins(150, 190)
+	besides := &beside{latency: latency{server: server{500, 3, 1}, bins: b}}
+	for _, c := range []struct {
+		name string
+		station
+	}{
+		{"in order", station{}},
+		{"in order, behind another", station{besides: besides}},
+		{"shared", station{shared: true, rest: 0.001}},
+		{"shared, before another", station{shared: true, besides: besides}},
+		{"shared, work alone", station{shared: true, outside: newOutside(0.004, 0.2, b)}},
+		{"shared, work alone, before another", station{shared: true, outside: newOutside(0.004, 0.2, b), besides: besides}},
+	} {
+		l := latency{server: server{400, 2, 0.7}, station: c.station, bins: b}
+		base, seen := make([]float64, len(l.inner().middle)), make([]float64, len(b.middle))
+		for j := range base {
+			base[j] = rng.Float64()
+		}
+		for k := range seen {
+			seen[k] = rng.Float64()
+		}
+		var k kernel
+		var memory between
+		l.prepare(250, 1, &k)
+		forward, whole, total := 0.0, 0.0, 0.0
+		for i, p := range k.spread(base, l.shared, len(seen), &memory, nil) {
+			forward += p * seen[i]
+			whole += p
+		}
+		backward := 0.0
+		for j, p := range k.credit(seen, l.shared, len(base), &memory, nil) {
+			backward += p * base[j]
+			total += base[j]
+		}
+		if math.Abs(forward/backward-1) > 1e-9 {
+			t.Errorf("%s: %g forwards, %g backwards", c.name, forward, backward)
+		}
+		// What waits beyond the last bin is lost in order; sharing keeps it in the last.
+		if whole > total*(1+1e-9) || whole < 0.8*total || l.shared && l.besides == nil && math.Abs(whole/total-1) > 1e-9 {
+			t.Errorf("%s: %g of %g requests are left", c.name, whole, total)
+		}
+	}
+}
+
+// The cost of having chosen is that of the mean of all: what the best explains as well as
+// any costs what it was believed less than all together.
+func TestChosenIsTheMeanOfAll(t *testing.T) {
+	alike := make([]float64, len(scatters))
+	if c := chosen(alike, 2); math.Abs(c) > 1e-12 {
+		t.Errorf("of laws that are all alike, one costs %g more", c)
+	}
+	fits := []float64{-100, -99, -98, -95, -99, -200}
+	var sum, belief float64
+	for i, scv := range scatters {
+		w := math.Exp(-doubted(scv))
+		sum, belief = sum+w*math.Exp(fits[i]), belief+w
+	}
+	for one := range fits[:5] {
+		if cost := -fits[one] + chosen(fits, one); math.Abs(cost+math.Log(sum/belief)) > 1e-9 {
+			t.Errorf("with %d chosen all cost %g, their mean %g", one, cost, -math.Log(sum/belief))
+		}
+	}
+}
+
+// Low loads are put together until there are enough responses; a high one is not.
+func TestQuietestIsOfLowLoads(t *testing.T) {
+	at := func(load, n float64) stage { return stage{load: load, counts: []float64{n}, total: n} }
+	for _, c := range []struct {
+		list  []stage
+		total float64
+	}{
+		{[]stage{at(50, 500), at(60, 500), at(400, 9000)}, 500},
+		{[]stage{at(50, 100), at(60, 200), at(100, 200), at(400, 9000)}, 500},
+		{[]stage{at(50, 100), at(300, 800), at(400, 9000)}, 100},
+		{[]stage{at(50, 100)}, 100},
+	} {
+		if g := quietest(c.list); g.total != c.total || g.counts[0] != c.total || c.list[0].total != c.list[0].counts[0] {
+			t.Errorf("%v: %v", c.list, g)
+		}
+	}
+}
+
+// What a bin of the time without waiting does to the crossing is what moving it a little
+// does.
+func TestGradientOfTheCrossing(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 8))
+	list, b := stagesOfCore(rng, exponentialWork, true)
+	know, how := core(list, b)
+	for _, o := range []scenarios.Objective{
+		{Metric: "p99", Op: "<", Value: 60}, {Metric: "mean", Op: "<", Value: 18},
+	} {
+		f := fitShared(list, b, know, how, 0.0025, quick)
+		p := &predictor{objectives: []scenarios.Objective{o}, ca2: 1, top: 240}
+		d := design{p: p, f: &f, list: list, nearest: -1}
+		g := d.gradient()
+		at, _ := p.crossing(&f, -1)
+		most := 0.0
+		for j := range f.base {
+			most = max(most, math.Abs(g.AtVec(3+j)))
+		}
+		if most < 1e-3 {
+			t.Fatalf("%v: no bin counts for anything at %g", o, at)
+		}
+		for j, share := range f.base {
+			const by = 0.02
+			moved := f
+			moved.base = slices.Clone(f.base)
+			for k := range moved.base { // as a softmax
+				moved.base[k] /= 1 + share*(math.Exp(by)-1)
+			}
+			moved.base[j] *= math.Exp(by)
+			x, _ := p.crossing(&moved, -1)
+			if want := math.Log(x/at) / by; math.Abs(g.AtVec(3+j)-want) > 0.1*most {
+				t.Errorf("%v: bin %d moves the crossing by %.4g, not %.4g", o, j, want, g.AtVec(3+j))
+			}
 		}
 	}
 }
