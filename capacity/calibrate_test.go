@@ -57,3 +57,36 @@ func TestBacktestOfARealDrill(t *testing.T) {
 		t.Errorf("a drill that reached no limit has scores: %v", scores)
 	}
 }
+
+// Only the lower half of an interval that rests on many cores is wider.
+func TestManyCoresMayDisturbEachOther(t *testing.T) {
+	p := prediction{value: 100, low: 95, high: 106, reach: 1.6, kind: restsOnSharing}
+	few, many := p, p
+	many.manyCores = true
+	few.calibrate(0.9, nil)
+	many.calibrate(0.9, nil)
+	below := math.Log(many.value/many.low) / math.Log(few.value/few.low)
+	if math.Abs(below-disturbedBy) > 1e-9 || many.high != few.high {
+		t.Errorf("%.4g-%.4g and with many cores %.4g-%.4g", few.low, few.high, many.low, many.high)
+	}
+}
+
+// What a table is calibrated as is what it is, and each kind has scores of its own.
+func TestEachKindHasScores(t *testing.T) {
+	pooled, _ := shipped("none of them", false)
+	for _, kind := range []string{restsOnOrder, restsOnSlots, restsOnSharing, restsOnLock, restsOnMemory, restsOnCurve, restsOnDrift, restsOnQueue} {
+		p := prediction{kind: kind}
+		if p.class() != kind {
+			t.Errorf("%s is calibrated as %s", kind, p.class())
+		}
+		p.imagined = true
+		if want := map[bool]string{true: restsOnGrowth, false: restsOnTable}[kind == restsOnQueue]; p.class() != want {
+			t.Errorf("a table of %s is calibrated as %s", kind, p.class())
+		}
+		for _, class := range []string{kind, p.class()} {
+			if scores, n := shipped(class, false); slices.Equal(scores, pooled) || n == 0 {
+				t.Errorf("%s has no scores of its own", class)
+			}
+		}
+	}
+}

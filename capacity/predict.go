@@ -24,6 +24,8 @@ type prediction struct {
 	reach float64
 	// imagined says that histograms were made of the quantiles of a table.
 	imagined bool
+	// manyCores says that it rests on so many cores that what they cost each other counts.
+	manyCores bool
 	// kind is what the prediction rests on, which its calibration goes by.
 	kind string
 	// halfLow and halfHigh are the halves of the interval, in logs, before it is
@@ -132,6 +134,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
 		return nil, &refusal{p.unreached(out), hidden}
 	}
+	out.manyCores = hidden <= 0.5 && p.limited[p.main].name == cpu && p.limited[p.main].limit >= manyCores && out.kind != restsOnMemory
 	out.unforetold = p.unforetold(main[0])
 	p.interval(out, b, known, unmeasured, min(replicates, refits), confidence, source)
 	return out, nil

@@ -282,14 +282,15 @@ const afterword = `
   where it is wrong so is the interval.
 - **memory** at 40%: what is used at rest, 5 to 30% of the limit, counts towards the use
   that is allowed. The loads end at 14 to 37% of saturation, too far below it.
-- **cpu**, in order or shared: with many cores hardly a request waits at 60%, and
-  the responses do not tell which of the two it is. Close to the limit p99 differs by
+- **cpu**, in order or shared: with many cores hardly a request waits at 60%, at 40% with
+  few, and the responses do not tell which of the two it is. Close to the limit p99 differs by
   tens of percent. Both laws count then, and the interval spans them.
 - **crosstalk**: what grows with the concurrency is a few percent of a request at 40%
-  and a third of it at the limit. The drill has most of its hits at its highest load, so
-  that there is little at low loads to hold them against, and how the cost is split
-  between one that grows with the number in service and one that grows with its square
-  does not show at all. What use and responses leave possible is in the interval.
+  and a third of it at the limit. A lower load, where it would show by contrast, has few
+  hits in a drill of two minutes, and how the cost is split between one that grows with
+  the number in service and one that grows with its square does not show at all. What use
+  and responses leave possible is in the interval, whose lower half is wider for that
+  wherever there are four cores and more.
 - **pool**, read once a second as a gauge, and **two limits** with one: a mean of some
   hundred readings of a number that wanders by its own root is known to a few percent,
   and the ceiling is no better. Limits that are 2% apart are then not told apart.
