@@ -21,7 +21,8 @@
 //     utilisation law of operational analysis; Denning and Buzen 1978).
 //   - The latency law (latency.go, queueing.go, sharing.go): the time without
 //     waiting, as measured, and the wait for a server whose saturation is the
-//     lowest ceiling, or its own where the responses say so.
+//     lowest ceiling, or its own where the responses say so. What of a response
+//     is work for cores that are shared is told from the rest (outside.go).
 //
 // Uncertainty comes from replicates (bootstrap.go): the seconds of every step are
 // resampled in blocks, each step's load is moved by the variance that a step of
