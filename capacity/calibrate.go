@@ -144,7 +144,8 @@ func widening(kind string, reach, confidence float64, past []Score) float64 {
 // Backtest says how well the capacity of a drill that did reach its limit would
 // have been predicted from below: the steps above shares (0..1) of the capacity
 // are hidden, and what is predicted without them is scored against what was
-// measured. The scores calibrate later predictions (Spec.Past). It returns none
+// measured, and so it is from the tables of quantiles that these steps would be in another
+// tool. The scores calibrate later predictions (Spec.Past). It returns none
 // for a drill that reached no limit, or that says too little below it.
 func Backtest(points []observation.Point, spec Spec, shares ...float64) []Score {
 	spec = spec.defaults()
@@ -159,11 +160,28 @@ func Backtest(points []observation.Point, spec Spec, shares ...float64) []Score 
 		if len(below) == 0 {
 			continue
 		}
-		if a := Analyse(below, spec); a.prediction != nil {
-			scores = append(scores, a.prediction.score(observed))
+		seen := map[string]bool{}
+		for _, points := range [][]observation.Point{below, reduced(below, false), reduced(below, true)} {
+			if a := Analyse(points, spec); a.prediction != nil && !seen[a.prediction.class()] {
+				seen[a.prediction.class()] = true
+				scores = append(scores, a.prediction.score(observed))
+			}
 		}
 	}
 	return scores
+}
+
+// reduced are points as a table of another tool has them, which predictions from tables
+// are calibrated by: quantiles in the place of histograms and, if bare, no resources.
+func reduced(points []observation.Point, bare bool) []observation.Point {
+	points = slices.Clone(points)
+	for i := range points {
+		points[i].Windows, points[i].Flow = nil, nil
+		if bare {
+			points[i].Resources = nil
+		}
+	}
+	return points
 }
 
 // Score says how far the predicted capacity is from one that was observed later;
