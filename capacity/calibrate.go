@@ -36,8 +36,7 @@ const (
 	// disturbedBy is by how much more the lower half of an interval is widened that rests
 	// on so many cores. Crosstalk that does not show below the limit always makes a
 	// prediction too high, and that of a kind which most systems do not have is lost in the
-	// calibration of all. With it 9 of 10 intervals hold the truth in those simulated
-	// drills of the calibration that have it; without it 7 of 10, from 40% of the limit.
+	// calibration of all. What it does for those is in docs/scoreboard.md.
 	disturbedBy = 1.5
 )
 

@@ -61,7 +61,7 @@ const (
 	restsOnDrift   = "drift"    // one whose demand changes with the time
 	restsOnQueue   = "queue"    // response growth alone
 	// A table has a few quantiles in the place of histograms: its predictions are
-	// calibrated as such, apart where it holds no resource.
+	// calibrated as such, apart where the limit is read from growth alone.
 	restsOnTable  = "table"
 	restsOnGrowth = "table, growth alone"
 )
