@@ -10,6 +10,8 @@ import (
 // that a mutex profile shows the wait. It takes 1/hold writes per second.
 type ledger struct {
 	hold time.Duration
+	// pause returns at a time, or as soon after it as it can.
+	pause func(until time.Time)
 
 	mu   sync.Mutex
 	free time.Time // planned end of the last write; guarded by mu
@@ -25,6 +27,6 @@ func (l *ledger) write(ctx context.Context) error {
 		return err
 	}
 	l.free = begins(arrived, l.free, time.Now()).Add(l.hold)
-	time.Sleep(time.Until(l.free))
+	l.pause(l.free)
 	return nil
 }

@@ -53,7 +53,7 @@ func TestServedRateIsCapacity(t *testing.T) {
 
 // A request whose client is gone takes no time at the lock.
 func TestLedgerSkipsThoseWhoLeft(t *testing.T) {
-	l := &ledger{hold: time.Hour}
+	l := &ledger{hold: time.Hour, pause: func(time.Time) { t.Error("paused") }}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := l.write(gone); err == nil {
