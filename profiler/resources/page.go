@@ -32,6 +32,8 @@ var scalars = []string{
 	"go_threads",
 	"go_sched_gomaxprocs_threads",
 	"go_gc_gomemlimit_bytes",
+	"go_memstats_sys_bytes",
+	"go_memstats_heap_idle_bytes",
 	"go_memstats_alloc_bytes_total",
 	"go_memstats_mallocs_total",
 	"go_gc_duration_seconds_count",
@@ -114,14 +116,11 @@ func processReadings(f families) []Reading {
 			readings = append(readings, Reading{Resource: resource, Value: v, Counter: counter, Limit: limit, Unit: unit})
 		}
 	}
-	limit := func(metric string) float64 {
-		v, _ := scalar(f, metric)
-		return finite(v)
-	}
+	limit := func(metric string) float64 { return limitOf(f, metric) }
 	add("cpu", "process_cpu_seconds_total", UnitCores, true, limit("go_sched_gomaxprocs_threads"))
-	// The address space limit is 2^64-1 and the Go runtime's 2^63-1 when unset.
-	add("memory", "process_resident_memory_bytes", UnitBytes, false,
-		least(limit("go_gc_gomemlimit_bytes"), limit("process_virtual_memory_max_bytes")))
+	if r, ok := memoryOf(f); ok {
+		readings = append(readings, r)
+	}
 	add("fds", "process_open_fds", UnitCount, false, limit("process_max_fds"))
 	add("goroutines", "go_goroutines", UnitCount, false, 0)
 	add("threads", "go_threads", UnitCount, false, 0)
@@ -130,6 +129,32 @@ func processReadings(f families) []Reading {
 	add("alloc.objects", "go_memstats_mallocs_total", UnitRate, true, 0)
 	add("gc", "go_gc_duration_seconds_count", UnitRate, true, 0)
 	return readings
+}
+
+// limitOf is the value of a metric that says how much there may be, 0 without one. The
+// address space limit is 2^64-1 and the Go runtime's 2^63-1 when unset.
+func limitOf(f families, metric string) float64 {
+	v, _ := scalar(f, metric)
+	return finite(v)
+}
+
+// memoryOf is the memory of the process against the limit that it meets first. That of
+// the Go runtime (GOMEMLIMIT) is on what the runtime holds, to which the pages of the binary
+// do not count, and of which it gives back what is idle before it comes to the limit; until
+// then it keeps as much of that as an earlier load left behind.
+func memoryOf(f families) (Reading, bool) {
+	r := Reading{Resource: memory, Unit: UnitBytes}
+	soft, hard := limitOf(f, "go_gc_gomemlimit_bytes"), limitOf(f, "process_virtual_memory_max_bytes")
+	r.Limit = least(soft, hard)
+	held, known := scalar(f, "go_memstats_sys_bytes")
+	idle, too := scalar(f, "go_memstats_heap_idle_bytes")
+	if known && too && idle <= held && soft > 0 && r.Limit == soft {
+		r.Value = held - idle
+		return r, true
+	}
+	resident, ok := scalar(f, "process_resident_memory_bytes")
+	r.Value = resident
+	return r, ok
 }
 
 // poolReadings gives the pools by name: exact ones, that count the time that
