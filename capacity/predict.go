@@ -135,7 +135,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		return nil, &refusal{p.unreached(out), hidden}
 	}
 	out.manyCores = hidden <= 0.5 && p.limited[p.main].name == cpu && p.limited[p.main].limit >= manyCores && out.kind != restsOnMemory
-	out.unforetold = p.unforetold(main[0])
+	out.unforetold = p.unforetold()
 	p.interval(out, b, known, unmeasured, min(replicates, refits), confidence, source)
 	return out, nil
 }
