@@ -57,6 +57,32 @@ func TestFitSaysWhatWouldIdentifyTheCapacity(t *testing.T) {
 	}
 }
 
+// A table of rates says nothing of how many hits there were, nor for how long.
+func TestFitCountsNoHitsOfRates(t *testing.T) {
+	for columns, counted := range map[string]bool{"offered_rps,throughput_rps,p99_ms": false, "offered_rps,throughput_rps,p99_ms,seconds": true} {
+		end := ""
+		if counted {
+			end = ",10"
+		}
+		x, err := points.Read("t.csv", strings.NewReader(columns+"\n100,100,7"+end+"\n200,200,9"+end+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Fit(Measured{Name: "t", Source: "t.csv", Points: x.Points, Seed: 1}, Question{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 50}}})
+		for name, write := range map[string]func(io.Writer, *Run) error{
+			"text": func(w io.Writer, r *Run) error { return Text(w, r, TextOptions{Width: 80}) }, "markdown": Markdown, "html": HTML,
+		} {
+			var b bytes.Buffer
+			if err := write(&b, r); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(b.String(), "hits planned") != counted {
+				t.Errorf("%s of %s: hits counted is not %v:\n%.2000s", name, columns, counted, b.String())
+			}
+		}
+	}
+}
+
 // A demand that grows uses the headroom up on a day that can be worked out.
 func TestGrowingDemand(t *testing.T) {
 	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)

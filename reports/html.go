@@ -128,7 +128,7 @@ func pageOf(r *Run) (*page, error) {
 		Name: orElse(clean(r.Name), "drill"), Target: clean(r.Target), Started: started(r.Started),
 		Word: orElse(clean(r.Verdict), "no verdict"), Sentence: glued(sentence(r, "–")), Reasons: otherReasons(r), Warnings: cleaned(r.Warnings),
 		Figures: keyFigures(r, "–"), Objectives: objectiveRows(r), Against: "offered load",
-		Steps: stepTable(r), Missing: cleaned(r.Missing), Taken: takenLines(r), Method: cleaned(r.Method), Totals: totalsLine(r.Totals), Environment: environment(r),
+		Steps: stepTable(r), Missing: cleaned(r.Missing), Taken: takenLines(r), Method: cleaned(r.Method), Totals: totalsLine(r), Environment: environment(r),
 	}
 	p.Title = p.Name + ": " + p.Word + " – Headroom"
 	switch r.Verdict {

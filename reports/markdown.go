@@ -121,7 +121,7 @@ func (m *markdown) steps(r *Run) {
 			notes = append(notes, fmt.Sprintf("Step %d %s", r.Steps[i].Index, note))
 		}
 	}
-	m.list("", append(notes[:min(len(notes), mostRows)], totalsLine(r.Totals)))
+	m.list("", nonEmpty(append(notes[:min(len(notes), mostRows)], totalsLine(r))))
 }
 
 func hasRequests(r *Run) bool {

@@ -136,8 +136,13 @@ func errorList(errors map[string]uint64) []string {
 	return classes
 }
 
-// totalsLine says what became of the hits.
-func totalsLine(t Totals) string {
+// totalsLine says what became of the hits; empty for a table that does not say how many
+// there were.
+func totalsLine(r *Run) string {
+	t := r.Totals
+	if ofRates(r) {
+		return ""
+	}
 	s := fmt.Sprintf("%s hits planned, %s sent: %s OK, %s failed, %s not sent in time",
 		count(t.Planned), count(t.Sent), count(t.OK), count(t.Failed), count(t.Dropped))
 	if t.Followed > 0 {
@@ -148,6 +153,10 @@ func totalsLine(t Totals) string {
 	}
 	return s
 }
+
+// ofRates says that the run is of a table with rates alone: its counts are those of a
+// second of each row.
+func ofRates(r *Run) bool { return r.DurationS == 0 && r.Totals.Sent > 0 }
 
 // quantile is a quantile in ms that a table may not have: 0 beside a p99 is none.
 func quantile(ms float64, s *Step) string {

@@ -81,7 +81,10 @@ func (t *terminal) verdict(r *Run) {
 	for _, l := range lines[1:] {
 		fmt.Fprintf(t, "%*s%s\n", len(word)+2, "", t.paint(l, bold))
 	}
-	about := []string{clean(r.Name), clean(r.Target), clean(r.Started), lasting(r.DurationS)}
+	about := []string{clean(r.Name), clean(r.Target), clean(r.Started)}
+	if !ofRates(r) {
+		about = append(about, lasting(r.DurationS))
+	}
 	for _, l := range wrap(strings.Join(nonEmpty(about), " · "), t.opt.Width) {
 		fmt.Fprintln(t, t.paint(l, faint))
 	}
@@ -143,7 +146,9 @@ func (t *terminal) steps(r *Run) {
 	for i := range r.Steps {
 		t.step(&r.Steps[i], columns, widths)
 	}
-	fmt.Fprintln(t, t.paint(strings.Join(wrap(totalsLine(r.Totals), t.opt.Width), "\n"), faint))
+	if line := totalsLine(r); line != "" {
+		fmt.Fprintln(t, t.paint(strings.Join(wrap(line, t.opt.Width), "\n"), faint))
+	}
 }
 
 func (t *terminal) step(s *Step, columns []column, widths []int) {
