@@ -10,6 +10,7 @@ import (
 // A law by which an objective breaks at every load contradicts the steps, all of
 // which held: it counts as though it broke at the highest of them.
 func TestLawThatBreaksAtEveryLoad(t *testing.T) {
+	t.Parallel()
 	b := newBins(int(math.Log(1e3)/logBin)/coarse, int(math.Log(1e6)/logBin)/coarse)
 	law := func(seconds float64) *fitted {
 		l := fitted{latency: latency{server: server{saturation: 400, servers: 4, scv: 1}, bins: b, base: make([]float64, len(b.middle))}}

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDegenerateInput(t *testing.T) {
+	t.Parallel()
 	nan := math.NaN()
 	invalid := ladder(400, nil, 50, 100)
 	for i := range invalid {
@@ -38,6 +39,7 @@ func TestDegenerateInput(t *testing.T) {
 }
 
 func TestUnbracketed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		loads []float64
@@ -63,6 +65,7 @@ func TestUnbracketed(t *testing.T) {
 }
 
 func TestObjectivesOfEveryKind(t *testing.T) {
+	t.Parallel()
 	points := ladder(400, nil, 50, 100, 200, 300, 390, 420, 500)
 	for i := range points {
 		p := &points[i]
@@ -133,6 +136,7 @@ func drained(load, seconds, grow float64) []observation.Flow {
 // At 800/s a target that serves 400/s falls behind by a second each second, and
 // every hit is answered in the end: counts say 800/s, their ends say 400/s.
 func TestPlateauIsReadFromEndsNotCounts(t *testing.T) {
+	t.Parallel()
 	for _, seconds := range []int{2, 3, 4} {
 		sat := saturated(digest([]observation.Point{queued(50, 3, 0), queued(800, seconds, 1000)}))
 		if sat == nil {
@@ -148,6 +152,7 @@ func TestPlateauIsReadFromEndsNotCounts(t *testing.T) {
 }
 
 func TestAnalyseIsReproducibleAndLeavesPointsAlone(t *testing.T) {
+	t.Parallel()
 	points := []observation.Point{queued(50, 3, 0), queued(200, 3, 0), queued(380, 8, 5), queued(800, 1, 1000)}
 	a, b := Analyse(points, Spec{Objectives: p99, Seed: 3}), Analyse(points, Spec{Objectives: p99, Seed: 3})
 	if !reflect.DeepEqual(a, b) {
@@ -159,6 +164,7 @@ func TestAnalyseIsReproducibleAndLeavesPointsAlone(t *testing.T) {
 }
 
 func TestIsotonicNeverFalls(t *testing.T) {
+	t.Parallel()
 	knots := isotonic([]reading{{3, 1, 1}, {1, 2, 1}, {2, -1, 2}, {2, 0, 1}, {5, 0.5, 1}})
 	for i := 1; i < len(knots); i++ {
 		if knots[i].margin < knots[i-1].margin || knots[i].low <= knots[i-1].high {
@@ -251,6 +257,7 @@ func BenchmarkAnalyse(b *testing.B) {
 // begin. Of 400/s, 368/s arrived in the one second that is left; steps of 4 s in which as many
 // and more arrived held, and yet the objective was broken.
 func TestAStepThatWasCutStandsAtWhatItOffered(t *testing.T) {
+	t.Parallel()
 	points := ladder(1e9, nil, 50, 100, 200, 283, 356, 369, 376)
 	cut := ladder(1e9, nil, 368)[0]
 	cut.Step, cut.Offered, cut.Seconds, cut.Sent, cut.OK = 7, 400, 1, 368, 368
@@ -273,6 +280,7 @@ func TestAStepThatWasCutStandsAtWhatItOffered(t *testing.T) {
 // the objective, and p99 is met. Higher loads hold too. The p99 that is interpolated for
 // replicates lies in the bin of the longest, but no step broke anything.
 func TestTheLongestOfAFewMakesNoCrossing(t *testing.T) {
+	t.Parallel()
 	points := []observation.Point{queued(50, 2, 0), queued(74, 2, 0), queued(15, 6, 0)}
 	low := &points[2]
 	for i := range points {

@@ -17,6 +17,7 @@ func cores(perRequest, limit float64) func(float64) map[string]observation.Use {
 
 // What the points do not tell is said, and no number is made up.
 func TestWhatIsNotIdentifiable(t *testing.T) {
+	t.Parallel()
 	edit := func(points []observation.Point, change func(i int, p *observation.Point)) []observation.Point {
 		for i := range points {
 			change(i, &points[i])
@@ -65,6 +66,7 @@ func TestWhatIsNotIdentifiable(t *testing.T) {
 // A table whose lower rows alone fit no law is still weighed by all of them, and no
 // hint names a load that is no number.
 func TestLawsThatLowerRowsDoNotTell(t *testing.T) {
+	t.Parallel()
 	points := ladder(1e9, nil, 200, 380, 560, 650)
 	for i, x := range [][2]float64{{7, 3}, {11, 4}, {30, 6}, {90, 20}} {
 		p := &points[i]
@@ -80,6 +82,7 @@ func TestLawsThatLowerRowsDoNotTell(t *testing.T) {
 // Where an objective breaks, and the target goes on to serve eight times as much, is no
 // saturation.
 func TestBrokenObjectiveIsNoSaturation(t *testing.T) {
+	t.Parallel()
 	points := ladder(1e9, nil, 40, 80, 160, 320)
 	for i := range points[1:] {
 		points[i+1].Response.P99 = 200
@@ -94,6 +97,7 @@ func TestBrokenObjectiveIsNoSaturation(t *testing.T) {
 }
 
 func TestOddInputStaysANumber(t *testing.T) {
+	t.Parallel()
 	loads := []float64{50, 100, 150, 200, 240}
 	over := ladder(1e9, cores(0.006, 1), loads...) // used 1.5 cores of one
 	a := Analyse(over, Spec{Objectives: p99})
@@ -118,6 +122,7 @@ func TestOddInputStaysANumber(t *testing.T) {
 }
 
 func TestSecondsForMillisecondsAreNamed(t *testing.T) {
+	t.Parallel()
 	points := ladder(1e9, nil, 50, 100, 200)
 	for i := range points {
 		p := &points[i]
@@ -138,6 +143,7 @@ func TestSecondsForMillisecondsAreNamed(t *testing.T) {
 }
 
 func TestWarmUpIsCut(t *testing.T) {
+	t.Parallel()
 	warm := make([]float64, 60)
 	for i := range warm {
 		warm[i] = 10 + 0.1*float64(i%3)

@@ -33,10 +33,10 @@ const (
 	// manyCores is how many there must be for requests on them to disturb each other by
 	// more than the rest of a prediction is off.
 	manyCores = 4
-	// disturbedBy is by how much more the lower half of an interval is widened that rests
-	// on so many cores. Crosstalk that does not show below the limit always makes a
-	// prediction too high, and that of a kind which most systems do not have is lost in the
-	// calibration of all. What it does for those is in docs/scoreboard.md.
+	// disturbedBy is by how much wider, before it is calibrated, the lower half of an
+	// interval is that rests on so many cores. Crosstalk that does not show below the limit
+	// always makes a prediction too high, and that of a kind which most systems do not have
+	// is lost in the calibration of all. What it does for those is in docs/scoreboard.md.
 	disturbedBy = 1.5
 )
 
@@ -64,11 +64,10 @@ func (p *prediction) calibrate(confidence float64, past []Score) {
 		return math.Hypot(math.Log(end/p.value), base)
 	}
 	p.halfLow, p.halfHigh = side(p.low), side(p.high)
-	lower := k
 	if p.manyCores {
-		lower *= disturbedBy
+		p.halfLow *= disturbedBy
 	}
-	p.low = p.value * math.Exp(-lower*p.halfLow)
+	p.low = p.value * math.Exp(-k*p.halfLow)
 	p.high = p.value * math.Exp(k*p.halfHigh)
 }
 
@@ -99,6 +98,9 @@ func (p *prediction) score(observed float64) Score {
 // 2005), as replicates overstate what a long reach adds.
 func (s Score) Far() bool { return s.Reach > math.Sqrt(nearBy*farBy) }
 
+// Uneven says that the prediction rests on work of which a few requests take much.
+func (s Score) Uneven() bool { return s.Kind == restsOnUnevenOrder || s.Kind == restsOnUnevenSharing }
+
 // Reaches up to which predictions are near, and from which they are far: those of loads
 // up to 60% and 40% mostly are.
 const nearBy, farBy = 1.55, 1.897
@@ -111,7 +113,7 @@ const cautious = 0.25
 
 // leastFactor is the least that an interval is multiplied by: replicates overstate what
 // some predictions err by, but few scores are no proof that they do so by much.
-const leastFactor = 0.7
+const leastFactor = 1.0
 
 // widening is the factor that would have made the intervals of a kind, with such a
 // reach, hold as often as is asked: between the factors for near and for far.

@@ -12,6 +12,7 @@ import (
 // What past predictions of the target were off by outweighs what those of other
 // systems were; scores of another kind, or that are no numbers, do not count.
 func TestPastScoresCalibrate(t *testing.T) {
+	t.Parallel()
 	const kind = restsOnOrder
 	scores := func(kind string, value float64) []Score {
 		return slices.Repeat([]Score{{Kind: kind, Value: value}}, 12)
@@ -39,6 +40,7 @@ func TestPastScoresCalibrate(t *testing.T) {
 // scored. What was measured must not leak into the prediction: hidden steps may
 // say anything.
 func TestBacktestOfARealDrill(t *testing.T) {
+	t.Parallel()
 	points := recorded(t, "pool")
 	spec := Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 100}}, Seed: 1}
 	scores := Backtest(points, spec, 0.6, 0.9)
@@ -60,6 +62,7 @@ func TestBacktestOfARealDrill(t *testing.T) {
 
 // Only the lower half of an interval that rests on many cores is wider.
 func TestManyCoresMayDisturbEachOther(t *testing.T) {
+	t.Parallel()
 	p := prediction{value: 100, low: 95, high: 106, reach: 1.6, kind: restsOnSharing}
 	few, many := p, p
 	many.manyCores = true
@@ -73,8 +76,9 @@ func TestManyCoresMayDisturbEachOther(t *testing.T) {
 
 // What a table is calibrated as is what it is, and each kind has scores of its own.
 func TestEachKindHasScores(t *testing.T) {
+	t.Parallel()
 	pooled, _ := shipped("none of them", false)
-	for _, kind := range []string{restsOnOrder, restsOnSlots, restsOnSharing, restsOnLock, restsOnMemory, restsOnCurve, restsOnDrift, restsOnQueue} {
+	for _, kind := range []string{restsOnOrder, restsOnSlots, restsOnSharing, restsOnUnevenOrder, restsOnUnevenSharing, restsOnTwo, restsOnLock, restsOnMemory, restsOnCurve, restsOnDrift, restsOnQueue} {
 		p := prediction{kind: kind}
 		if p.class() != kind {
 			t.Errorf("%s is calibrated as %s", kind, p.class())

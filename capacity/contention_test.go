@@ -30,6 +30,7 @@ var crowdSizes = []float64{0.8, 1.5, 3, 5, 8, 12, 17, 23, 30, 40}
 // Of 200 services with noise of 1%, the 90% intervals of sigma and of kappa hold the
 // truth in at least 168 (three standard errors below nine in ten).
 func TestContentionCovers(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(21, 1))
 	var sigma, kappa, found int
 	for range 200 {
@@ -52,6 +53,7 @@ func TestContentionCovers(t *testing.T) {
 // most fits. Its interval then begins there and has an end: of 200 services with noise
 // of 1% it holds the truth in at least 168, and is never 0 to 0.
 func TestContentionAtItsBound(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(23, 1))
 	var pressed, found, sigma, kappa int
 	for i := range 200 {
@@ -93,6 +95,7 @@ func holds(v Value, truth float64) int {
 
 // The law is the one that the data ask for; each row in at least 18 of 20 draws.
 func TestContentionNamesTheLaw(t *testing.T) {
+	t.Parallel()
 	queue := func(n float64) float64 { // M/D/1, of 400/s
 		low, high := 0.0, 1.0
 		for range 60 {
@@ -143,6 +146,7 @@ func TestContentionNamesTheLaw(t *testing.T) {
 
 // The published data give their peak, and words that say so.
 func TestContentionOfPublishedData(t *testing.T) {
+	t.Parallel()
 	at := func(n float64) float64 {
 		for i := range specUsers {
 			if specUsers[i] == n {

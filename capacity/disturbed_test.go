@@ -45,6 +45,7 @@ func ofCores(talk crosstalk, rng *rand.Rand) (p *predictor, list []stage, b bins
 // What use and responses leave possible has a weight: crosstalk where there is some,
 // none where there is none, and the limit is where it is.
 func TestCrosstalkIsWeighed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		talk      crosstalk
@@ -91,6 +92,7 @@ func TestCrosstalkIsWeighed(t *testing.T) {
 // Near and far predictions have a factor each, and between them it moves from one to
 // the other.
 func TestFactorBetweenNearAndFar(t *testing.T) {
+	t.Parallel()
 	near, far := widening(restsOnSharing, 1.1, 0.9, nil), widening(restsOnSharing, 3, 0.9, nil)
 	middle := widening(restsOnSharing, math.Sqrt(nearBy*farBy), 0.9, nil)
 	if math.Abs(middle/math.Sqrt(near*far)-1) > 1e-9 || !(near > 0) {
@@ -104,6 +106,7 @@ func TestFactorBetweenNearAndFar(t *testing.T) {
 // Beyond the saturation of a light law the others still say how long requests take;
 // beyond that of the heavier half nobody does.
 func TestResponseBeyondSomeSaturations(t *testing.T) {
+	t.Parallel()
 	b := newBins(int(math.Log(1e3)/logBin)/coarse, int(math.Log(1e6)/logBin)/coarse)
 	law := func(saturation, weight float64) *fitted {
 		l := fitted{weight: weight, latency: latency{server: server{saturation: saturation, servers: 4, scv: 1}, bins: b, base: make([]float64, len(b.middle))}}

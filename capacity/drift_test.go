@@ -44,6 +44,7 @@ func meanOf(s *series) (ms, n float64) {
 // for one at a lower load with slower responses. Of responses of 10, 20 and 30 ms, with
 // 10 ms of work in the mean, 10 are rest, and stay what they were.
 func TestEarlierStepAsItWouldBeAtTheEnd(t *testing.T) {
+	t.Parallel()
 	all := digest([]observation.Point{aStep(100, 0, 10, 20, 30), aStep(300, 100, 10, 20, 30)})
 	cores := &fit{name: cpu, unit: "cores", limit: 4, line: line{demand: 0.010}, drift: 1.0 / 600}
 	moved := equivalent(all, cores, 1)

@@ -127,6 +127,7 @@ func drills(n int) int {
 // fixed, so the test does not flake; with other seeds and a true rate of 99.5%,
 // each target would fail in 8% of runs.
 func TestKnownLimits(t *testing.T) {
+	t.Parallel()
 	for name, k := range map[string]known{
 		"pool":       {func() system { return pool(400) }, patient, 400, false},
 		"lock":       {func() system { return lock(400) }, patient, 400, false},
@@ -151,6 +152,7 @@ func TestKnownLimits(t *testing.T) {
 // more than that close to saturation, so this is what intervals are worst at; the
 // shares below are what they reach, less three standard errors.
 func TestLongRunCrossing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name      string
 		system    func() system

@@ -105,6 +105,7 @@ func (s row) p99(load float64) float64 {
 // within 3% of the truth, which is 340/s by the choice of the objective; without the
 // pool that gives out second it would be 5% above.
 func TestObjectiveOnOneRequestBehindTwoPools(t *testing.T) {
+	t.Parallel()
 	const truth = 340.0
 	o := scenarios.Objective{Request: "buy", Metric: "p99", Op: "<", Value: row{}.p99(truth)}
 	sum, n := 0.0, 0.0

@@ -109,6 +109,7 @@ var onBuying = scenarios.Objective{Request: "buy", Metric: "p99", Op: "<", Value
 // seeds of their own. The median is within 8%, and of the intervals, which are made
 // for 90%, at least 7 hold the truth (fewer by chance in one of a hundred).
 func TestObjectiveOnOneRequestIsPredicted(t *testing.T) {
+	t.Parallel()
 	loads := []float64{40, 80, 120, 160, 200, 240}
 	truth := shop{}.crossing(onBuying.Value)
 	t.Logf("the truth is %.1f/s", truth)
@@ -138,6 +139,7 @@ func TestObjectiveOnOneRequestIsPredicted(t *testing.T) {
 
 // A request that does not go where the others wait is not predicted to wait.
 func TestRequestThatWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	s := shop{aside: true}
 	points := s.drilled([]float64{100, 200, 300, 400, 460}, false, rand.New(rand.NewPCG(4, 4)))
 	a := capacity.Analyse(points, capacity.Spec{Objectives: []scenarios.Objective{onBuying}, Seed: 1, Replicates: 24})
@@ -149,6 +151,7 @@ func TestRequestThatWaitsForNobody(t *testing.T) {
 
 // What no law speaks of is said.
 func TestWhatIsNotPredictedIsSaid(t *testing.T) {
+	t.Parallel()
 	points := shop{}.drilled([]float64{40, 80, 120, 160, 200, 240}, false, rand.New(rand.NewPCG(5, 5)))
 	for _, o := range []scenarios.Objective{
 		{Request: "refund", Metric: "p99", Op: "<", Value: 100}, {Metric: "errors", Op: "<", Value: 0.001}, {Metric: "throughput", Op: ">", Value: 20},

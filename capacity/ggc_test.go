@@ -76,6 +76,7 @@ func exactly(servers int, service func(*rand.Rand) float64) *latency {
 // utilisation. A simulation of 100,000 arrivals has an error of its own, which is
 // printed beside it. The bounds are what was found, and a little more.
 func TestClosedFormAgainstSimulation(t *testing.T) {
+	t.Parallel()
 	bounds := map[string]float64{"exponential": 0.02, "bimodal, scv 3.6": 0.06, "lognormal, scv 4": 0.06, "lognormal, scv 10": 0.12, "Pareto, 2.5": 0.12}
 	for _, s := range services {
 		for _, c := range []int{1, 2, 4} {

@@ -28,6 +28,7 @@ func limited(load, rate, burst, seconds float64, rng *rand.Rand) (at, took []flo
 // The law of a limiter is that of a simulated one: how many wait to 0.02, and how many
 // wait longer than two more requests take to 0.03, over 100,000 Poisson arrivals.
 func TestWaitAtLimiterAgainstSimulation(t *testing.T) {
+	t.Parallel()
 	for _, burst := range []float64{1, 2, 3.5, 12} {
 		for _, rho := range []float64{0.4, 0.7, 0.9} {
 			rng := rand.New(rand.NewPCG(5, uint64(10*burst)))
@@ -95,6 +96,7 @@ func breaksAt(burst, longest float64) float64 {
 // objective is found. A large burst lets all through there, and the answer is that the
 // steps do not tell: no number of what was not seen.
 func TestLimiterThatShowsAndOneThatDoesNot(t *testing.T) {
+	t.Parallel()
 	spec := Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 25}}, Seed: 1}
 	for _, burst := range []float64{1, 2, 4} {
 		a, truth := Analyse(stepsBehind(burst, 1), spec), breaksAt(burst, 0.025)

@@ -69,10 +69,10 @@ func (p *prediction) method() string {
 	if p.laws[0].shared {
 		how = "cores shared"
 	}
-	switch p.kind {
-	case restsOnQueue:
+	switch {
+	case p.kind == restsOnQueue:
 		return "predicted: growth of the response alone, as of a queue that nothing measures; block bootstrap over seconds"
-	case restsOnCurve, restsOnDrift:
+	case p.changes:
 		return "predicted: resource law with a demand that changes, latency law (" + how + "); block bootstrap over seconds"
 	}
 	return "predicted: resource law and latency law (" + how + "); block bootstrap over seconds"

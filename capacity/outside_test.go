@@ -11,6 +11,7 @@ import (
 
 // The distribution has the mean and the variance that it is asked for, and a known value.
 func TestInverseGaussian(t *testing.T) {
+	t.Parallel()
 	for _, scv := range []float64{0.002, 0.04, 0.3, 1, 2} {
 		var mean, square float64
 		const step = 1e-3
@@ -125,6 +126,7 @@ func core(list []stage, b bins) (know belief, how station) {
 // that is above a constant is work, as the law would have it without telling them apart,
 // is far off.
 func TestWorkIsToldFromTheRest(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(12, 9))
 	list, b := stagesOfCore(rng, fewHeavy, true)
 	know, how := core(list, b)
@@ -162,6 +164,7 @@ func TestWorkIsToldFromTheRest(t *testing.T) {
 // Cores that are shared and cores that serve in order are told apart where most of a
 // response is no work for them.
 func TestSharingIsToldFromOrder(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		draw   func(*rand.Rand) float64
@@ -195,6 +198,7 @@ func TestSharingIsToldFromOrder(t *testing.T) {
 // The two halves of a fit belong together: what a histogram becomes, weighed by what was
 // seen, is the histogram weighed by its credit.
 func TestCreditIsSpreadBackwards(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(4, 4))
 	b := newBins(150, 190)
 	besides := &beside{latency: latency{server: server{500, 3, 1}, bins: b}}
@@ -243,6 +247,7 @@ func TestCreditIsSpreadBackwards(t *testing.T) {
 // The cost of having chosen is that of the mean of all: what the best explains as well as
 // any costs what it was believed less than all together.
 func TestChosenIsTheMeanOfAll(t *testing.T) {
+	t.Parallel()
 	alike := make([]float64, len(scatters))
 	if c := chosen(alike, 2); math.Abs(c) > 1e-12 {
 		t.Errorf("of laws that are all alike, one costs %g more", c)
@@ -262,6 +267,7 @@ func TestChosenIsTheMeanOfAll(t *testing.T) {
 
 // Low loads are put together until there are enough responses; a high one is not.
 func TestQuietestIsOfLowLoads(t *testing.T) {
+	t.Parallel()
 	at := func(load, n float64) stage { return stage{load: load, counts: []float64{n}, total: n} }
 	for _, c := range []struct {
 		list  []stage
@@ -281,6 +287,7 @@ func TestQuietestIsOfLowLoads(t *testing.T) {
 // What a bin of the time without waiting does to the crossing is what moving it a little
 // does.
 func TestGradientOfTheCrossing(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 8))
 	list, b := stagesOfCore(rng, exponentialWork, true)
 	know, how := core(list, b)

@@ -84,6 +84,7 @@ var pitfallLoads = []float64{50, 100, 200, 300, 400, 300, 200, 350, 100}
 
 // Of 100 drills of services that stay the same, at most 4 get any such warning.
 func TestSteadyServiceHasNoPitfalls(t *testing.T) {
+	t.Parallel()
 	wrong := 0
 	for seed := range uint64(100) {
 		points := steady().drilled(rand.New(rand.NewPCG(seed, 5)), pitfallLoads...)
@@ -101,6 +102,7 @@ func TestSteadyServiceHasNoPitfalls(t *testing.T) {
 
 // Each pitfall is found in at least 19 of 20 drills.
 func TestPitfallsAreFound(t *testing.T) {
+	t.Parallel()
 	grows := func(from, to float64) func(load, _ float64) float64 {
 		return func(load, _ float64) float64 { return from + (to-from)*load/400 }
 	}
@@ -156,6 +158,7 @@ func TestPitfallsAreFound(t *testing.T) {
 // as behind a queue with exponential service, or in a straight line, as behind none. The
 // interval holds the load at which p99 gets to 200 ms in both.
 func TestATableWithoutResources(t *testing.T) {
+	t.Parallel()
 	for _, x := range []struct {
 		name  string
 		p99   func(load float64) float64 // ms

@@ -21,6 +21,7 @@ func flowing(p observation.Point, ended, inFlight []int) observation.Point {
 }
 
 func TestOnlySecondsWithABacklogCount(t *testing.T) {
+	t.Parallel()
 	light := queued(50, 3, 0)
 	for _, c := range []struct {
 		name            string
@@ -46,6 +47,7 @@ func TestOnlySecondsWithABacklogCount(t *testing.T) {
 // A second in which the target was held up by something else reads low; what it
 // served without a queue in a whole step it can serve.
 func TestPlateauIsNoLessThanWhatWasServed(t *testing.T) {
+	t.Parallel()
 	slow := flowing(queued(420, 2, 0), []int{300, 270, 268}, []int{200, 400, 300})
 	quick := flowing(queued(390, 6, 0), []int{388, 392, 390, 390, 391, 389}, []int{1, 2, 1, 2, 1, 0})
 	sat := saturated(digest([]observation.Point{queued(50, 3, 0), slow, quick}))
@@ -58,6 +60,7 @@ func TestPlateauIsNoLessThanWhatWasServed(t *testing.T) {
 }
 
 func TestThroughputThatFallsUnderOverload(t *testing.T) {
+	t.Parallel()
 	at := func(load float64, rate int) observation.Point {
 		return flowing(queued(load, 3, 0), []int{rate, rate, rate, rate}, []int{200, 400, 600, 300})
 	}
@@ -74,6 +77,7 @@ func TestThroughputThatFallsUnderOverload(t *testing.T) {
 
 // Without an effect on the verdict, something unmeasured is not worth a line.
 func TestSlimChanceOfSomethingUnmeasuredIsNotListed(t *testing.T) {
+	t.Parallel()
 	limited := []fit{{name: "cpu", unit: "cores", limit: 1, line: line{demand: 0.0025}}}
 	m := &measured{rate: 400, spread: 4}
 	other := Bottleneck{Resource: Unmeasured}
@@ -89,6 +93,7 @@ func TestSlimChanceOfSomethingUnmeasuredIsNotListed(t *testing.T) {
 // contradicted each other; their mean of 799/s, which could have been anything up
 // to 1662/s, made "unmeasured" of a limit that was its CPU.
 func TestVaryingThroughputBlamesNothingUnmeasured(t *testing.T) {
+	t.Parallel()
 	cpu := func(served float64) map[string]observation.Use {
 		return map[string]observation.Use{"cpu": {Used: 0.02 + 0.00093*served, Limit: 1, Unit: "cores", Samples: 8}}
 	}

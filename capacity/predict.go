@@ -26,6 +26,9 @@ type prediction struct {
 	imagined bool
 	// manyCores says that it rests on so many cores that what they cost each other counts.
 	manyCores bool
+	// changes says that what the resource that it rests on is asked for by a request rises
+	// with the load or drifts.
+	changes bool
 	// kind is what the prediction rests on, which its calibration goes by.
 	kind string
 	// halfLow and halfHigh are the halves of the interval, in logs, before it is
@@ -46,6 +49,14 @@ const (
 	// explain them so much better than no queue before it is extrapolated: then what
 	// the waiting adds is known to a sixth, and its saturation to a few percent.
 	rejected = 20.0
+	// twoNear is how near the second ceiling must be to the first, as a ratio, for requests
+	// to wait for both on the way to it.
+	twoNear = 1.2
+	// uneven is the squared coefficient of variation of the work of requests above which
+	// a few of them take much of it: the more uneven, the less a drill says of it.
+	uneven = 2.5
+	// counts is the weight from which a law does.
+	counts = 0.1
 	// refits is how many replicates of a prediction are drawn.
 	refits = 100
 )
@@ -53,13 +64,18 @@ const (
 // What a prediction rests on.
 const (
 	restsOnOrder   = "in order" // a measured resource that serves in order
-	restsOnSlots   = "slots"    // a pool, whose slots are read
 	restsOnSharing = "sharing"  // a measured resource that is shared
-	restsOnLock    = "lock"     // a lock in a mutex profile
-	restsOnMemory  = "memory"   // memory that fills
-	restsOnCurve   = "curve"    // one whose demand rises with the load
-	restsOnDrift   = "drift"    // one whose demand changes with the time
-	restsOnQueue   = "queue"    // response growth alone
+	// The same, where the work of requests is so uneven that few of them say how much.
+	restsOnUnevenOrder   = "in order, uneven"
+	restsOnUnevenSharing = "sharing, uneven"
+
+	restsOnTwo    = "two near" // two measured resources that give out at about one load
+	restsOnSlots  = "slots"    // a pool, whose slots are read
+	restsOnLock   = "lock"     // a lock in a mutex profile
+	restsOnMemory = "memory"   // memory that fills
+	restsOnCurve  = "curve"    // one whose demand rises with the load
+	restsOnDrift  = "drift"    // one whose demand changes with the time
+	restsOnQueue  = "queue"    // response growth alone
 	// A table has a few quantiles in the place of histograms: its predictions are
 	// calibrated as such, apart where the limit is read from growth alone.
 	restsOnTable  = "table"
@@ -120,7 +136,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 			return nil, &refusal{fmt.Sprintf("responses grow as behind a queue that nothing measures, but up to %.4g/s too little to say where it saturates; run a step above %.4g/s", p.top, 1.2*p.top), hidden}
 		}
 	}
-	out := &prediction{hidden: hidden, laws: main, kind: p.kind(hidden, &main[0].latency), queue: &unmeasured[0].latency}
+	out := &prediction{hidden: hidden, laws: main, kind: p.kind(hidden, main), queue: &unmeasured[0].latency}
 	sum := 0.0
 	for _, f := range main {
 		x, o := p.crossing(f, -1)
@@ -135,6 +151,10 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		return nil, &refusal{p.unreached(out), hidden}
 	}
 	out.manyCores = hidden <= 0.5 && p.limited[p.main].name == cpu && p.limited[p.main].limit >= manyCores && out.kind != restsOnMemory
+	if out.kind != restsOnQueue {
+		f := p.resource()
+		out.changes = f.drift != 0 || f.curved()
+	}
 	out.unforetold = p.unforetold()
 	p.interval(out, b, known, unmeasured, min(replicates, refits), confidence, source)
 	return out, nil
@@ -170,16 +190,27 @@ func tooLittle(list []stage) string {
 	return ""
 }
 
-// kind is what the prediction rests on.
-func (p *predictor) kind(hidden float64, law *latency) string {
+// resource is the one that a prediction rests on: memory where that fills first, else the
+// one that requests wait for most.
+func (p *predictor) resource() *fit {
+	if f := &p.limited[p.nearest(-1)]; f.unit == "bytes" {
+		return f
+	}
+	return &p.limited[p.main]
+}
+
+// kind is what the prediction rests on, with the heaviest law first.
+func (p *predictor) kind(hidden float64, laws []*fitted) string {
 	if hidden > 0.5 || len(p.limited) == 0 {
 		return restsOnQueue
 	}
-	f := &p.limited[p.nearest(-1)]
-	if f.unit != "bytes" {
-		f = &p.limited[p.main]
-	}
+	f, shared := p.resource(), laws[0].shared
 	switch {
+	// Such work also moves the readings of cores, as a drift or a bend would.
+	case f.unit == "cores" && isUneven(laws) && shared:
+		return restsOnUnevenSharing
+	case f.unit == "cores" && isUneven(laws):
+		return restsOnUnevenOrder
 	case f.drift != 0:
 		return restsOnDrift
 	case f.curved():
@@ -188,12 +219,30 @@ func (p *predictor) kind(hidden float64, law *latency) string {
 		return restsOnLock
 	case f.unit == "bytes":
 		return restsOnMemory
+	case p.second(f) < twoNear*f.ceiling(-1):
+		return restsOnTwo
 	case f.unit == "slots":
 		return restsOnSlots
-	case law.shared:
+	case shared:
 		return restsOnSharing
 	}
 	return restsOnOrder
+}
+
+// isUneven says that a law which counts has a few requests take much of the work.
+func isUneven(laws []*fitted) bool {
+	return slices.ContainsFunc(laws, func(f *fitted) bool { return f.scv > uneven && f.weight > counts })
+}
+
+// second is the lowest ceiling of a resource besides f, +Inf without another.
+func (p *predictor) second(f *fit) float64 {
+	low := math.Inf(1)
+	for i := range p.limited {
+		if other := &p.limited[i]; other != f {
+			low = min(low, other.ceiling(-1))
+		}
+	}
+	return low
 }
 
 // exercise is how much of its limit the nearest resource used at the highest load.

@@ -10,6 +10,7 @@ import (
 
 // Formulae that are exact: M/M/c, M/D/1 (decay of the root of rho(e^y-1) = y).
 func TestQueueingFormulae(t *testing.T) {
+	t.Parallel()
 	for _, c := range []float64{1, 2, 7, 50} {
 		for _, rho := range []float64{0.1, 0.5, 0.9, 0.99} {
 			s := server{saturation: 100, servers: c, scv: 1}
@@ -67,6 +68,7 @@ func waits(c int, rho, ca2, scv float64, n int) (chance float64, list []float64)
 // the response (wait and mean service) is within 12% for Poisson arrivals and within
 // 25% for even ones, whose waits are a third to two thirds of those.
 func TestWaitingAgainstSimulation(t *testing.T) {
+	t.Parallel()
 	for _, ca2 := range []float64{1, 0} {
 		for _, c := range []int{1, 4, 16} {
 			for _, scv := range []float64{0.3, 1} {

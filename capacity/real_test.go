@@ -30,6 +30,7 @@ func recorded(t *testing.T, name string, without ...int) []observation.Point {
 // contradicts a load that held. The lock without some of its steps was once put
 // at 294 (276-317), and the pool at 380 although 386 was confirmed.
 func TestRecordedDrills(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, drill string
 		without     []int
@@ -74,6 +75,7 @@ func TestRecordedDrills(t *testing.T) {
 }
 
 func TestRecordedBottlenecks(t *testing.T) {
+	t.Parallel()
 	for drill, want := range map[string]string{"cpu": "cpu", "pool": "pool.shop", "lock": Unmeasured} {
 		a := Analyse(recorded(t, drill), Spec{Objectives: p99, Seed: 1})
 		if a.Saturation == nil || a.Saturation.Bottlenecks[0].Resource != want || a.Saturation.Bottlenecks[0].Probability < sure {

@@ -35,6 +35,7 @@ func ladder(top float64, use func(served float64) map[string]observation.Use, lo
 var p99 = []scenarios.Objective{{Metric: "p99", Op: "<", Value: 150}}
 
 func TestTheilSenRecoversALine(t *testing.T) {
+	t.Parallel()
 	us := []use{{load: 50, used: 0.35}, {load: 100, used: 0.6}, {load: 200, used: 1.1}, {load: 300, used: 9}, {load: 400, used: 2.1}}
 	l, ok := theilSen(us) // one reading in five is wild
 	if !ok || math.Abs(l.demand-0.005) > 1e-9 || math.Abs(l.base-0.1) > 1e-9 {
@@ -46,6 +47,7 @@ func TestTheilSenRecoversALine(t *testing.T) {
 }
 
 func TestBottlenecks(t *testing.T) {
+	t.Parallel()
 	loads := []float64{50, 100, 200, 300, 350, 380, 500}
 	rng := rand.New(rand.NewPCG(1, 1))
 	noise := func(x float64) float64 { return x * (1 + 0.01*rng.NormFloat64()) }
@@ -106,6 +108,7 @@ func TestBottlenecks(t *testing.T) {
 }
 
 func TestBottleneckIsPredictedBelowSaturation(t *testing.T) {
+	t.Parallel()
 	points := ladder(1e9, func(x float64) map[string]observation.Use {
 		return map[string]observation.Use{
 			"cpu": {Used: 0.1 + 0.0019*x, Limit: 2, Unit: "cores"}, "pool": {Used: 0.004 * x, Limit: 4, Unit: "slots"},
@@ -122,6 +125,7 @@ func TestBottleneckIsPredictedBelowSaturation(t *testing.T) {
 }
 
 func TestTwinBottlenecksAreAmbiguous(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 2))
 	points := ladder(400, func(x float64) map[string]observation.Use {
 		m := map[string]observation.Use{}
@@ -140,6 +144,7 @@ func TestTwinBottlenecksAreAmbiguous(t *testing.T) {
 }
 
 func TestCost(t *testing.T) {
+	t.Parallel()
 	points := ladder(400, func(x float64) map[string]observation.Use {
 		return map[string]observation.Use{
 			"cpu":    {Used: 0.1 + 0.0036*x, Limit: 2, Unit: "cores"},
@@ -167,6 +172,7 @@ func TestCost(t *testing.T) {
 // what is usual at a load, or with those that were answered a while ago, where the
 // responses are short and differ for reasons of their own.
 func TestMemoryGoesWithWhatKeepsIt(t *testing.T) {
+	t.Parallel()
 	loads := []float64{25, 50, 100, 190, 235, 60, 230, 220}
 	stays := []float64{0.7, 1.4, 0.8, 1.9, 2.2, 0.6, 0.9, 1.2} // relative to the mean
 	for _, x := range []struct {

@@ -12,6 +12,7 @@ import (
 // without, is law enough. Of 50 pools of three slots at most 2 are left out, and the
 // median ceiling is within 5%.
 func TestSmallPoolReadAtAnInstant(t *testing.T) {
+	t.Parallel()
 	const saturation, slots = 400.0, 3
 	rng := rand.New(rand.NewPCG(31, 1))
 	var ceilings []float64
@@ -50,6 +51,7 @@ func TestSmallPoolReadAtAnInstant(t *testing.T) {
 // law is within 5% of a simulation; taken for work, the long responses would be
 // longer by half and more.
 func TestWorkThatResponsesDoNotShow(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(32, 1))
 	const work, elsewhere = 0.004, 0.12
 	b := newBins(int(math.Log(1000)/logBin)/coarse, int(math.Log(4e6)/logBin)/coarse)
@@ -91,6 +93,7 @@ func percentileOf(g stage, b bins, q float64) float64 {
 
 // The responses are asked for the saturation that the readings leave open.
 func TestWhichOfTwoLimitsIsFitted(t *testing.T) {
+	t.Parallel()
 	known := func(name string, ceiling, doubt float64) fit {
 		return fit{name: name, limit: 1, line: line{demand: 1 / ceiling}, doubted: doubt}
 	}

@@ -9,6 +9,7 @@ import (
 
 // Without crosstalk the law of shared cores is that of Erlang.
 func TestPresenceWithoutCrosstalk(t *testing.T) {
+	t.Parallel()
 	for _, cores := range []float64{1, 4, 32} {
 		for _, rho := range []float64{0.1, 0.6, 0.95} {
 			p := crosstalk{}.present(rho*cores, cores)
@@ -23,6 +24,7 @@ func TestPresenceWithoutCrosstalk(t *testing.T) {
 // The use of cores with crosstalk grows faster than the load, to the limit where
 // the law says that it is reached.
 func TestLawOfCrosstalk(t *testing.T) {
+	t.Parallel()
 	l := line{base: 0.2, demand: 0.01, talk: crosstalk{0.02, 3e-4}, limit: 16}
 	top := l.reaches(16)
 	if plain := 15.8 / 0.01; top > 0.8*plain || top < 0.6*plain {
@@ -52,6 +54,7 @@ func TestLawOfCrosstalk(t *testing.T) {
 // Requests that share a core and then queue for a lock: the 99th percentile of the
 // law is held against a simulation.
 func TestTwoResourcesInARow(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(7, 7))
 	b := newBins(int(math.Log(100)/logBin)/coarse, int(math.Log(1e6)/logBin)/coarse)
 	const work, hold = 0.004, 0.006

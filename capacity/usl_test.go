@@ -21,6 +21,7 @@ var (
 )
 
 func TestPublishedScalability(t *testing.T) {
+	t.Parallel()
 	var ciscoThreads []float64
 	for n := range ciscoRate {
 		ciscoThreads = append(ciscoThreads, float64(n+1))
@@ -57,6 +58,7 @@ func TestPublishedScalability(t *testing.T) {
 
 // Below 85% of a peak, throughputs alone do not tell where it is.
 func TestNoPeakIsInvented(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 1))
 	law := Scalability{Gamma: 100, Alpha: 0.02}
 	var n, x []float64
@@ -78,6 +80,7 @@ func TestNoPeakIsInvented(t *testing.T) {
 // Latency is the inverse of At, by Little's law: N = X R(X), for any parameters and
 // also for those at which the textbook form cancels.
 func TestLatencyInvertsThroughput(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 2))
 	for range 5000 {
 		s := Scalability{
@@ -103,6 +106,7 @@ func TestLatencyInvertsThroughput(t *testing.T) {
 }
 
 func TestScalabilityOfBadData(t *testing.T) {
+	t.Parallel()
 	nan := math.NaN()
 	for name, c := range map[string][2][]float64{
 		"nothing": {nil, nil}, "two": {{1, 2}, {1, 2}}, "one load": {{4, 4, 4, 4}, {1, 2, 1, 2}},

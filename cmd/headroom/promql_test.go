@@ -166,6 +166,7 @@ func TestDrillReadsPrometheus(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 seconds; run without -short to have it")
 	}
+	t.Parallel() // little load, much waiting
 	url := startPrometheus(t)
 	e, said := drillWith(t, fmt.Sprintf(`version: 1
 name: prometheus
