@@ -111,8 +111,8 @@ const nearBy, farBy = 1.55, 1.897
 // this, three of five calibrations hold at least as often as asked.
 const cautious = 0.25
 
-// leastFactor is the least that an interval is multiplied by: replicates overstate what
-// some predictions err by, but few scores are no proof that they do so by much.
+// leastFactor is the least that an interval is multiplied by, as a precaution: that some
+// dozens of simulated drills erred by less than their replicates show is no proof for others.
 const leastFactor = 1.0
 
 // widening is the factor that would have made the intervals of a kind, with such a

@@ -147,10 +147,10 @@ func histogram(p *observation.Point, request string) (w window, first int) {
 
 // unforetold says of each objective that no law speaks of why, so that a
 // prediction is not taken to be about it.
-func (p *predictor) unforetold() []string {
+func (p *predictor) unforetold(f *fitted) []string {
 	var list []string
 	for _, o := range p.objectives {
-		if why := p.silent(o); why != "" {
+		if why := p.silent(f, o); why != "" {
 			list = append(list, fmt.Sprintf("%s is not predicted: %s", o, why))
 		}
 	}
@@ -158,13 +158,13 @@ func (p *predictor) unforetold() []string {
 }
 
 // silent says why no law speaks of an objective; empty if one does.
-func (p *predictor) silent(o scenarios.Objective) string {
+func (p *predictor) silent(f *fitted, o scenarios.Objective) string {
 	_, quantile := search.Share(o.Metric)
 	switch {
 	case o.Metric == "errors":
-		// Where memory stays taken after the answer, it refuses once it is full: the ceiling.
-		fills := func(m fit) bool { return m.unit == "bytes" && m.demand > 0 }
-		if !slices.ContainsFunc(p.limited, fills) {
+		// Memory that stays taken after the answer, and fills first, is taken to refuse from
+		// its ceiling on, which is what is predicted.
+		if math.IsInf(p.refuses(f, o.Value, -1), 1) && (len(p.limited) == 0 || p.resource().unit != "bytes") {
 			return "errors are foretold only of memory that fills, and none with a limit was seen to"
 		}
 	case !quantile && o.Metric != "mean" && o.Metric != "max":

@@ -49,14 +49,14 @@ const (
 	// explain them so much better than no queue before it is extrapolated: then what
 	// the waiting adds is known to a sixth, and its saturation to a few percent.
 	rejected = 20.0
-	// twoNear is how near the second ceiling must be to the first, as a ratio, for requests
-	// to wait for both on the way to it.
+	// twoNear is by how much, as a ratio, another ceiling must lie above that of the resource
+	// which is fitted for it to be clear which of the two gives out.
 	twoNear = 1.2
-	// uneven is the squared coefficient of variation of the work of requests above which
+	// unevenSCV is the squared coefficient of variation of the work of requests above which
 	// a few of them take much of it: the more uneven, the less a drill says of it.
-	uneven = 2.5
-	// counts is the weight from which a law does.
-	counts = 0.1
+	unevenSCV = 2.5
+	// leastWeight is the weight from which a law says that work is uneven.
+	leastWeight = 0.1
 	// refits is how many replicates of a prediction are drawn.
 	refits = 100
 )
@@ -65,11 +65,11 @@ const (
 const (
 	restsOnOrder   = "in order" // a measured resource that serves in order
 	restsOnSharing = "sharing"  // a measured resource that is shared
-	// The same, where the work of requests is so uneven that few of them say how much.
+	// The same, where a few requests take so much of the work that a drill says little of it.
 	restsOnUnevenOrder   = "in order, uneven"
 	restsOnUnevenSharing = "sharing, uneven"
 
-	restsOnTwo    = "two near" // two measured resources that give out at about one load
+	restsOnTwo    = "two near" // one of two measured resources, either of which may come first
 	restsOnSlots  = "slots"    // a pool, whose slots are read
 	restsOnLock   = "lock"     // a lock in a mutex profile
 	restsOnMemory = "memory"   // memory that fills
@@ -155,7 +155,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		f := p.resource()
 		out.changes = f.drift != 0 || f.curved()
 	}
-	out.unforetold = p.unforetold()
+	out.unforetold = p.unforetold(main[0])
 	p.interval(out, b, known, unmeasured, min(replicates, refits), confidence, source)
 	return out, nil
 }
@@ -231,7 +231,7 @@ func (p *predictor) kind(hidden float64, laws []*fitted) string {
 
 // isUneven says that a law which counts has a few requests take much of the work.
 func isUneven(laws []*fitted) bool {
-	return slices.ContainsFunc(laws, func(f *fitted) bool { return f.scv > uneven && f.weight > counts })
+	return slices.ContainsFunc(laws, func(f *fitted) bool { return f.scv > unevenSCV && f.weight > leastWeight })
 }
 
 // second is the lowest ceiling of a resource besides f, +Inf without another.

@@ -195,8 +195,6 @@ func render(trials [][]Trial, seed uint64) (b bytes.Buffer) {
 		fmt.Fprintf(&b, "\n## %s\n\n", title)
 		Table(&b, whole(trials[i]))
 	}
-	both := Summarise(slices.Concat(whole(trials[0]), whole(trials[1])), func(Result) bool { return true })
-	fmt.Fprintf(&b, "\nOf the intervals of both, %d, %.0f%% hold the truth.\n", both.Found, 100*both.Holds)
 	fmt.Fprintf(&b, "\n## From tables of quantiles, loads up to 60%% of saturation\n\n%s", aboutTables)
 	Tables(&b, trials[0])
 	return b

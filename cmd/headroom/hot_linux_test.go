@@ -56,7 +56,6 @@ func TestDemandOfKnownFunctions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes about a minute; run without -short to have it")
 	}
-	t.Parallel() // little load; what is compared is CPU, whoever else has some
 	url := startHotTarget(t)
 	r := drillHot(t, url, "/", "[20, 50, 80, 110]", "17s")
 	var truth hotTruth

@@ -35,7 +35,7 @@ func TestPrometheusTakesTheSets(t *testing.T) {
 	for _, s := range samples {
 		seen[s.Resource] = true
 	}
-	for _, want := range []string{"process cpu", "process memory", "process fds", "go goroutines", "go threads", "go go.heap"} {
+	for _, want := range []string{"process cpu", "process memory", "process fds", "go goroutines", "go threads", "go go.memory"} {
 		if !seen[want] {
 			t.Errorf("no figures of %s", want)
 		}

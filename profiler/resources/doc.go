@@ -23,7 +23,8 @@
 // the use, and the smallest limit that any source knows is the limit. See its
 // comment for the rule in full.
 //
-// Names of resources are cpu (cores), cpu.throttled (cores), memory (bytes),
+// Names of resources are cpu (cores), cpu.throttled (cores), memory (bytes), go.memory
+// (bytes, what the Go runtime uses of GOMEMLIMIT),
 // fds, threads, goroutines (count), pool.<name> (slots),
 // pool.<name>.waiting (count), alloc.bytes (bytes/s), alloc.objects and gc
 // (count/s).

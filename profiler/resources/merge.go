@@ -17,10 +17,6 @@ import (
 // cache; a metrics page can be late when the target is busy. A source that
 // fails loses the resource to the next one until it is back.
 //
-// Memory is the exception: it is taken from the source with the smallest limit, whose use
-// is the one that the limit is on. GOMEMLIMIT bounds what the Go runtime uses, not what is
-// resident.
-//
 // The limit is the smallest one that any source knows, because the use ends
 // there whoever set it: the Go runtime's GOMAXPROCS (metrics) lowers the
 // process's affinity, a cgroup's quota lowers both. A limit below the use seen
@@ -35,9 +31,6 @@ type view struct {
 	failed bool
 	limits map[string]float64 // by resource; 0 for one without a limit
 }
-
-// memory is the resource whose limits are each on another use.
-const memory = "memory"
 
 // slack is how far above its limit a use may be read: a quota's enforcement is
 // a period late, and intervals are cut a little apart.
@@ -92,22 +85,11 @@ func (m *Merger) owner(resource string) string {
 		if _, reports := v.limits[resource]; !reports || v.failed {
 			continue
 		}
-		if best == "" || m.rather(resource, source, best) {
+		if best == "" || nearer(source, best) {
 			best = source
 		}
 	}
 	return best
-}
-
-// rather says that the account of a resource is a's, not b's.
-func (m *Merger) rather(resource, a, b string) bool {
-	if resource == memory {
-		one, other := m.sources[a].limits[memory], m.sources[b].limits[memory]
-		if tightest := least(one, other); tightest > 0 && one != other {
-			return one == tightest
-		}
-	}
-	return nearer(a, b)
 }
 
 // limit is the smallest limit known that used does not exceed; own if there is

@@ -104,32 +104,6 @@ func TestMerger(t *testing.T) {
 	expect(cpu(SourceCgroup, 0.5, 1.5), 1, true)
 }
 
-// Memory is the account of the source whose limit is met first.
-func TestMergerOfMemory(t *testing.T) {
-	for _, c := range []struct {
-		name                     string
-		process, cgroup, metrics float64 // limits, 0 for none
-		want                     string
-	}{
-		{"no limit", 0, 0, 0, SourceProcess},
-		{"the machine's", 4e9, 0, 0, SourceProcess},
-		{"a container's", 4e9, 5e8, 0, SourceCgroup},
-		{"one that two sources know", 5e8, 5e8, 0, SourceProcess},
-		{"of the Go runtime", 4e9, 5e8, 4e8, SourceMetrics},
-		{"of the Go runtime, above the container's", 4e9, 5e8, 6e8, SourceCgroup},
-	} {
-		var m Merger
-		var samples []observation.Sample
-		for source, limit := range map[string]float64{SourceProcess: c.process, SourceCgroup: c.cgroup, SourceMetrics: c.metrics} {
-			m.Note(source, []Reading{{Resource: "memory", Limit: limit}})
-			samples = append(samples, observation.Sample{Source: source, Resource: "memory", Used: 1e8, Limit: limit})
-		}
-		if got := m.Merge(samples); len(got) != 1 || got[0].Source != c.want {
-			t.Errorf("%s: %+v, want the account of %s", c.name, got, c.want)
-		}
-	}
-}
-
 // samples of the caller are left as they are.
 func TestMergeKeepsInput(t *testing.T) {
 	var m Merger

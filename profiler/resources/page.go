@@ -118,7 +118,8 @@ func processReadings(f families) []Reading {
 	}
 	limit := func(metric string) float64 { return limitOf(f, metric) }
 	add("cpu", "process_cpu_seconds_total", UnitCores, true, limit("go_sched_gomaxprocs_threads"))
-	if r, ok := memoryOf(f); ok {
+	add("memory", "process_resident_memory_bytes", UnitBytes, false, limit("process_virtual_memory_max_bytes"))
+	if r, ok := runtimeMemory(f); ok {
 		readings = append(readings, r)
 	}
 	add("fds", "process_open_fds", UnitCount, false, limit("process_max_fds"))
@@ -138,23 +139,16 @@ func limitOf(f families, metric string) float64 {
 	return finite(v)
 }
 
-// memoryOf is the memory of the process against the limit that it meets first. That of
-// the Go runtime (GOMEMLIMIT) is on what the runtime holds, to which the pages of the binary
-// do not count, and of which it gives back what is idle before it comes to the limit; until
-// then it keeps as much of that as an earlier load left behind.
-func memoryOf(f families) (Reading, bool) {
-	r := Reading{Resource: memory, Unit: UnitBytes}
-	soft, hard := limitOf(f, "go_gc_gomemlimit_bytes"), limitOf(f, "process_virtual_memory_max_bytes")
-	r.Limit = least(soft, hard)
+// runtimeMemory is what the Go runtime uses of its limit (GOMEMLIMIT), if it has one.
+// That is on what the runtime holds, to which the pages of the binary do not count, and of
+// which it gives back what is idle before it comes to the limit; until then it keeps as much
+// of that as an earlier load left behind.
+func runtimeMemory(f families) (Reading, bool) {
+	limit := limitOf(f, "go_gc_gomemlimit_bytes")
 	held, known := scalar(f, "go_memstats_sys_bytes")
 	idle, too := scalar(f, "go_memstats_heap_idle_bytes")
-	if known && too && idle <= held && soft > 0 && r.Limit == soft {
-		r.Value = held - idle
-		return r, true
-	}
-	resident, ok := scalar(f, "process_resident_memory_bytes")
-	r.Value = resident
-	return r, ok
+	return Reading{Resource: "go.memory", Value: held - idle, Limit: limit, Unit: UnitBytes},
+		known && too && limit > 0 && idle <= held
 }
 
 // poolReadings gives the pools by name: exact ones, that count the time that

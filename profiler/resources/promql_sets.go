@@ -23,7 +23,7 @@ var sets = map[string][]Query{
 	"go": {
 		{Resource: "goroutines", Unit: UnitCount, Used: `sum(go_goroutines{$match})`},
 		{Resource: "threads", Unit: UnitCount, Used: `sum(go_threads{$match})`},
-		{Resource: "go.heap", Unit: UnitBytes, Used: `sum(go_memstats_heap_inuse_bytes{$match})`, Limit: `sum(go_gc_gomemlimit_bytes{$match})`},
+		{Resource: "go.memory", Unit: UnitBytes, Used: `sum(go_memstats_sys_bytes{$match}) - sum(go_memstats_heap_idle_bytes{$match})`, Limit: `sum(go_gc_gomemlimit_bytes{$match})`},
 	},
 	// The node exporter.
 	"node": {

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -176,28 +177,31 @@ func TestMetrics(t *testing.T) {
 	)
 }
 
-// A limit goes with the use that it is on: GOMEMLIMIT with what the runtime uses, and
-// that of the address space, if it is less, with what is resident.
+// A limit goes with the use that it is on: GOMEMLIMIT with what the runtime uses, and that
+// of the address space with what is resident.
 func TestMemoryGoesWithItsLimit(t *testing.T) {
 	const base = "process_resident_memory_bytes 5e+07\n"
 	const held = "go_memstats_sys_bytes 4e+07\ngo_memstats_heap_idle_bytes 1e+07\n"
+	resident := func(limit float64) Reading {
+		return Reading{Resource: "memory", Value: 5e7, Limit: limit, Unit: UnitBytes}
+	}
+	runtime := Reading{Resource: "go.memory", Value: 3e7, Limit: 6e7, Unit: UnitBytes}
 	for _, c := range []struct {
-		name, page  string
-		used, limit float64
+		name, page string
+		want       []Reading
 	}{
-		{"no limit", base + held + "go_gc_gomemlimit_bytes 9.2e+18\n", 5e7, 0},
-		{"of the runtime", base + held + "go_gc_gomemlimit_bytes 6e+07\n", 3e7, 6e7},
-		{"of the runtime, first", base + held + "go_gc_gomemlimit_bytes 6e+07\nprocess_virtual_memory_max_bytes 9e+07\n", 3e7, 6e7},
-		{"of the process, first", base + held + "go_gc_gomemlimit_bytes 6e+07\nprocess_virtual_memory_max_bytes 5.5e+07\n", 5e7, 5.5e7},
-		{"what is held is not there", base + "go_gc_gomemlimit_bytes 6e+07\n", 5e7, 6e7},
-		{"more idle than held", base + "go_memstats_sys_bytes 1e+07\ngo_memstats_heap_idle_bytes 4e+07\ngo_gc_gomemlimit_bytes 6e+07\n", 5e7, 6e7},
+		{"no limit", base + held + "go_gc_gomemlimit_bytes 9.223372036854776e+18\n", []Reading{resident(0)}},
+		{"of the runtime", base + held + "go_gc_gomemlimit_bytes 6e+07\n", []Reading{resident(0), runtime}},
+		{"of both", base + held + "go_gc_gomemlimit_bytes 6e+07\nprocess_virtual_memory_max_bytes 5.5e+07\n", []Reading{resident(5.5e7), runtime}},
+		{"what is held is not there", base + "go_gc_gomemlimit_bytes 6e+07\n", []Reading{resident(0)}},
+		{"more idle than held", base + "go_memstats_sys_bytes 1e+07\ngo_memstats_heap_idle_bytes 4e+07\ngo_gc_gomemlimit_bytes 6e+07\n", []Reading{resident(0)}},
 	} {
 		readings, err := parsePage([]byte(c.page))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if want := (Reading{Resource: "memory", Value: c.used, Limit: c.limit, Unit: UnitBytes}); len(readings) != 1 || readings[0] != want {
-			t.Errorf("%s: %+v, want %+v", c.name, readings, want)
+		if !slices.Equal(readings, c.want) {
+			t.Errorf("%s: %+v, want %+v", c.name, readings, c.want)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func memoryLimit(capacityRPS float64) limit {
 			}
 			return ok()
 		},
-		ceilings: []Ceiling{{"memory", capacityRPS}},
+		ceilings: []Ceiling{{"go.memory", capacityRPS}},
 		cache:    c,
 	}
 }

@@ -6,6 +6,15 @@ import (
 	"time"
 )
 
+func TestPauseIsNeverShort(t *testing.T) {
+	for _, d := range []time.Duration{-time.Second, 0, time.Microsecond, 3 * time.Millisecond} {
+		end := time.Now().Add(d)
+		if pauseUntil(end); time.Now().Before(end) {
+			t.Errorf("a pause of %v ended early", d)
+		}
+	}
+}
+
 // BenchmarkPause prints by how much the end of a write of the ledger is late, in the
 // median, beside what a timer of the runtime would make of it in the same second.
 func BenchmarkPause(b *testing.B) {
