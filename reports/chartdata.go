@@ -47,6 +47,14 @@ type loadData struct {
 	Resources  []shareData `json:"resources"`
 }
 
+// known is a quantile in ms that a table may not have: 0 beside a p99 is none.
+func known(ms float64, s *Step) number {
+	if ms == 0 && s.Response.P99 > 0 {
+		return number(math.NaN())
+	}
+	return number(ms)
+}
+
 // shareData is the use of a resource as a ratio of its limit, null where it was
 // not read.
 type shareData struct {
@@ -139,8 +147,8 @@ func loadOf(r *Run) *loadData {
 		d.X = append(d.X, number(x(s)))
 		d.Step = append(d.Step, s.Index)
 		d.Valid = append(d.Valid, s.Valid)
-		d.P50 = append(d.P50, number(s.Response.P50))
-		d.P90 = append(d.P90, number(s.Response.P90))
+		d.P50 = append(d.P50, known(s.Response.P50, s))
+		d.P90 = append(d.P90, known(s.Response.P90, s))
 		d.P99 = append(d.P99, number(s.Response.P99))
 		d.Throughput = append(d.Throughput, number(s.ThroughputRPS))
 		for i, name := range limited {

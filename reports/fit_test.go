@@ -76,6 +76,9 @@ func TestFitCountsNoHitsOfRates(t *testing.T) {
 			if err := write(&b, r); err != nil {
 				t.Fatal(err)
 			}
+			if name == "html" && !strings.Contains(b.String(), `"p50":[null,null]`) {
+				t.Errorf("the chart of %s has a p50 that the table does not have", columns)
+			}
 			if strings.Contains(b.String(), "hits planned") != counted {
 				t.Errorf("%s of %s: hits counted is not %v:\n%.2000s", name, columns, counted, b.String())
 			}

@@ -79,7 +79,8 @@ export function response(data, colours) {
   const d = data.load;
   const limits = data.limits || [];
   const capacity = forLoad(data);
-  const rows = ["p50", "p90", "p99"].map((name) => ({ name, values: d[name], colour: colours[name] }));
+  const rows = ["p50", "p90", "p99"].map((name) => ({ name, values: d[name], colour: colours[name] }))
+    .filter((row) => row.values.some((v) => v != null)); // a table may not have them all
   const scale = latencyScale(rows.flatMap((r) => r.values), limits.map((l) => l.ms));
   return {
     x: d.x, rows: rows.map((r) => ({ ...r, drawn: where(r.values, d.valid) })),
