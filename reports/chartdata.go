@@ -47,9 +47,9 @@ type loadData struct {
 	Resources  []shareData `json:"resources"`
 }
 
-// known is a quantile in ms that a table may not have: 0 beside a p99 is none.
+// known is a quantile of a step in ms, none where a table does not have it.
 func known(ms float64, s *Step) number {
-	if ms == 0 && s.Response.P99 > 0 {
+	if absent(ms, s) {
 		return number(math.NaN())
 	}
 	return number(ms)

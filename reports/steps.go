@@ -158,9 +158,12 @@ func totalsLine(r *Run) string {
 // second of each row.
 func ofRates(r *Run) bool { return r.DurationS == 0 && r.Totals.Sent > 0 }
 
-// quantile is a quantile in ms that a table may not have: 0 beside a p99 is none.
+// absent says that a table does not have a quantile: it is 0 beside a p99.
+func absent(ms float64, s *Step) bool { return ms == 0 && s.Response.P99 > 0 }
+
+// quantile is a quantile of a step in ms, none where a table does not have it.
 func quantile(ms float64, s *Step) string {
-	if ms == 0 && s.Response.P99 > 0 {
+	if absent(ms, s) {
 		return none
 	}
 	return millis(ms)
