@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
@@ -151,6 +152,12 @@ func (f *found) doubts(all []series, spec Spec) []string {
 	if !resampled(all) {
 		add("the points have no windows: intervals rest on quantiles alone")
 	}
+	if worst := failing(all, spec.Objectives); worst != nil {
+		add("%.2g%% of the hits at %.4g/s failed, and no objective says how many may; hint: set one, such as errors < 0.1%%", 100*worst.ErrorRatio, worst.Offered)
+	}
+	if broke := f.against(all, spec.Objectives); len(broke) > 0 && f.bound == "" {
+		add("steps below the capacity broke an objective (at %s/s), and higher ones held: they are averaged, as more load cannot help; hint: offer these loads again, after a longer warm-up", strings.Join(broke, ", "))
+	}
 	for _, o := range spec.Objectives {
 		if o.Request != "" && f.bound != Above {
 			add("the objective on %q is judged by the quantiles of whole steps", o.Request)
@@ -158,6 +165,38 @@ func (f *found) doubts(all []series, spec Spec) []string {
 		}
 	}
 	return doubts
+}
+
+// failing is the step in which the most hits failed, where that matters and no objective
+// counts it; else nil.
+func failing(all []series, objectives []scenarios.Objective) *observation.Point {
+	if slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return o.Metric == "errors" || o.Metric == "throughput" }) {
+		return nil
+	}
+	worst := slices.MaxFunc(all, func(x, y series) int { return compare(x.point.ErrorRatio, y.point.ErrorRatio) }).point
+	if !(worst.ErrorRatio > turningAway) {
+		return nil
+	}
+	return worst
+}
+
+// against are the loads of steps that lie clearly below the capacity and yet broke an
+// objective, lowest first: beyond chance, if more than quantiles is known of them.
+func (f *found) against(all []series, objectives []scenarios.Objective) (loads []string) {
+	var broke []float64
+	for _, s := range all {
+		if max(s.load, s.point.Offered) >= f.low {
+			continue
+		}
+		if o := search.Judge(*s.point, objectives); o == search.Broken || o == search.Doubtful && len(s.windows) == 0 {
+			broke = append(broke, s.point.Offered)
+		}
+	}
+	slices.Sort(broke)
+	for _, load := range broke {
+		loads = append(loads, fmt.Sprintf("%.4g", load))
+	}
+	return loads
 }
 
 // headroom fills in Headroom.

@@ -96,6 +96,56 @@ func TestBrokenObjectiveIsNoSaturation(t *testing.T) {
 	}
 }
 
+// A target that turns away what it cannot serve answers the rest fast: that its p99 holds
+// past saturation must not lift the loads below, where it broke.
+func TestTurnedAwayHoldsNothing(t *testing.T) {
+	t.Parallel()
+	analyse := func(p99s ...float64) Analysis {
+		points := ladder(90, nil, 30, 60, 90, 120, 150)
+		for i, v := range p99s {
+			p := &points[i]
+			served := min(p.Offered, 80)
+			p.Seconds, p.Sent, p.OK = 20, uint64(20*p.Offered), uint64(20*served)
+			p.Failed, p.Throughput = p.Sent-p.OK, served
+			p.ErrorRatio = float64(p.Failed) / float64(p.Sent)
+			p.Response = observation.Quantiles{Mean: 10, P50: 8, P90: 15, P99: v}
+		}
+		a := Analyse(points, Spec{Objectives: p99})
+		if all := strings.Join(a.Warnings, "\n"); !strings.Contains(all, "47% of the hits at 150/s failed") {
+			t.Errorf("%q do not say how many failed", all)
+		}
+		return a
+	}
+	if k := analyse(240, 260, 120, 40, 40).Capacity; k == nil || k.Bound != Below {
+		t.Errorf("broken from 30/s: %+v, want below it", k)
+	}
+	if k := analyse(40, 42, 300, 41, 40).Capacity; k == nil || k.Bound != "" || k.Value.Value > 81 {
+		t.Errorf("broken where the target saturates at 80/s: %+v", k)
+	}
+}
+
+// Steps that broke below a capacity are named, as those above it held.
+func TestStepsAgainstTheCapacity(t *testing.T) {
+	t.Parallel()
+	warned := func(p99s ...float64) string {
+		points := ladder(1e9, nil, 50, 100, 200, 300, 400)
+		for i, v := range p99s {
+			points[i].Response.P99 = v
+		}
+		a := Analyse(points, Spec{Objectives: p99})
+		if k := a.Capacity; k == nil || k.Bound != "" {
+			t.Fatalf("%+v, want a capacity that was measured", k)
+		}
+		return strings.Join(a.Warnings, "\n")
+	}
+	if all := warned(180, 60, 50, 60, 400); !strings.Contains(all, "(at 50/s)") {
+		t.Errorf("%q do not name the step at 50/s", all)
+	}
+	if all := warned(50, 50, 50, 60, 400); strings.Contains(all, "below the capacity") {
+		t.Errorf("%q, of steps that agree", all)
+	}
+}
+
 func TestOddInputStaysANumber(t *testing.T) {
 	t.Parallel()
 	loads := []float64{50, 100, 150, 200, 240}

@@ -80,7 +80,7 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 	for j, o := range objectives {
 		readings = readings[:0]
 		for i := range all {
-			if m := all[i].margin(&rows[i], o); !math.IsNaN(m) {
+			if m := all[i].margin(&rows[i], o); !math.IsNaN(m) && !(m < 0 && c.turnedAway(&all[i], o)) {
 				readings = append(readings, reading{load: c.effective(all[i].brokenAt(rows[i].load)), margin: m, weight: max(all[i].seconds, 0.1)})
 			}
 		}
@@ -107,6 +107,18 @@ func (s *series) brokenAt(arrived float64) float64 {
 		return max(arrived, s.point.Offered)
 	}
 	return arrived
+}
+
+// turningAway is the share of failed hits from which a step past saturation is taken for one
+// that turns requests away.
+const turningAway = 0.02
+
+// turnedAway says that a step past saturation held a latency objective by what failed at
+// once: what is turned away does not wait, and spares the rest. That says nothing of the
+// loads below, where a step may have broken.
+func (c *found) turnedAway(s *series, o scenarios.Objective) bool {
+	return c.plateau != nil && o.Metric != "errors" && o.Metric != "throughput" &&
+		s.point.ErrorRatio > turningAway && s.load > c.plateau.cap()
 }
 
 // effective moves a step past saturation back to it: the capacity cannot be above
@@ -149,9 +161,12 @@ func (c *found) reach(all []series, objectives []scenarios.Objective) {
 // below it, nor above a load whose confirmation broke. The interval goes below by no more than what a run without end could
 // be worse than the step that held, which is lasting's bound of three deviations.
 func (c *found) hold(all []series, objectives []scenarios.Objective) {
-	points := make([]observation.Point, len(all))
+	points := make([]observation.Point, 0, len(all))
 	for i := range all {
-		points[i] = *all[i].point
+		away := slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return c.turnedAway(&all[i], o) })
+		if !away || search.Judge(*all[i].point, objectives) != search.Met {
+			points = append(points, *all[i].point)
+		}
 	}
 	if held := search.Held(points, objectives); held > 0 {
 		c.floor(all, points, held)
