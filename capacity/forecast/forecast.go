@@ -69,6 +69,9 @@ type Forecast struct {
 	// reached is, for each cell ahead, the highest load up to it: the median of what
 	// was drawn, and the interval.
 	reached []Figure
+	// peaked is by what factor the back-test saw the highest load come out beside that of
+	// the futures, over its whole length.
+	peaked float64
 	// Gaps counts cells of the history without a reading.
 	Gaps int `json:"gaps"`
 	// PastPeak is the highest reading; Peak the highest load ahead, and PeakAt when
@@ -100,12 +103,16 @@ func Make(readings []Reading, c Config) (*Forecast, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Forecast{Unit: g.unit(), Gaps: g.gaps, Widened: 1, Warnings: slices.Clone(g.notes)}
+	f := &Forecast{Unit: g.unit(), Gaps: g.gaps, Widened: 1, peaked: 1, Warnings: slices.Clone(g.notes)}
 	for i, v := range g.values {
 		if !math.IsNaN(v) {
 			f.PastPeak = max(f.PastPeak, v)
 			f.Past = append(f.Past, Cell{g.time(g.begin + i), Figure{v, v, v}})
 		}
+	}
+	if at, by := g.shifted(); by != 0 {
+		f.warn("the load changed at once, to %.2g times what it was, on %s: the forecast is of the history since", by, g.time(at).Format(time.DateOnly))
+		g = g.since(at)
 	}
 	rng := rand.New(rand.NewPCG(c.Seed, 0xf0eca57))
 	best := f.backtest(g, c, rng)
@@ -127,7 +134,6 @@ func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
 	for range c.Paths {
 		path, peak := m.path(n, rng), 0.0
 		for i, v := range path {
-			v = max(expected[i]+f.Widened*(v-expected[i]), 0)
 			peak = max(peak, v)
 			cells[i], tops[i] = append(cells[i], v), append(tops[i], peak)
 		}
@@ -135,18 +141,35 @@ func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
 	end := g.begin + len(g.values)
 	top := 0
 	for i, v := range expected {
-		low, high := interval(cells[i])
+		low, high := f.interval(cells[i], v)
 		f.Ahead = append(f.Ahead, Cell{g.time(end + i), Figure{v, min(low, v), max(high, v)}})
 		if v > expected[top] {
 			top = i
 		}
-		low, high = interval(tops[i])
-		f.reached = append(f.reached, Figure{tops[i][c.Paths/2], low, high})
+		slices.Sort(tops[i])
+		middle := tops[i][c.Paths/2]
+		low, high = f.interval(tops[i], middle)
+		by := math.Pow(f.peaked, min(float64(i+1)/float64(max(f.TestedWeeks, 1)*g.season), 1))
+		reached := Figure{by * middle, by * low, by * high}
+		if i > 0 { // what was reached stays so
+			before := f.reached[i-1]
+			reached.Value = max(reached.Value, before.Value)
+			reached.Low, reached.High = max(reached.Low, before.Low), max(reached.High, before.High)
+		}
+		f.reached = append(f.reached, reached)
 	}
 	// The median of the highest loads lies above the highest of the medians: of
 	// many hours near the peak, one is above what is expected of it.
 	f.Peak = f.reached[n-1]
 	f.PeakAt = f.Ahead[top].At
+}
+
+// interval is that of values that were drawn, widened about the middle. The futures
+// themselves are not: what the back-test saw beyond them is mostly that a whole week came
+// out higher or lower, and the highest of many hours that all vary more is too high.
+func (f *Forecast) interval(values []float64, middle float64) (low, high float64) {
+	low, high = interval(values)
+	return max(middle+f.Widened*(low-middle), 0), middle + f.Widened*(high-middle)
 }
 
 func interval(values []float64) (low, high float64) {

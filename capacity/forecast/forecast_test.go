@@ -43,6 +43,61 @@ func make1(t *testing.T, readings []Reading, c Config) *Forecast {
 	return f
 }
 
+// The peak of many noisy hours is that of the service, not the highest that noise on noise
+// comes to: it is held against futures of the same service.
+func TestPeakIsNotTooHigh(t *testing.T) {
+	const weeks, growth, noise = 12, 0.02, 0.03
+	load := func(rng *rand.Rand, h int) float64 {
+		at := begin.Add(time.Duration(h) * hour)
+		return traffic(at, 1000, 0, begin) * (1 + growth*float64(h)/168) * (1 + noise*rng.NormFloat64())
+	}
+	rng := rand.New(rand.NewPCG(8, 8))
+	peaks := make([]float64, 101)
+	for i := range peaks {
+		for h := weeks * 168; h < (weeks+4)*168; h++ {
+			peaks[i] = max(peaks[i], load(rng, h))
+		}
+	}
+	slices.Sort(peaks)
+	truth := peaks[50]
+	holds, off := 0, 0.0
+	const series = 6
+	for i := range series {
+		rng := rand.New(rand.NewPCG(uint64(i), 8))
+		var past []Reading
+		for h := range weeks * 168 {
+			past = append(past, Reading{begin.Add(time.Duration(h) * hour), load(rng, h)})
+		}
+		f := make1(t, past, Config{Seed: 1})
+		if f.Peak.Low <= truth && truth <= f.Peak.High {
+			holds++
+		}
+		off += (f.Peak.Value/truth - 1) / series
+	}
+	if holds < series-1 || math.Abs(off) > 0.03 {
+		t.Errorf("%d of %d intervals hold the peak of %.0f, which is forecast %+.1f%% off", holds, series, truth, 100*off)
+	}
+}
+
+// A load that doubled at once is forecast from what it is now.
+func TestLoadThatDoubledAtOnce(t *testing.T) {
+	past := history(12, 0, 0.03, 4)
+	for i := range past[8*168:] {
+		past[8*168+i].RPS *= 2
+	}
+	f := make1(t, past, Config{Seed: 1})
+	if f.Peak.Value < 1950 || f.Peak.Value > 2300 || f.Peak.High > 3000 {
+		t.Errorf("peak %+v, want about 2100", f.Peak)
+	}
+	day := begin.AddDate(0, 0, 8*7).Format(time.DateOnly)
+	if !slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.Contains(w, "at once") && strings.Contains(w, day) }) {
+		t.Errorf("warnings %q do not name %s", f.Warnings, day)
+	}
+	if f := make1(t, history(12, 0.05, 0.03, 4), Config{Seed: 1}); slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.Contains(w, "at once") }) {
+		t.Errorf("growth of 5%% a week: %q", f.Warnings)
+	}
+}
+
 // A service that grows is forecast by Holt-Winters, which beats repeating the last
 // week, and the peak four weeks ahead lies in its interval.
 func TestGrowthIsForecast(t *testing.T) {

@@ -166,3 +166,65 @@ func (g *grid) around(i int) float64 {
 	}
 	return 0
 }
+
+// daily are the mean loads of whole days, NaN for one without readings; a day is perDay
+// cells.
+func (g *grid) daily() (means []float64, perDay int) {
+	perDay = g.season / 7
+	for at := 0; at+perDay <= len(g.values); at += perDay {
+		sum, n := 0.0, 0.0
+		for _, v := range g.values[at : at+perDay] {
+			if !math.IsNaN(v) {
+				sum, n = sum+v, n+1
+			}
+		}
+		means = append(means, sum/n)
+	}
+	return means, perDay
+}
+
+// steep is the ratio of a day to the same day a week before from which a load has changed
+// at once, if a week of them shows it and others change by much less.
+const steep = 1.4
+
+// shifted is the first cell from which the load stayed at so many times what it was a week
+// before; by is 0 where it grew gently or not at all.
+func (g *grid) shifted() (at int, by float64) {
+	means, perDay := g.daily()
+	var changes, sizes []float64 // logs; changes[k] is that of day k+7
+	for k := 7; k < len(means); k++ {
+		change := math.Log(means[k] / means[k-7])
+		changes = append(changes, change)
+		if !math.IsNaN(change) {
+			sizes = append(sizes, math.Abs(change))
+		}
+	}
+	if len(sizes) < 21 {
+		return 0, 0
+	}
+	slices.Sort(sizes)
+	usual := sizes[len(sizes)/2]
+	for k := 0; k+7 <= len(changes); k++ {
+		sum, least := 0.0, math.Inf(1)
+		for _, c := range changes[k : k+7] {
+			sum, least = sum+c, min(least, math.Abs(c))
+		}
+		// All of one sign, and not for NaN or infinity.
+		if least > max(math.Log(steep), 3*usual) && math.Abs(sum) >= 7*least && !math.IsInf(sum, 0) {
+			return g.begin + (k+7)*perDay, math.Exp(sum / 7)
+		}
+	}
+	return 0, 0
+}
+
+// since is the grid from a cell on.
+func (g *grid) since(cell int) *grid {
+	later := *g
+	later.values, later.begin, later.gaps = g.values[cell-g.begin:], cell, 0
+	for _, v := range later.values {
+		if math.IsNaN(v) {
+			later.gaps++
+		}
+	}
+	return &later
+}

@@ -136,17 +136,14 @@ func (c Config) replicas(peak, each float64) (carrying, all int, ok bool) {
 	return carrying, all, true
 }
 
-// left is how many of n replicas remain after the loss: spread evenly, a lost
-// zone takes those of the fullest.
+// left is how many of n replicas remain after the loss: spread evenly over the zones, the
+// spare ones too, a lost zone takes those of the fullest, and as many as are spare fail
+// besides.
 func (c Config) left(n int) int {
-	n -= c.Spare
-	if c.Zones == 0 {
-		return n
-	}
-	lost, each, more := 0, n/c.Zones, n%c.Zones
+	lost := c.Spare
 	for z := range c.Survive {
-		lost += each
-		if z < more {
+		lost += n / c.Zones
+		if z < n%c.Zones {
 			lost++
 		}
 	}

@@ -39,6 +39,8 @@ func TestReplicas(t *testing.T) {
 		{"two spare", Config{Peak: 3000, Spare: 2}, 9, 11},
 		// Of 14 in three zones the fullest has 5: 9 are left. Of 13 it has 5 too.
 		{"a zone of three", Config{Peak: 3000, Zones: 3, Survive: 1}, 9, 14},
+		// Spare ones are spread over the zones too: of 17 a zone takes 6, and 2 fail besides.
+		{"a zone of three, and two spare", Config{Peak: 3000, Zones: 3, Survive: 1, Spare: 2}, 9, 17},
 		{"two zones of three", Config{Peak: 3000, Zones: 3, Survive: 2}, 9, 27},
 		{"one replica, a zone of two", Config{Peak: 10, Zones: 2, Survive: 1}, 1, 2},
 	} {
@@ -72,6 +74,17 @@ func TestReplicasAreEnoughAndNotTooMany(t *testing.T) {
 		}
 		if float64(carrying)*each < c.Peak*(1-1e-9) || float64(carrying-1)*each >= c.Peak {
 			t.Fatalf("%d of %g carry %g", carrying, each, c.Peak)
+		}
+		zones := make([]int, max(c.Zones, 1))
+		for i := range all {
+			zones[i%len(zones)]++
+		}
+		remain := -c.Spare
+		for _, n := range zones[c.Survive:] { // the first are the fullest
+			remain += n
+		}
+		if remain != c.left(all) {
+			t.Fatalf("of %d replicas %d remain, counted %d", all, c.left(all), remain)
 		}
 		if c.left(all) < carrying || all > carrying && c.left(all-1) >= carrying {
 			t.Fatalf("%d replicas leave %d, %d leave %d, want %d", all, c.left(all), all-1, c.left(all-1), carrying)
