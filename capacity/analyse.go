@@ -123,8 +123,10 @@ func (f *found) method(all []series) string {
 		return "the highest load that was offered and held"
 	case f.bound == Below:
 		return "the lowest load that was offered and broke"
-	case !resampled(all):
+	case !resampled(all) && !(f.turns && !f.broken):
 		return "monotone crossing of the objective, interval from sampling errors (no windows)"
+	case f.turns && !f.broken:
+		return "the saturation throughput: beyond it requests were turned away, which no objective counts"
 	case f.plateau != nil:
 		return "monotone crossing of the objective, bounded by the saturation throughput; block bootstrap over seconds"
 	}

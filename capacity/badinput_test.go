@@ -119,6 +119,9 @@ func TestTurnedAwayHoldsNothing(t *testing.T) {
 	if k := analyse(240, 260, 120, 40, 40).Capacity; k == nil || k.Bound != Below {
 		t.Errorf("broken from 30/s: %+v, want below it", k)
 	}
+	if k := analyse(40, 42, 60, 41, 40).Capacity; k == nil || k.Bound != "" || k.Objective.Metric != "" || k.Value.Value > 81 || k.Value.Value < 75 {
+		t.Errorf("saturated at 80/s with every p99 held: %+v", k)
+	}
 	if k := analyse(40, 42, 300, 41, 40).Capacity; k == nil || k.Bound != "" || k.Value.Value > 81 {
 		t.Errorf("broken where the target saturates at 80/s: %+v", k)
 	}

@@ -58,8 +58,8 @@ func (a *Analysis) seen(sat *plateau, all []series) *measured {
 }
 
 // keptUp is how much more a target must have served than where its objectives broke,
-// so that it was not saturated there.
-const keptUp = 1.1
+// so that it was not saturated there: more than arrivals vary by.
+const keptUp = 1.02
 
 func mostServed(all []series) (most float64) {
 	for i := range all {

@@ -18,6 +18,9 @@ type found struct {
 	plateau          *plateau
 	// broken says that some step broke an objective.
 	broken bool
+	// turns says that the target turned requests away past its saturation, and that no
+	// objective counts them: it met the rest by that, and no more load than it serves.
+	turns bool
 	// draws are the crossings of the replicates, sorted.
 	draws []float64
 }
@@ -31,11 +34,12 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 		c.broken = c.broken || search.Judge(*all[i].point, objectives) != search.Met
 		all[i].observed(&rows[i])
 	}
+	c.turns = c.plateau != nil && failing(all, objectives) != nil && slices.ContainsFunc(all, func(s series) bool { return c.away(&s) })
 	at, bound, first := c.weakest(all, rows, objectives, func() float64 { return math.NaN() })
 	if first < 0 {
 		return c, false
 	}
-	if !c.broken && bound != Above {
+	if !c.broken && !c.turns && bound != Above {
 		// The p99 of a hundred hits at a low load is the longest of them, and bins are 2%
 		// wide. Where each step held by its own figures, nothing broke.
 		at, bound = c.effective(highest(all)), Above
@@ -44,6 +48,9 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 	if bound == Above {
 		c.objective = scenarios.Objective{}
 		return c, true
+	}
+	if !c.broken {
+		c.objective = scenarios.Objective{}
 	}
 	if bound == Below {
 		c.low = 0
@@ -78,17 +85,15 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 	load, bound, objective = math.Inf(1), Above, -1
 	readings := make([]reading, 0, len(all))
 	for j, o := range objectives {
-		readings = readings[:0]
-		for i := range all {
-			if m := all[i].margin(&rows[i], o); !math.IsNaN(m) && !(m < 0 && c.turnedAway(&all[i], o)) {
-				readings = append(readings, reading{load: c.effective(all[i].brokenAt(rows[i].load)), margin: m, weight: max(all[i].seconds, 0.1)})
-			}
+		readings = c.readings(readings[:0], all, rows, o, true)
+		if len(readings) == 0 {
+			readings = c.readings(readings, all, rows, o, false)
 		}
 		if len(readings) == 0 {
 			continue
 		}
 		x, b := crossing(readings, between())
-		if b == Above && c.plateau != nil && c.broken {
+		if b == Above && c.plateau != nil && (c.broken || c.turns) {
 			x, b = c.plateau.cap(), "" // held as far as saturation, which was seen
 		}
 		// A crossing, or a load that broke, counts before one that held throughout.
@@ -97,6 +102,19 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 		}
 	}
 	return load, bound, objective
+}
+
+// readings are what the steps say of an objective; those that held it by turning requests
+// away are left out, if asked for.
+func (c *found) readings(into []reading, all []series, rows []replicate, o scenarios.Objective, unlessAway bool) []reading {
+	for i := range all {
+		m := all[i].margin(&rows[i], o)
+		if math.IsNaN(m) || unlessAway && m < 0 && c.turnedAway(&all[i], o) {
+			continue
+		}
+		into = append(into, reading{load: c.effective(all[i].brokenAt(rows[i].load)), margin: m, weight: max(all[i].seconds, 0.1)})
+	}
+	return into
 }
 
 // brokenAt is the load that a step counts for, of which so much arrived in the seconds that
@@ -113,12 +131,16 @@ func (s *series) brokenAt(arrived float64) float64 {
 // that turns requests away.
 const turningAway = 0.02
 
+// away says that a step past saturation turned requests away.
+func (c *found) away(s *series) bool {
+	return c.plateau != nil && s.point.ErrorRatio > turningAway && s.load > c.plateau.cap()
+}
+
 // turnedAway says that a step past saturation held a latency objective by what failed at
 // once: what is turned away does not wait, and spares the rest. That says nothing of the
 // loads below, where a step may have broken.
 func (c *found) turnedAway(s *series, o scenarios.Objective) bool {
-	return c.plateau != nil && o.Metric != "errors" && o.Metric != "throughput" &&
-		s.point.ErrorRatio > turningAway && s.load > c.plateau.cap()
+	return o.Metric != "errors" && o.Metric != "throughput" && c.away(s)
 }
 
 // effective moves a step past saturation back to it: the capacity cannot be above

@@ -46,6 +46,9 @@ type window struct {
 	sum          float64 // of response times, ms
 	slowest      float64 // ms
 	bins         []float64
+	// cuts are where quantiles lie that are known, in bins and parts of them, ascending:
+	// between them the bins are imagined. nil where each response was counted.
+	cuts []float64
 }
 
 func (w *window) ended() float64 { return w.ok + w.failed }
@@ -146,6 +149,11 @@ func binOf(micros float64) int {
 		return 0
 	}
 	return min(int(math.Log(micros)/logBin), maxBin)
+}
+
+// binAt is where a time in us lies, in bins and parts of them.
+func binAt(micros float64) float64 {
+	return min(max(math.Log(max(micros, 1))/logBin, 0), maxBin+1)
 }
 
 // quantile returns the response time in ms below which share q of the binned

@@ -46,6 +46,76 @@ type stage struct {
 	ca2     float64 // of the arrivals
 	counts  []float64
 	total   float64
+	// groups are what is known of the counts where they are of tables.
+	groups []group
+}
+
+// group is how many responses lie between two places, in bins and parts of them.
+type group struct{ from, to, n float64 }
+
+// likelihood is the log likelihood of what was seen, where so much is expected in each
+// bin. Of grouped responses only the sum over each group counts.
+func (g *stage) likelihood(expected []float64) (sum float64) {
+	if len(g.groups) == 0 {
+		for k, n := range g.counts {
+			if n > 0 {
+				sum += n * math.Log(max(expected[k], 1e-9))
+			}
+		}
+		return sum
+	}
+	for _, x := range g.groups {
+		sum += x.n * math.Log(max(x.within(expected), 1e-9))
+	}
+	return sum
+}
+
+// ratios are those of what was seen in each bin to what is expected there. A group is
+// spread over its bins as is expected (Dempster, Laird and Rubin 1977, on grouped data).
+func (g *stage) ratios(expected, into []float64) {
+	if len(g.groups) == 0 {
+		for k, n := range g.counts {
+			into[k] = n / max(expected[k], 1e-9)
+		}
+		return
+	}
+	clear(into)
+	for _, x := range g.groups {
+		ratio := x.n / max(x.within(expected), 1e-9)
+		x.each(len(into), func(k int, part float64) { into[k] += part * ratio })
+	}
+}
+
+// each tells which part of each bin is in the group.
+func (x group) each(n int, tell func(bin int, part float64)) {
+	for k := int(x.from); k < n && float64(k) < x.to; k++ {
+		tell(k, min(x.to, float64(k+1))-max(x.from, float64(k)))
+	}
+}
+
+// within is the sum over the group of what is in each bin.
+func (x group) within(bins []float64) (sum float64) {
+	x.each(len(bins), func(k int, part float64) { sum += part * bins[k] })
+	return sum
+}
+
+// saturated is the log likelihood by a law that is right about every figure, and of how
+// many figures.
+func (g *stage) saturated() (sum, figures float64) {
+	add := func(n float64) {
+		if n > 0 {
+			sum, figures = sum+n*math.Log(n/g.total), figures+1
+		}
+	}
+	for _, n := range g.counts {
+		if len(g.groups) == 0 {
+			add(n)
+		}
+	}
+	for _, x := range g.groups {
+		add(x.n)
+	}
+	return sum, figures
 }
 
 // spread returns the cell probabilities of the responses at a load; into is reused.
@@ -224,6 +294,9 @@ func put(list []stage, s *series, r *replicate, low, width int) []stage {
 			g.counts[(s.first+k)/coarse-low] += c
 			g.total += c
 		}
+	}
+	if len(s.windows) == 0 {
+		g.groups = append(g.groups, s.table.grouped(r.bins, s.first, low, width)...)
 	}
 	g.load = (g.load*g.seconds + s.load*s.seconds) / (g.seconds + s.seconds)
 	g.seconds += s.seconds

@@ -169,11 +169,7 @@ func (l *latency) likelihood(list []stage, base []float64, s *scratch) float64 {
 	sum := 0.0
 	for i := range list {
 		s.cells = s.kernels[i].spread(base, l.shared, len(l.bins.middle), &s.memory, s.cells)
-		for k, n := range list[i].counts {
-			if n > 0 {
-				sum += n * math.Log(max(s.cells[k], 1e-9))
-			}
-		}
+		sum += list[i].likelihood(s.cells)
 	}
 	return sum / overdispersion
 }
@@ -190,9 +186,7 @@ func (l *latency) expectInto(list []stage, base []float64, s *scratch, into []fl
 	for i := range list {
 		g := &list[i]
 		s.cells = s.kernels[i].spread(base, l.shared, len(l.bins.middle), &s.memory, s.cells)
-		for k, n := range g.counts {
-			s.ratios[k] = n / max(s.cells[k], 1e-9)
-		}
+		g.ratios(s.cells, s.ratios)
 		s.credits = s.kernels[i].credit(s.ratios, l.shared, len(base), &s.memory, s.credits)
 		for j, c := range s.credits {
 			s.parts[j] += c

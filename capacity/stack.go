@@ -48,12 +48,8 @@ func stacked(list []stage, b bins, work effort, one, other *fitted) []*fitted {
 func misfitted(list []stage, best float64) float64 {
 	whole, cells := 0.0, 0.0
 	for _, g := range list {
-		for _, n := range g.counts {
-			if n > 0 {
-				whole += n * math.Log(n/g.total)
-				cells++
-			}
-		}
+		sum, figures := g.saturated()
+		whole, cells = whole+sum, cells+figures
 	}
 	n := len(list)
 	if n < 2 {

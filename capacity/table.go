@@ -3,14 +3,17 @@ package capacity
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
-// imagined is the histogram of a point that has no windows: its quantiles, joined
-// by straight lines over the log of the time. It is all that the table of another
-// tool holds, and enough for the latency law; its tail is less sure than a
-// measured one.
+// imagined is the histogram of a point that has no windows: its quantiles, joined as those
+// of log-normal times are. It is all that the table of another tool holds. Only how many
+// hits lie between the quantiles that are known is evidence; where they lie there is a
+// first guess, which the laws replace by their own.
 func imagined(p *observation.Point) (w window, first int) {
 	known := knots(p.Response)
 	hits := min(float64(p.OK+p.Failed), 1e7)
@@ -20,38 +23,79 @@ func imagined(p *observation.Point) (w window, first int) {
 	if len(known) < 2 || !(hits >= 1) {
 		return window{}, 0
 	}
-	low, high := binOf(1000*known[0].ms), binOf(1000*known[len(known)-1].ms)
-	w.bins = make([]float64, high-low+1)
+	first = binOf(1000 * known[0].ms)
+	w.bins = make([]float64, binOf(1000*known[len(known)-1].ms)-first+1)
+	w.ok = hits
 	for i := 1; i < len(known); i++ {
 		a, b := known[i-1], known[i]
-		from, to := binOf(1000*a.ms), binOf(1000*b.ms)
-		for k := from; k <= to; k++ {
-			w.bins[k-low] += hits * (b.share - a.share) / float64(to-from+1)
+		join(a, b, first, hits, w.bins)
+		if b.given && (len(w.cuts) == 0 || binAt(1000*b.ms) > w.cuts[len(w.cuts)-1]+1) {
+			w.cuts = append(w.cuts, binAt(1000*b.ms))
 		}
 	}
-	w.ok = hits
-	return w, low
+	return w, first
 }
 
-// knot is a quantile: share of the hits that took at most so many ms.
-type knot struct{ share, ms float64 }
+// join puts the hits between two knots into bins, of which the first is so many: the
+// logarithm of the time is a straight line over the quantile of the normal distribution.
+func join(a, b knot, first int, hits float64, bins []float64) {
+	from, to := binAt(1000*a.ms)-float64(first), binAt(1000*b.ms)-float64(first)
+	low, high := a.normal(), b.normal()
+	before := a.share
+	for k := min(int(from), len(bins)-1); k < len(bins); k++ {
+		if !(float64(k+1) < to) {
+			bins[k] += hits * (b.share - before)
+			return
+		}
+		share := distuv.UnitNormal.CDF(low + (high-low)*(float64(k+1)-from)/(to-from))
+		share = min(max(share, before), b.share)
+		bins[k] += hits * (share - before)
+		before = share
+	}
+}
+
+// grouped are the counts in bins, of which the first is so many, between the quantiles that
+// are known: in bins of the latency law from low on, of which there are width.
+func (w *window) grouped(bins []float64, first, low, width int) (groups []group) {
+	if len(w.cuts) == 0 {
+		return nil
+	}
+	var before, from float64 // where the group begins, in bins and in those of the law
+	place := func(cut float64) float64 { return min(max(cut/coarse-float64(low), 0), float64(width)) }
+	for _, cut := range append(slices.Clone(w.cuts), math.Inf(1)) {
+		part := group{from: before, to: min(max(cut-float64(first), 0), float64(len(bins)))}
+		groups = append(groups, group{from: from, to: place(cut), n: part.within(bins)})
+		before, from = part.to, place(cut)
+	}
+	return groups
+}
+
+// knot is a quantile: share of the hits that took at most so many ms. It is given, or a
+// guess.
+type knot struct {
+	share, ms float64
+	given     bool
+}
+
+// utmost is the quantile of the normal distribution at which a histogram that is imagined
+// ends: one of 3,000 hits lies beyond.
+const utmost = 3.4
+
+func (k knot) normal() float64 {
+	return min(max(distuv.UnitNormal.Quantile(k.share), -utmost), utmost)
+}
+
+// slope is the standard deviation of the logarithm of a log-normal time with both knots.
+func slope(a, b knot) float64 {
+	return max(math.Log(b.ms/a.ms)/(b.normal()-a.normal()), 0.01)
+}
 
 // knots are the quantiles that are given and rise, with an end on each side.
 func knots(q observation.Quantiles) []knot {
-	p50 := q.P50
-	switch {
-	case p50 > 0:
-	case q.Mean > 0:
-		p50 = 0.8 * q.Mean
-	default:
-		p50 = q.P99 / 3 // only a p99 is known: a shape as common as any
-	}
-	if q.P99 > 0 {
-		p50 = min(p50, q.P99)
-	}
-	given := []knot{{0.5, p50}, {0.9, q.P90}, {0.95, q.P95}, {0.99, q.P99}, {0.999, q.P999}, {1, q.Max}}
 	var known []knot
-	for _, k := range given {
+	for _, k := range []knot{
+		{0.5, median(q), q.P50 > 0}, {0.9, q.P90, true}, {0.95, q.P95, true}, {0.99, q.P99, true}, {0.999, q.P999, true}, {1, q.Max, false},
+	} {
 		if sound := k.ms > 1e-3 && k.ms < 1e9; sound && (len(known) == 0 || k.ms >= known[len(known)-1].ms) {
 			known = append(known, k)
 		}
@@ -59,10 +103,31 @@ func knots(q observation.Quantiles) []knot {
 	if len(known) == 0 || known[0].share != 0.5 {
 		return nil
 	}
-	if last := known[len(known)-1]; last.share < 1 {
-		known = append(known, knot{1, last.ms * math.Sqrt(last.ms/known[0].ms)})
+	low, high := 0.1, 0.1
+	if n := len(known); n > 1 {
+		low, high = slope(known[0], known[1]), slope(known[n-2], known[n-1])
 	}
-	return append([]knot{{0, known[0].ms / math.Sqrt(max(known[1].ms/known[0].ms, 1.05))}}, known...)
+	if last := known[len(known)-1]; last.share < 1 {
+		known = append(known, knot{share: 1, ms: last.ms * math.Exp(high*(utmost-last.normal()))})
+	}
+	return append([]knot{{ms: known[0].ms * math.Exp(-low*utmost)}}, known...)
+}
+
+// median is the p50, or one that goes with the mean and p99 if times are log-normal.
+func median(q observation.Quantiles) float64 {
+	const p99 = 2.326 // as a quantile of the normal distribution
+	switch {
+	case q.P50 > 0:
+		return q.P50
+	case q.Mean > 0 && q.P99 > q.Mean && math.Log(q.P99/q.Mean) < p99*p99/2:
+		s := p99 - math.Sqrt(p99*p99-2*math.Log(q.P99/q.Mean))
+		return q.P99 * math.Exp(-p99*s)
+	case q.Mean > 0 && q.P99 > 0:
+		return min(0.8*q.Mean, q.P99)
+	case q.Mean > 0:
+		return 0.8 * q.Mean
+	}
+	return q.P99 / 3 // only a p99 is known: a shape as common as any
 }
 
 // redrawn fills a replicate's bins with counts that vary as such counts do.

@@ -54,8 +54,11 @@ func capacityFigure(c *Capacity, dash string) Figure {
 			f.Notes = append(f.Notes, perSecond(c.RPS.Low)+dash+perSecond(c.RPS.High)+confidence(c.RPS))
 		}
 	}
-	if c.Objective != "" && c.Bound != "above" {
+	switch {
+	case c.Objective != "" && c.Bound != "above":
 		f.Notes = append(f.Notes, "limited by "+spaced(c.Objective))
+	case c.Objective == "" && c.Bound == "":
+		f.Notes = append(f.Notes, "the target serves no more, and turns the rest away")
 	}
 	switch {
 	case c.Confirmed && c.ConfirmedAtRPS > 0:

@@ -37,7 +37,7 @@ func (c *computation) analyse() {
 	if x := seen.Capacity; x != nil {
 		c.run.Capacity = &Capacity{
 			RPS: estimate(x.Value), Bound: x.Bound, Confirmed: x.Confirmed, Method: x.Method, ConfirmedAtRPS: x.ConfirmedAtRPS,
-			Objective: c.objectiveText(x.Objective),
+			Objective: c.objectiveText(x),
 		}
 		if c.end != nil && c.end.PredictedRPS > 0 {
 			c.run.Capacity.Predicted = &Estimate{Value: c.end.PredictedRPS}
@@ -127,10 +127,12 @@ func estimate(v capacity.Value) Estimate {
 	return Estimate{Value: v.Value, Low: v.Low, High: v.High, Confidence: v.Confidence}
 }
 
-// objectiveText names an objective; the first one stands for one that never broke.
-func (c *computation) objectiveText(o scenarios.Objective) string {
+// objectiveText names the objective that limits the capacity; the first one stands for one
+// that never broke. It is empty where none did and the target yet served no more.
+func (c *computation) objectiveText(x *capacity.Capacity) string {
+	o := x.Objective
 	if o.Metric == "" {
-		if len(c.scenario.Objectives) == 0 {
+		if len(c.scenario.Objectives) == 0 || x.Bound == "" {
 			return ""
 		}
 		o = c.scenario.Objectives[0]

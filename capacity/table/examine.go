@@ -19,9 +19,12 @@ func examine(rows []row, p *Problems, t *Table) {
 		x.cores(p)
 	}
 	mixed(rows, p)
+	perMinute(rows, p)
+	perCent(rows, p, t)
 	if len(p.List) > 0 {
 		return
 	}
+	allAnswers(rows, p, t)
 	fast := len(rows) > 0
 	for _, x := range rows {
 		fast = fast && x.has[p99Column] && x.Response.P99 < 1
@@ -55,6 +58,79 @@ func (x *row) served(p *Problems) {
 		hint = "offered_rps looks like thousands of requests per second: multiply it by 1000"
 	}
 	p.Add(x.line, 0, hint, "more is served (%g/s) than offered (%g/s)", x.Throughput, x.Offered)
+}
+
+// allAnswers finds a throughput that counts failed hits as well, as some tools give it:
+// with those that failed, more would have been answered than was sent. Then it is taken
+// for what it is in all rows.
+func allAnswers(rows []row, p *Problems, t *Table) {
+	at := slices.IndexFunc(rows, func(x row) bool {
+		slack := 5 * math.Sqrt(x.Offered/max(x.Seconds, 1))
+		return x.has["error_ratio"] && x.Throughput > (1.1*x.Offered+slack)*(1-x.ErrorRatio) && x.Throughput > 0.02*x.Offered
+	})
+	if at < 0 {
+		return
+	}
+	x := rows[at]
+	t.Warnings = append(t.Warnings, fmt.Sprintf("%s: throughput_rps counts failed hits too (line %d: %g/s are answered of %g/s, and %g%% fail); what is left without them was taken for it, in all rows", p.Name, x.line, x.Throughput, x.Offered, 100*x.ErrorRatio))
+	for i := range rows {
+		rows[i].Throughput *= 1 - rows[i].ErrorRatio
+	}
+}
+
+// perMinute finds rates by the minute, by Little's law in every row.
+func perMinute(rows []row, p *Problems) {
+	told := 0
+	for i := range rows {
+		x := &rows[i]
+		if !x.has["in_flight"] || !x.has["mean_ms"] || x.InFlight <= 0 {
+			continue
+		}
+		if !near(x.Throughput*x.Response.Mean/1000/x.InFlight, 60) {
+			return
+		}
+		told++
+	}
+	if told < 2 {
+		return
+	}
+	x := rows[0]
+	p.Add(x.line, 0, "offered_rps and throughput_rps look like requests per minute: divide them by 60",
+		"at %g/s, answers of %g ms make %.3g in flight (Little's law), and in_flight is %g", x.Throughput, x.Response.Mean, x.Throughput*x.Response.Mean/1000, x.InFlight)
+}
+
+// perCent finds cores that are per cent of a machine: a limit of 100, and more cores in use
+// than there are requests to use them.
+func perCent(rows []row, p *Problems, t *Table) {
+	idle, all, line := 0, 0, 0
+	for i := range rows {
+		x := &rows[i]
+		u, ok := x.Resources["cpu"]
+		if !ok || u.Limit == 0 {
+			continue
+		}
+		if u.Limit != 100 {
+			return
+		}
+		// Hardly any mean is above a p99.
+		present := x.Throughput * x.Response.P99 / 1000
+		if x.has["mean_ms"] {
+			present = x.Throughput * x.Response.Mean / 1000
+		}
+		if all++; present > 0 && u.Used > 3*(present+1) {
+			if idle++; line == 0 {
+				line = x.line
+			}
+		}
+	}
+	const hint = "if these are per cent of the machine, multiply both by its cores and divide by 100"
+	switch {
+	case all == 0:
+	case idle > 0 && 2*idle >= all:
+		p.Add(line, 0, "cpu is in cores: "+hint, "cpu_used is %g cores of 100, for the few requests that are in flight", rows[0].Resources["cpu"].Used)
+	default:
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu_limit is 100 cores; %s", p.Name, hint))
+	}
 }
 
 func near(ratio, factor float64) bool { return ratio > factor/1.3 && ratio < factor*1.3 }

@@ -71,6 +71,8 @@ func TestProblems(t *testing.T) {
 		"a row in seconds":  {head + "\n100,100,50\n200,200,0.06\n", []string{"p.csv:3", "looks like seconds in this row"}},
 		"above its limit":   {head + ",pool_used,pool_limit\n1,1,1,12,8\n", []string{"pool_used (12) is above pool_limit (8)"}},
 		"cpu in per cent":   {head + ",cpu_used,cpu_limit\n1,1,1,150,2\n", []string{"divide it by 100"}},
+		"cpu of 100":        {head + ",mean_ms,cpu_used,cpu_limit\n100,100,10,5,25,100\n150,150,12,6,37,100\n", []string{"p.csv:2", "25 cores of 100", "per cent of the machine"}},
+		"by the minute":     {head + ",mean_ms,in_flight\n6000,6000,10,5,0.5\n9000,9000,12,6,0.9\n", []string{"p.csv:2", "requests per minute: divide them by 60"}},
 		"nanocores":         {head + ",cpu_used,cpu_limit\n1,1,1,5e8,2e9\n", []string{"cores, not nanocores: divide by 1e9"}},
 		"microcores":        {head + ",cpu_used\n1,1,1,5e5\n", []string{"cpu_used is 500000 cores", "not microcores"}},
 		"memory in GB":      {head + ",memory_used,memory_limit\n1,1,1,1,4\n", []string{"4294967296"}},
@@ -120,6 +122,37 @@ func TestReadTable(t *testing.T) {
 func TestMillicoresAreAWarning(t *testing.T) {
 	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,cpu_used,cpu_limit\n100,100,12,500,2000\n"))
 	if err != nil || !strings.Contains(strings.Join(got.Warnings, "\n"), "if these are millicores, divide by 1000") {
+		t.Errorf("%v, %+v", err, got)
+	}
+}
+
+// A throughput that counts failed hits is recognised where that cannot be else, and what is
+// left of it counts.
+func TestThroughputOfAllAnswers(t *testing.T) {
+	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,seconds,error_ratio\n100,100,9,10,0.01\n200,200,10,10,0.5\n"))
+	if err != nil || !strings.Contains(strings.Join(got.Warnings, "\n"), "counts failed hits too (line 3") {
+		t.Fatalf("%v, %+v", err, got)
+	}
+	if p := got.Points[0]; p.Throughput != 99 || p.Sent != 1000 {
+		t.Errorf("the first row: %+v", p)
+	}
+	if p := got.Points[1]; p.Throughput != 100 || p.OK != 1000 || p.Failed != 1000 {
+		t.Errorf("the second row: %+v", p)
+	}
+	for name, text := range map[string]string{
+		"answered OK": "200,100,10,10,0.5", "none failed": "200,200,10,10,0",
+	} {
+		got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,seconds,error_ratio\n"+text+"\n"))
+		if err != nil || len(got.Warnings) > 0 {
+			t.Errorf("%s: %v, %q", name, err, got.Warnings)
+		}
+	}
+}
+
+// A machine of a hundred cores that many requests use may be one.
+func TestHundredCoresAreAWarning(t *testing.T) {
+	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,mean_ms,cpu_used,cpu_limit\n3000,3000,40,10,28,100\n6000,6000,40,10,55,100\n"))
+	if err != nil || !strings.Contains(strings.Join(got.Warnings, "\n"), "cpu_limit is 100 cores") {
 		t.Errorf("%v, %+v", err, got)
 	}
 }
