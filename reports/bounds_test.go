@@ -41,3 +41,36 @@ func TestBoundsAreShown(t *testing.T) {
 		}
 	}
 }
+
+// Whether a demand inside the interval is met cannot be told, and everything else can: the
+// figures are there. A run that was cut short has none.
+func TestAnOpenDemandHidesNothing(t *testing.T) {
+	open := sampleRun()
+	open.Verdict, open.Headroom.DemandRPS = Invalid, 390
+	open.Reasons = []string{"the demand of 390 req/s lies inside the interval of the capacity"}
+	cut := sampleRun()
+	cut.Verdict, cut.Headroom.DemandRPS, cut.Ended = Invalid, 390, "interrupted"
+	elsewhere := sampleRun()
+	elsewhere.Verdict, elsewhere.Headroom.DemandRPS = Invalid, 700
+	for _, c := range []struct {
+		name  string
+		run   *Run
+		shown bool
+	}{{"open", open, true}, {"cut short", cut, false}, {"invalid for another reason", elsewhere, false}} {
+		for form, write := range map[string]func(*strings.Builder) error{
+			"text": func(b *strings.Builder) error { return Text(b, c.run, TextOptions{}) },
+			"html": func(b *strings.Builder) error { return HTML(b, c.run) },
+		} {
+			var b strings.Builder
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			if shown := strings.Contains(b.String(), "not confirmed") || strings.Contains(b.String(), "confirmed at 392"); shown != c.shown {
+				t.Errorf("%s, %s: the capacity is shown: %v", c.name, form, shown)
+			}
+			if !strings.Contains(b.String(), "Cannot tell") && c.name != "cut short" {
+				t.Errorf("%s, %s: it does not say that it cannot tell", c.name, form)
+			}
+		}
+	}
+}

@@ -102,7 +102,7 @@ func chartsOf(r *Run) chartData {
 			d.Limits = append(d.Limits, limitData{Text: spaced(o.Text), MS: number(o.Threshold)})
 		}
 	}
-	if c := r.Capacity; c != nil && r.Verdict != Invalid {
+	if c := r.Capacity; c != nil && !figureless(r) {
 		d.Capacity = &markData{number(c.RPS.Value), number(c.RPS.Low), number(c.RPS.High), clean(c.Bound)}
 		switch c.Bound {
 		case "below":

@@ -42,7 +42,7 @@ func contentionOf(x *capacity.Contention) *Contention {
 // contentionLines say what it means, and the figures behind it.
 func contentionLines(r *Run, dash string) []string {
 	c := r.Contention
-	if c == nil || r.Verdict == Invalid {
+	if c == nil || figureless(r) {
 		return nil
 	}
 	small := func(v float64) string { return fmt.Sprintf("%.3g", v) }

@@ -300,7 +300,7 @@ func summary(r *Run, d *Demand) string {
 // demandLines say what a request takes, and what it cost to find that out.
 func demandLines(r *Run) []string {
 	var out []string
-	if r.Demand != nil && r.Verdict != Invalid {
+	if r.Demand != nil && !figureless(r) {
 		out = append(out, clean(r.Demand.Summary))
 	}
 	if r.Profiling != nil && len(out) > 0 {

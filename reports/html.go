@@ -140,7 +140,7 @@ func pageOf(r *Run) (*page, error) {
 	}
 	p.addCharts(r, charts)
 	p.addRequests(r)
-	if r.Verdict != Invalid {
+	if !figureless(r) {
 		p.Bottlenecks = bottleneckRows(r)
 		p.Contention = contentionLines(r, "–")
 		p.Demand = demandOf(r)

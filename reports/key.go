@@ -13,10 +13,24 @@ type Figure struct {
 	Notes []string
 }
 
+// figureless says that an invalid run has no numbers to give. One that only leaves open
+// whether a demand is met has them.
+func figureless(r *Run) bool {
+	if r.Verdict != Invalid {
+		return false
+	}
+	c, h := r.Capacity, r.Headroom
+	if c == nil || h == nil || r.Ended != endedDone || !(h.DemandRPS >= c.RPS.Low) {
+		return true
+	}
+	open := c.Bound == "above" || (c.Bound == "" || c.Bound == "predicted") && h.DemandRPS <= c.RPS.High
+	return !open
+}
+
 // keyFigures are the answers to the questions that a drill is run for, as far
-// as r has them. An invalid run has none: it has no numbers to give.
+// as r has them.
 func keyFigures(r *Run, dash string) []Figure {
-	if r.Verdict == Invalid || r.Ended == endedFailed {
+	if figureless(r) || r.Ended == endedFailed {
 		return nil
 	}
 	var out []Figure

@@ -17,6 +17,7 @@ const unmeasured = "unmeasured"
 
 // Ways in which a drill ended, as in Run.Ended.
 const (
+	endedDone        = "done"
 	endedGuard       = "guard"
 	endedInterrupted = "interrupted"
 	endedFailed      = "failed"
@@ -72,6 +73,14 @@ func withDetail(s, detail string) string {
 	return sentenceCase(s)
 }
 
+// short says that the capacity is below the demand; empty if it is not.
+func short(r *Run) string {
+	if r.Verdict == Fail && r.Headroom != nil && r.Headroom.DemandRPS > r.Capacity.RPS.Value {
+		return ", short of the demand of " + perSecond(r.Headroom.DemandRPS) + " req/s"
+	}
+	return ""
+}
+
 func capacitySentence(r *Run, dash string) string {
 	c := r.Capacity
 	held, plural := objectives(r)
@@ -87,17 +96,14 @@ func capacitySentence(r *Run, dash string) string {
 		if c.ConfirmedAtRPS > 0 {
 			s += ", confirmed up to " + perSecond(c.ConfirmedAtRPS)
 		}
-		return s + "."
+		return s + short(r) + "."
 	}
 	verb := "Meets "
 	if plural {
 		verb = "Meets all "
 	}
 	s := verb + held + " up to " + perSecond(c.RPS.Value) + " req/s" + interval(c.RPS, dash)
-	if r.Verdict == Fail && r.Headroom != nil && r.Headroom.DemandRPS > c.RPS.Value {
-		s += ", short of the demand of " + perSecond(r.Headroom.DemandRPS) + " req/s"
-	}
-	return s + "."
+	return s + short(r) + "."
 }
 
 // objectives names the objectives, or their number (then true) if a sentence

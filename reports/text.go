@@ -261,7 +261,7 @@ func otherReasons(r *Run) []string {
 }
 
 func bottleneckLines(r *Run) []string {
-	if r.Saturation == nil || r.Verdict == Invalid {
+	if r.Saturation == nil || figureless(r) {
 		return nil
 	}
 	var out []string

@@ -360,5 +360,11 @@ func (c *computation) decideSearch() (verdict, reason string) {
 	case x.Bound != capacity.Above && x.RPS.High < demand:
 		return Fail, fmt.Sprintf("%s is below the demand of %.4g req/s", what, demand)
 	}
-	return Invalid, fmt.Sprintf("the demand of %.4g req/s lies inside the interval of the capacity, or above what was offered", demand)
+	switch x.Bound {
+	case capacity.Above:
+		return Invalid, fmt.Sprintf("the demand of %.4g req/s lies above what was offered, %.4g req/s; run a step at the demand", demand, x.RPS.Low)
+	case capacity.Predicted:
+		return Invalid, fmt.Sprintf("the demand of %.4g req/s lies inside the interval of %s, %.4g to %.4g req/s; run a step at the demand", demand, what, x.RPS.Low, x.RPS.High)
+	}
+	return Invalid, fmt.Sprintf("the demand of %.4g req/s lies inside the interval of %s, %.4g to %.4g req/s; run longer steps near the demand", demand, what, x.RPS.Low, x.RPS.High)
 }
