@@ -8,10 +8,10 @@ import (
 
 // Autoscaler says at which load of a replica another should be started:
 //
-//	target = U(X_low) * (1 - growth per second * scale-out lag) * zones left / zones
+//	target = X_low * (1 - growth per second * scale-out lag) * zones left / zones
 //
-// so that what arrives until the new replica serves, and what a lost zone leaves
-// to the others, still fits.
+// and the use of its cores there, so that what arrives until the new replica serves, and
+// what a lost zone leaves to the others, still fits.
 type Autoscaler struct {
 	// RPS is the load of a replica to scale at, Utilisation the share of its cores
 	// that it takes there; 0 if the demand on cores is not known.
@@ -47,7 +47,11 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 	a.RPS = s.Capacity.Low * factor
 	for _, l := range s.Limits {
 		if l.Resource == cpu && l.Demand > 0 && l.Limit > 0 {
-			a.Utilisation = min(max((l.base()+l.Demand*s.Capacity.Low)/l.Limit, 0), 1) * factor
+			a.Utilisation = min(max((l.base()+l.Demand*a.RPS)/l.Limit, 0), 1)
+			// A target is a whole number of per cent, and what idles counts in each replica.
+			if room := math.Floor(100*a.Utilisation)/100*l.Limit - l.base(); room > 0 && a.Utilisation >= 0.01 {
+				a.Max = max(a.Max, int(math.Ceil(l.Demand*c.Peak/room-1e-9)))
+			}
 		}
 	}
 	switch {

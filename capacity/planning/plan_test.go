@@ -129,9 +129,9 @@ func TestAutoscaler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// U(360) = (0.2 + 0.004*360) / 2 = 0.82; 10% may come meanwhile; a third is lost.
-	want := 0.82 * 0.9 * 2 / 3
-	if a := p.Autoscaler; math.Abs(a.Utilisation-want) > 1e-9 || math.Abs(a.RPS-360*0.6) > 1e-9 || !strings.Contains(a.HPA, "averageUtilization: 49}") || !strings.Contains(a.KEDA, `threshold: "216"`) || len(a.Warnings) > 0 {
+	// 10% may come meanwhile, a third is lost: 360 * 0.6 = 216, and U(216) = (0.2 + 0.004*216) / 2.
+	want := 0.532
+	if a := p.Autoscaler; math.Abs(a.Utilisation-want) > 1e-9 || math.Abs(a.RPS-360*0.6) > 1e-9 || !strings.Contains(a.HPA, "averageUtilization: 53}") || !strings.Contains(a.KEDA, `threshold: "216"`) || len(a.Warnings) > 0 {
 		t.Errorf("%+v, want %g", a, want)
 	}
 	s := shop()
@@ -188,12 +188,35 @@ func TestOtherInstances(t *testing.T) {
 	if r := half.Capacity.Value / s.Capacity.Value; r > 0.5*0.8/0.9 || r < 0.3 || len(notes) < 2 {
 		t.Errorf("half the cores carry %g times, %q", r, notes)
 	}
+	// Where memory gives out first, half the cores have room for as much, and a sixth does
+	// not; nothing is made of how little of the cores was used.
+	full := shop()
+	full.Limits = []Limit{{Resource: memory, Probability: 1, RPS: 420, Demand: 1e6, Limit: 5e8}, {Resource: cpu, RPS: 1900, Demand: 0.001, Limit: 2}}
+	if x, _ := full.On(Instance{VCPU: 1, Speed: 1}); x.Capacity != full.Capacity {
+		t.Errorf("memory gives out first, and half the cores carry %+v", x.Capacity)
+	}
+	full.Limits[1] = Limit{Resource: cpu, RPS: 600, Demand: 0.003, Limit: 2}
+	if x, notes := full.On(Instance{VCPU: 1, Speed: 1}); math.Abs(x.Capacity.Value-133.3) > 0.1 || !strings.Contains(strings.Join(notes, "\n"), "133.3/s") {
+		t.Errorf("a core that 267/s use up carries %+v, %q", x.Capacity, notes)
+	}
 	s.Limits = append(s.Limits, Limit{Resource: "unmeasured", Probability: 0.3, RPS: 450})
 	if x, _ := s.On(Instance{VCPU: 4, Speed: 1}); x.Capacity.Low > s.Capacity.Low {
 		t.Errorf("something unmeasured may be the limit, and the low end rises to %g", x.Capacity.Low)
 	}
 	if x, notes := (Service{Capacity: Figure{1, 1, 1}}).On(Instance{VCPU: 4, Speed: 1}); x.Capacity.Value != 1 || len(notes) < 2 {
 		t.Errorf("%+v %q", x, notes)
+	}
+}
+
+// Of M/M/1 as many wait as it is used; of M/M/2 at a half a third (Erlang 1917).
+func TestErlang(t *testing.T) {
+	for _, c := range []struct{ cores, rho, want float64 }{{1, 0.7, 0.7}, {2, 0.5, 1.0 / 3}, {5, 0.8, 0.5541}} {
+		if got := erlangC(c.cores, c.rho); math.Abs(got-c.want) > 1e-4 {
+			t.Errorf("%g cores used to %g: %g wait, want %g", c.cores, c.rho, got, c.want)
+		}
+		if got := utilisation(c.cores, c.want); math.Abs(got-c.rho) > 1e-4 {
+			t.Errorf("%g cores: %g wait at %g, want %g", c.cores, c.want, got, c.rho)
+		}
 	}
 }
 

@@ -107,12 +107,24 @@ func (s Service) On(i Instance) (Service, []string) {
 		notes = append(notes, "no limit of cores or memory is known: the capacity is taken as it was measured")
 		return out, notes
 	}
-	staffing := 1.0
-	if i.VCPU > 0 && i.VCPU < cores {
-		staffing = s.staffing(i.VCPU)
-		notes = append(notes, "fewer cores queue more at the same utilisation (square-root staffing, Halfin and Whitt 1981)")
+	fewer := i.VCPU > 0 && i.VCPU < cores
+	core := slices.IndexFunc(s.Limits, func(l Limit) bool { return l.Resource == cpu && l.Demand > 0 && l.Limit > 0 })
+	switch {
+	case fewer && core >= 0 && s.Limits[core].RPS <= s.first():
+		notes = append(notes, "fewer cores queue more at the same utilisation: they are taken to be used up to where as many requests wait (Erlang 1917)")
+		out.rescale(s, s.staffing(s.Limits[core], i.VCPU))
+	case fewer && core >= 0:
+		// What gives out first is something else, and how far the cores can be used was not
+		// seen.
+		usable := out.Limits[core].RPS * utilisation(i.VCPU, manyWait)
+		out.rescale(s, 1)
+		if c := out.Capacity; c.Value > usable {
+			notes = append(notes, fmt.Sprintf("with fewer cores they may well give out first: they are taken to carry %.4g/s, where every other request waits for one (Erlang 1917)", usable))
+			out.Capacity = Figure{min(c.Value, usable), min(c.Low, usable), min(c.High, max(usable, out.first()))}
+		}
+	default:
+		out.rescale(s, 1)
 	}
-	out.rescale(s, staffing)
 	if i.VCPU > 0 && s.MemoryBytes > 0 && i.MemoryGB == 0 {
 		notes = append(notes, "the instance type's memory is not known: it is taken as it was measured")
 	}
@@ -126,21 +138,43 @@ func at(l Limit, limit, base, demand float64) Limit {
 	return l
 }
 
-// staffing is by how much less of its cores a replica may use with fewer of them
-// for the same waiting: rho = 1 - beta/sqrt(c), with beta as it was measured.
-func (s Service) staffing(cores float64) float64 {
-	for _, l := range s.Limits {
-		if l.Resource != cpu || l.Limit <= 0 || s.VCPU <= 0 {
-			continue
-		}
-		rho := min((l.base()+l.Demand*s.Capacity.Value)/l.Limit, 1)
-		if rho <= 0 {
-			return 1
-		}
-		beta := (1 - rho) * math.Sqrt(s.VCPU)
-		return max(1-beta/math.Sqrt(cores), 0.05) / rho
+// manyWait is the share of requests that wait for a core from which cores that were not
+// seen to give out are taken to do so.
+const manyWait = 0.5
+
+// staffing is by how much less of its cores a replica may use with fewer of them so that
+// no more requests wait than at its capacity.
+func (s Service) staffing(l Limit, cores float64) float64 {
+	rho := (l.base() + l.Demand*s.Capacity.Value) / l.Limit
+	if !(rho > 0 && rho < 1) || s.VCPU <= 0 {
+		return 1
 	}
-	return 1
+	return min(utilisation(cores, erlangC(s.VCPU, rho))/rho, 1)
+}
+
+// utilisation is that of so many cores at which a share of the requests waits.
+func utilisation(cores, wait float64) float64 {
+	low, high := 0.0, 1.0
+	for range 50 {
+		if middle := (low + high) / 2; erlangC(cores, middle) > wait {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return low
+}
+
+// erlangC is the share of requests that wait for one of so many cores, taken as whole
+// ones, which are used to rho (Erlang 1917).
+func erlangC(cores, rho float64) float64 {
+	n := int(min(max(math.Round(cores), 1), 10_000))
+	offered := rho * float64(n)
+	blocked := 1.0 // Erlang's B, by its recursion
+	for k := 1; k <= n; k++ {
+		blocked = offered * blocked / (float64(k) + offered*blocked)
+	}
+	return blocked / (1 - rho*(1-blocked))
 }
 
 // rescale moves the capacity by as much as the first limit moved. The objectives
