@@ -76,8 +76,11 @@ func scaleOutSentence(f *scaleout.Fit) string {
 	if f.PeakAt > 0 {
 		s += fmt.Sprintf(" Beyond %d more replicas carry less.", f.PeakAt)
 	}
-	if f.ForPeak > 0 {
+	switch {
+	case f.ForPeak > 0:
 		s += fmt.Sprintf(" The peak needs %d.", f.ForPeak)
+	case f.PeakRPS > 0:
+		s += fmt.Sprintf(" No number of them carries the peak of %s req/s for sure.", perSecond(f.PeakRPS))
 	}
 	return s
 }
@@ -87,5 +90,8 @@ func ends(f scaleout.Figure) string {
 }
 
 func share3(f scaleout.Figure) string {
+	if f == (scaleout.Figure{}) {
+		return "0, as the drills do not tell"
+	}
 	return fmt.Sprintf("%.3g (%.3g to %.3g)", f.Value, f.Low, f.High)
 }

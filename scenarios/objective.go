@@ -95,6 +95,9 @@ func parseCondition(text string) (Objective, error) {
 	if strings.HasPrefix(value, "=") {
 		o.Op, value = o.Op+"=", value[1:]
 	}
+	if o.Metric == "p99.9" || strings.HasSuffix(o.Metric, ".p99.9") { // as other tools write it
+		o.Metric = strings.TrimSuffix(o.Metric, "p99.9") + "p999"
+	}
 	if dot := strings.LastIndexByte(o.Metric, '.'); dot >= 0 && !o.ofTarget() {
 		o.Request, o.Metric = o.Metric[:dot], o.Metric[dot+1:]
 		if o.Request == "" || strings.TrimSpace(o.Request) != o.Request {

@@ -17,6 +17,8 @@ func TestParseObjective(t *testing.T) {
 		{"p99<50ms", "p99 < 50ms", "ms", 50},
 		{"p99 < 0.05s", "p99 < 50ms", "ms", 50},
 		{"p999 <= 2s", "p999 <= 2s", "ms", 2000},
+		{"p99.9 <= 2s", "p999 <= 2s", "ms", 2000},
+		{"browse.p99.9 < 2s", "browse.p999 < 2s", "ms", 2000},
 		{"max < 1500ms", "max < 1500ms", "ms", 1500},
 		{" mean <  250us ", "mean < 0.25ms", "ms", 0.25},
 		{"errors < 0.1%", "errors < 0.1%", "ratio", 0.001},

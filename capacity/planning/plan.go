@@ -231,6 +231,9 @@ func (p *Plan) exhaustion(s Service, c Config) {
 		}
 		return c.Now.Add(after).UTC().Format(time.DateOnly)
 	}
+	if c.Growth.Ratio <= 0 {
+		p.warn("the demand does not grow: the replicas carry it for as long as it does not")
+	}
 	p.ExhaustedOn = day(s.Capacity.Low)
 	if p.ExhaustedOn != "" {
 		latest := day(s.Capacity.High)

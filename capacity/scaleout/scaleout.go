@@ -83,6 +83,8 @@ type Fit struct {
 	// PeakAt is the count at which the capacity is greatest, 0 if none was
 	// identified: the interval of beta reaches 0.
 	PeakAt int `json:"peak_at,omitempty"`
+	// PeakRPS is the peak that was asked for, in requests/s; 0 for none.
+	PeakRPS float64 `json:"peak_rps,omitempty"`
 	// ForPeak is the least count whose low end carries the peak; 0 if none does or
 	// none was asked for.
 	ForPeak  int      `json:"for_peak,omitempty"`
@@ -107,7 +109,7 @@ func Analyse(counts []Count, c Config) (*Fit, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fit{Worth: c.Worth, Warnings: []string{}}
+	f := &Fit{Worth: c.Worth, PeakRPS: max(c.Peak, 0), Warnings: []string{}}
 	best, name := choose(all)
 	draws := redraw(all, c)
 	f.Law = Law{Name: name,

@@ -29,7 +29,10 @@ have outgrown them. What a scenario says under capacity is the default.
    headroom plan runs/20260102T150405Z-shop --peak 3000 --growth 5%/month --lose-zones 1/3
    headroom plan points.csv --slo 'p99<50ms' --peak 3000 --prices prices.yaml --json
    headroom plan BUNDLE --peak 3000 --prices prices.yaml --instance c7g.xlarge --mix buy=30%
-   headroom plan --scale-out BUNDLE1@1 BUNDLE2@2 BUNDLE4@4`,
+   headroom plan --scale-out BUNDLE1@1 BUNDLE2@2 BUNDLE4@4
+
+The exit code is 1 if no number of replicas of --scale-out carries the peak, and 3 if the
+measurement does not show a capacity that meets the objectives.`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.Float64Flag{Name: "peak", Usage: "the highest load of production in `RPS`"},

@@ -27,6 +27,11 @@ func scaleOut(c *cli.Context, s streams) error {
 	if c.IsSet("peak") && !(peak > 0 && peak <= 1e9) {
 		return badInput("give it in requests per second", "plan: no peak above 0 to plan for")
 	}
+	for _, name := range []string{"growth", "lose-zones", "spare", "replicas", "prices", "instance", "mix", "ramp", "lag"} {
+		if c.IsSet(name) {
+			return badInput("plan without --scale-out, from the drill of one replica, prices and spares them", "plan: --%s says nothing with --scale-out", name)
+		}
+	}
 	var counts []scaleout.Count
 	var notes []string
 	out := &reports.ScaledOut{Schema: reports.ScaleOutSchema, Sources: []string{}}
@@ -50,10 +55,17 @@ func scaleOut(c *cli.Context, s streams) error {
 	}
 	out.Fit = fit
 	out.Fit.Warnings = append(out.Fit.Warnings, notes...)
+	write := func() error { return reports.ScaleOutText(s.out, out, textOptions(s)) }
 	if c.Bool("json") {
-		return reports.ScaleOutJSON(s.out, out)
+		write = func() error { return reports.ScaleOutJSON(s.out, out) }
 	}
-	return reports.ScaleOutText(s.out, out, textOptions(s))
+	if err := write(); err != nil {
+		return err
+	}
+	if c.IsSet("peak") && fit.ForPeak == 0 {
+		return errVerdict(exitFail)
+	}
+	return nil
 }
 
 // countOf reads SOURCE@N and asks the model for the capacity of the N replicas,
