@@ -46,10 +46,13 @@ type window struct {
 	sum          float64 // of response times, ms
 	slowest      float64 // ms
 	bins         []float64
-	// cuts are where quantiles lie that are known, in bins and parts of them, ascending:
-	// between them the bins are imagined. nil where each response was counted.
-	cuts []float64
+	// cuts are the quantiles that are known, ascending: between them the bins are imagined.
+	// nil where each response was counted.
+	cuts []cut
 }
+
+// cut says which share of the hits lies below a place, in bins and parts of them.
+type cut struct{ at, share float64 }
 
 func (w *window) ended() float64 { return w.ok + w.failed }
 

@@ -29,8 +29,13 @@ func imagined(p *observation.Point) (w window, first int) {
 	for i := 1; i < len(known); i++ {
 		a, b := known[i-1], known[i]
 		join(a, b, first, hits, w.bins)
-		if b.given && (len(w.cuts) == 0 || binAt(1000*b.ms) > w.cuts[len(w.cuts)-1]+1) {
-			w.cuts = append(w.cuts, binAt(1000*b.ms))
+		at := binAt(1000 * b.ms)
+		switch last := len(w.cuts) - 1; {
+		case !b.given:
+		case last >= 0 && at <= w.cuts[last].at+1: // too near for a group between them
+			w.cuts[last].share = b.share
+		default:
+			w.cuts = append(w.cuts, cut{at, b.share})
 		}
 	}
 	return w, first
@@ -54,18 +59,23 @@ func join(a, b knot, first int, hits float64, bins []float64) {
 	}
 }
 
-// grouped are the counts in bins, of which the first is so many, between the quantiles that
-// are known: in bins of the latency law from low on, of which there are width.
+// grouped are the counts between the quantiles that are known, in bins of the latency law
+// from low on, of which there are width. bins are those of w, of which the first is so many,
+// or redrawn: a group has the hits that its share is of, and more or fewer of them as these do.
 func (w *window) grouped(bins []float64, first, low, width int) (groups []group) {
 	if len(w.cuts) == 0 {
 		return nil
 	}
-	var before, from float64 // where the group begins, in bins and in those of the law
-	place := func(cut float64) float64 { return min(max(cut/coarse-float64(low), 0), float64(width)) }
-	for _, cut := range append(slices.Clone(w.cuts), math.Inf(1)) {
-		part := group{from: before, to: min(max(cut-float64(first), 0), float64(len(bins)))}
-		groups = append(groups, group{from: from, to: place(cut), n: part.within(bins)})
-		before, from = part.to, place(cut)
+	place := func(at float64) float64 { return min(max(at/coarse-float64(low), 0), float64(width)) }
+	var before, from, share float64 // where the group begins, in bins and in those of the law
+	for _, c := range append(slices.Clone(w.cuts), cut{math.Inf(1), 1}) {
+		part := group{from: before, to: min(max(c.at-float64(first), 0), float64(len(bins)))}
+		n := w.ok * (c.share - share)
+		if was := part.within(w.bins); was > 0 {
+			n *= part.within(bins) / was
+		}
+		groups = append(groups, group{from: from, to: place(c.at), n: n})
+		before, from, share = part.to, place(c.at), c.share
 	}
 	return groups
 }
