@@ -203,7 +203,7 @@ func bottleneckLine(b Bottleneck) string {
 // resource-seconds is a time during which one unit of it is taken.
 func demand(b Bottleneck) string {
 	if b.Unit == "bytes" {
-		return fmt.Sprintf("%s per request", binary(b.PerRequest))
+		return fmt.Sprintf("%s for each request/s", binary(b.PerRequest))
 	}
 	unit := map[string]string{"cores": "a core", "slots": "a slot"}[b.Unit]
 	if unit == "" {

@@ -128,7 +128,8 @@ type reduction struct {
 func (r *reduction) begin(parts []segment, counts []int, discard func(time.Duration) time.Duration) {
 	r.parts = parts
 	for i, s := range parts {
-		for k := s.from; k < s.to; k++ {
+		// What ends in a pause is of the step before it.
+		for k := s.from; k < len(r.steps); k++ {
 			r.steps[k] = i
 		}
 		first, end := whole(counts, s)

@@ -22,6 +22,72 @@ type segment struct{ from, to int }
 // dispersion of the counts, so that the jitter of a closed load is not taken for
 // steps, and evenly spaced arrivals do not hide them.
 func segments(counts []int) []segment {
+	var all []segment
+	for _, b := range bursts(counts) {
+		// The load begins and ends within a second: what that has is no rate, and goes with
+		// the step beside it.
+		edge := 0
+		if b.to-b.from > 2*shortest {
+			edge = 1
+		}
+		parts := steady(counts[b.from+edge : b.to-edge])
+		for i, s := range parts {
+			s.from, s.to = b.from+edge+s.from, b.from+edge+s.to
+			if i == 0 {
+				s.from = b.from
+			}
+			if i == len(parts)-1 {
+				s.to = b.to
+			}
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+const (
+	// paused is for how many seconds nothing must begin, and missed how many requests the
+	// seconds around would have begun meanwhile, for the load to have paused.
+	paused, missed = 3, 30
+	// around is how many seconds on each side tell what would have begun.
+	around = 10
+)
+
+// bursts are the stretches between which the load paused.
+func bursts(counts []int) []segment {
+	var out []segment
+	from := 0
+	for at := 0; at < len(counts); {
+		if counts[at] > 0 {
+			at++
+			continue
+		}
+		end := at
+		for end < len(counts) && counts[end] == 0 {
+			end++
+		}
+		rate := min(mean(counts[max(at-around, from):at]), mean(counts[end:min(end+around, len(counts))]))
+		if n := end - at; n >= paused && rate*float64(n) >= missed {
+			out, from = append(out, segment{from, at}), end
+		}
+		at = end
+	}
+	if from < len(counts) {
+		out = append(out, segment{from, len(counts)})
+	}
+	return out
+}
+
+func mean(counts []int) float64 {
+	sum := 0
+	for _, n := range counts {
+		sum += n
+	}
+	return float64(sum) / float64(max(len(counts), 1))
+}
+
+// steady cuts a stretch without pauses.
+func steady(counts []int) []segment {
 	width := (len(counts) + mostCells - 1) / mostCells
 	cells := make([]float64, 0, len(counts)/max(width, 1)+1)
 	for chunk := range slices.Chunk(counts, max(width, 1)) {

@@ -197,4 +197,38 @@ func TestSegmentsAreFoundWhereTheRateChanges(t *testing.T) {
 	}
 }
 
+// A pause is part of no step, however long, and what begins or ends within a second next to
+// it is no step of its own. A slow load has seconds without a request, too.
+func TestPausesAreNoSteps(t *testing.T) {
+	wrong := 0
+	for seed := range uint64(60) {
+		pause := []int{5, 60, 3600}[seed%3]
+		rng := rand.New(rand.NewPCG(seed, 2))
+		var counts []int
+		var want []segment
+		for i, rate := range []float64{40, 80, 120} {
+			if i > 0 {
+				counts = append(counts, make([]int, pause)...)
+			}
+			from := len(counts)
+			counts = append(counts, int(rate/8)) // it begins within a second
+			for range 29 {
+				counts = append(counts, int(rate+rng.NormFloat64()*math.Sqrt(rate)))
+			}
+			counts = append(counts, int(rate/3))
+			want = append(want, segment{from, len(counts)})
+		}
+		if got := segments(counts); !slices.Equal(got, want) {
+			wrong++
+			t.Logf("pauses of %d s: %v, want %v", pause, got, want)
+		}
+	}
+	if wrong > 5 { // noise is cut now and then: three loads each
+		t.Errorf("%d of 60 were cut elsewhere", wrong)
+	}
+	if got := segments([]int{1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1}); len(got) != 1 {
+		t.Errorf("a request now and then: %v", got)
+	}
+}
+
 func abs(n int) int { return max(n, -n) }

@@ -244,12 +244,21 @@ func (p *Plan) exhaustion(s Service, c Config) {
 	}
 }
 
+// monthsOn is the same day so many months on, or the last of that month.
+func monthsOn(now time.Time, months int) time.Time {
+	at := now.AddDate(0, months, 0)
+	if at.Day() != now.Day() {
+		at = at.AddDate(0, 0, -at.Day()) // it went over into the next month
+	}
+	return at
+}
+
 func (p *Plan) months(s Service, c Config) {
 	if c.Growth == nil || c.Growth.Ratio <= 0 {
 		return
 	}
 	for k := 0; k <= outlook; k++ {
-		at := c.Now.AddDate(0, k, 0)
+		at := monthsOn(c.Now, k)
 		peak := c.Peak * c.Growth.After(at.Sub(c.Now))
 		_, n, ok := c.replicas(peak, s.Capacity.Low)
 		if !ok {

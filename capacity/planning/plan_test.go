@@ -124,6 +124,26 @@ func TestCostAndTime(t *testing.T) {
 	}
 }
 
+// Each month is there once, from whichever day.
+func TestEachMonthOnce(t *testing.T) {
+	growth, err := scenarios.ParseGrowth("5%/month")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, now := range []time.Time{time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC), time.Date(2028, 2, 29, 0, 0, 0, 0, time.UTC)} {
+		p, err := Make(shop(), Config{Peak: 3000, Growth: &growth, Now: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, m := range p.Months {
+			want := time.Date(now.Year(), now.Month()+time.Month(k), 1, 0, 0, 0, 0, time.UTC).Format("2006-01")
+			if m.Month != want || k > 0 && !(m.PeakRPS > p.Months[k-1].PeakRPS) {
+				t.Errorf("from %s: month %d is %+v, want %s", now.Format(time.DateOnly), k, m, want)
+			}
+		}
+	}
+}
+
 func TestAutoscaler(t *testing.T) {
 	p, err := Make(shop(), Config{Peak: 3000, Zones: 3, Survive: 1, Ramp: 0.05 / 60, Lag: 2 * time.Minute})
 	if err != nil {
