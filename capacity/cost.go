@@ -47,6 +47,9 @@ func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 		parts[egressPart] = Value{Value: million * egress, Low: million * egress, High: million * egress, Confidence: spec.Confidence, Method: "size of the answers times price"}
 	}
 	hourly, doubts := a.allocated(all, fits, *p)
+	if egress == 0 && p.EgressGB > 0 {
+		doubts = append(doubts, "the cost leaves egress out: the size of the answers is not known")
+	}
 	loaded := func(x float64) float64 { return million * (hourly/(secondsPerHour*x) + egress) }
 	c := &Cost{Currency: p.Currency, AtRPS: at}
 	if c.Currency == "" {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,6 +115,10 @@ func Make(readings []Reading, c Config) (*Forecast, error) {
 		f.warn("the load changed at once, to %.2g times what it was, on %s: the forecast is of the history since", by, g.time(at).Format(time.DateOnly))
 		g = g.since(at)
 	}
+	if odd := g.outliers(); len(odd) > 0 {
+		f.leaveOut(g, odd)
+		g = g.without(odd)
+	}
 	rng := rand.New(rand.NewPCG(c.Seed, 0xf0eca57))
 	best := f.backtest(g, c, rng)
 	f.ahead(g, best, c, rng)
@@ -123,6 +128,29 @@ func Make(readings []Reading, c Config) (*Forecast, error) {
 
 func (f *Forecast) warn(format string, args ...any) {
 	f.Warnings = append(f.Warnings, fmt.Sprintf(format, args...))
+}
+
+// leaveOut says what is left out, and that a spike may come again.
+func (f *Forecast) leaveOut(g *grid, odd []outlying) {
+	var when []string
+	spike := 0.0
+	for _, o := range odd {
+		if len(when) < 4 {
+			when = append(when, fmt.Sprintf("%s, %.2g times the usual", g.time(g.begin+o.from).Format(time.DateOnly), o.ratio))
+		}
+		if o.ratio > 1 {
+			for _, i := range o.cells {
+				spike = max(spike, g.values[i])
+			}
+		}
+	}
+	if more := len(odd) - len(when); more > 0 {
+		when = append(when, fmt.Sprintf("and %d more", more))
+	}
+	f.warn("readings far from those of other weeks are left out (%s): an outage, a holiday or a spike", strings.Join(when, "; "))
+	if spike > 0 {
+		f.warn("a spike such as that of %.0f req/s is not in the forecast: hold the capacity against it if it may come again", spike)
+	}
 }
 
 // ahead draws futures of the best candidate.
@@ -141,14 +169,14 @@ func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
 	end := g.begin + len(g.values)
 	top := 0
 	for i, v := range expected {
-		low, high := f.interval(cells[i], v)
+		low, high := f.interval(cells[i], v, f.beyond(i, g.season))
 		f.Ahead = append(f.Ahead, Cell{g.time(end + i), Figure{v, min(low, v), max(high, v)}})
 		if v > expected[top] {
 			top = i
 		}
 		slices.Sort(tops[i])
 		middle := tops[i][c.Paths/2]
-		low, high = f.interval(tops[i], middle)
+		low, high = f.interval(tops[i], middle, f.beyond(i, g.season))
 		by := math.Pow(f.peaked, min(float64(i+1)/float64(max(f.TestedWeeks, 1)*g.season), 1))
 		reached := Figure{by * middle, by * low, by * high}
 		if i > 0 { // what was reached stays so
@@ -167,9 +195,19 @@ func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
 // interval is that of values that were drawn, widened about the middle. The futures
 // themselves are not: what the back-test saw beyond them is mostly that a whole week came
 // out higher or lower, and the highest of many hours that all vary more is too high.
-func (f *Forecast) interval(values []float64, middle float64) (low, high float64) {
+func (f *Forecast) interval(values []float64, middle, beyond float64) (low, high float64) {
 	low, high = interval(values)
-	return max(middle+f.Widened*(low-middle), 0), middle + f.Widened*(high-middle)
+	by := f.Widened * beyond
+	return max(middle+by*(low-middle), 0), middle + by*(high-middle)
+}
+
+// beyond is by how much wider an interval is so many cells ahead for lying further ahead than
+// the back-test reached: what a trend is off by there adds up, as of a random walk.
+func (f *Forecast) beyond(cell, season int) float64 {
+	if f.TestedWeeks == 0 {
+		return 1
+	}
+	return math.Sqrt(max(float64(cell+1)/float64(f.TestedWeeks*season), 1))
 }
 
 func interval(values []float64) (low, high float64) {

@@ -98,6 +98,51 @@ func TestLoadThatDoubledAtOnce(t *testing.T) {
 	}
 }
 
+// A holiday, an outage and a spike are left out and named, whatever they are followed by;
+// what goes on at the end is not.
+func TestOutliersAreLeftOut(t *testing.T) {
+	want := make1(t, history(8, 0, 0.02, 3), Config{Seed: 1}).Peak.Value
+	for name, c := range map[string]struct {
+		from, hours int
+		times       float64
+		warns       string
+	}{
+		"a holiday": {8*168 - 10*24, 24, 0.3, "2026-02-20, 0."},
+		"an outage": {8*168 - 19*24 + 10, 3, 0, "2026-02-11, 0.001 times"},
+		"a spike":   {8*168 - 10*24 + 12, 1, 10, "is not in the forecast"},
+	} {
+		past := history(8, 0, 0.02, 3)
+		for h := c.from; h < c.from+c.hours; h++ {
+			past[h].RPS *= c.times
+		}
+		f := make1(t, past, Config{Seed: 1})
+		if math.Abs(f.Peak.Value/want-1) > 0.03 || f.Peak.High > 1.15*want {
+			t.Errorf("%s: peak %+v, without it %.0f", name, f.Peak, want)
+		}
+		if all := strings.Join(f.Warnings, "\n"); !strings.Contains(all, c.warns) {
+			t.Errorf("%s: %q do not say %q", name, all, c.warns)
+		}
+	}
+	surge := history(8, 0, 0.02, 3)
+	for h := len(surge) - 72; h < len(surge); h++ {
+		surge[h].RPS *= 2
+	}
+	if f := make1(t, surge, Config{Seed: 1}); strings.Contains(strings.Join(f.Warnings, "\n"), "left out") || f.Peak.High < 1.5*want {
+		t.Errorf("a surge that goes on: %+v, %q", f.Peak, f.Warnings)
+	}
+}
+
+// Two loads at one time are said to be there.
+func TestTwoLoadsAtOneTime(t *testing.T) {
+	past := history(4, 0, 0.02, 3)
+	for _, x := range slices.Clone(past) {
+		past = append(past, Reading{x.At, x.RPS / 3})
+	}
+	if f := make1(t, past, Config{Seed: 1}); !strings.Contains(strings.Join(f.Warnings, "\n"), "672 times have two loads") {
+		t.Errorf("%q", f.Warnings)
+	}
+}
+
 // A service that grows is forecast by Holt-Winters, which beats repeating the last
 // week, and the peak four weeks ahead lies in its interval.
 func TestGrowthIsForecast(t *testing.T) {

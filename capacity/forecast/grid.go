@@ -55,11 +55,18 @@ func newGrid(readings []Reading, zone *time.Location) (*grid, error) {
 	for i := range g.values {
 		g.values[i] = math.NaN()
 	}
-	for _, x := range all {
+	twice := 0
+	for i, x := range all {
+		if i > 0 && x.At.Equal(all[i-1].At) && math.Abs(x.RPS-all[i-1].RPS) > 0.01*max(x.RPS, all[i-1].RPS) {
+			twice++
+		}
 		v := &g.values[g.cell(x.At)-g.begin]
 		if math.IsNaN(*v) || x.RPS > *v {
 			*v = x.RPS
 		}
+	}
+	if twice > 0 {
+		g.notes = append(g.notes, fmt.Sprintf("%d times have two loads that differ: the higher counts; hint: add up what instances share", twice))
 	}
 	if len(g.values) < g.season {
 		return nil, ErrShort
@@ -227,4 +234,101 @@ func (g *grid) since(cell int) *grid {
 		}
 	}
 	return &later
+}
+
+// A reading far from those of the same hour in the weeks around is an outlier: by a ratio
+// of odd at least, and by six standard deviations of such ratios. So is one beside it. Those
+// of a few days that are over are left out; what lasts, or goes on at the end, is the load.
+const (
+	odd        = 1.6
+	oddWeeks   = 4 // on each side
+	joinedBy   = 36 * hour
+	oddLasts   = 4 * day
+	oddAllowed = 0.05
+)
+
+// outlying is a stretch of a few days in which readings were outliers.
+type outlying struct {
+	from, to int // cells of values
+	// ratio is that of its furthest reading to what is usual.
+	ratio float64
+	cells []int
+}
+
+// outliers are the stretches to leave out.
+func (g *grid) outliers() []outlying {
+	ratios := g.unusual()
+	var sizes []float64
+	for _, r := range ratios {
+		if r != 0 {
+			sizes = append(sizes, math.Abs(r))
+		}
+	}
+	if len(sizes) < 3*g.season {
+		return nil
+	}
+	slices.Sort(sizes)
+	limit := max(6*1.4826*sizes[len(sizes)/2], math.Log(odd))
+	var all []outlying
+	count := 0
+	for i, r := range ratios {
+		if math.Abs(r) <= limit {
+			continue
+		}
+		count++
+		if n := len(all) - 1; n >= 0 && time.Duration(i-all[n].to)*g.step < joinedBy {
+			all[n].to = i
+			all[n].cells = append(all[n].cells, i)
+			if math.Abs(r) > math.Abs(math.Log(all[n].ratio)) {
+				all[n].ratio = math.Exp(r)
+			}
+			continue
+		}
+		all = append(all, outlying{from: i, to: i, ratio: math.Exp(r), cells: []int{i}})
+	}
+	if float64(count) > oddAllowed*float64(len(ratios)) {
+		return nil
+	}
+	return slices.DeleteFunc(all, func(o outlying) bool {
+		return time.Duration(o.to-o.from+1)*g.step > oddLasts || time.Duration(len(g.values)-1-o.to)*g.step < day
+	})
+}
+
+// unusual are the logs of the ratio of each value to the median of the same hour in the
+// weeks around; 0 where that is not known, or hardly any load.
+func (g *grid) unusual() []float64 {
+	sum, n := 0.0, 0.0
+	for _, v := range g.values {
+		if !math.IsNaN(v) {
+			sum, n = sum+v, n+1
+		}
+	}
+	ratios := make([]float64, len(g.values))
+	for i, v := range g.values {
+		var others []float64
+		for k := -oddWeeks; k <= oddWeeks; k++ {
+			if j := i + k*g.season; k != 0 && j >= 0 && j < len(g.values) && !math.IsNaN(g.values[j]) {
+				others = append(others, g.values[j])
+			}
+		}
+		if slices.Sort(others); math.IsNaN(v) || len(others) < 3 {
+			continue
+		}
+		if usual := others[len(others)/2]; usual > 0.05*sum/n {
+			ratios[i] = math.Log(max(v, 1e-3*usual) / usual)
+		}
+	}
+	return ratios
+}
+
+// without is the grid with gaps in the place of outliers.
+func (g *grid) without(all []outlying) *grid {
+	rest := *g
+	rest.values = slices.Clone(g.values)
+	for _, o := range all {
+		for _, i := range o.cells {
+			rest.values[i] = math.NaN()
+		}
+	}
+	return &rest
 }

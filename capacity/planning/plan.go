@@ -184,14 +184,14 @@ func (p *Plan) cost(s Service, c Config) {
 	if len(without) > 0 {
 		p.warn("the cost leaves %s out: how much a replica has is not known; hint: --instance vcpu=2,memory_gb=4", strings.Join(without, " and "))
 	}
-	if hour == 0 {
+	if s.BytesPerRequest == 0 && c.Prices.EgressGB > 0 {
+		p.warn("egress is left out: the size of an answer is not known")
+	}
+	if hour == 0 && (s.BytesPerRequest == 0 || c.Prices.EgressGB == 0) {
 		return
 	}
 	x := &Cost{Currency: c.Prices.Currency, ReplicaHour: hour, Marginal: c.Marginal}
 	x.EgressPerMillion = million * s.BytesPerRequest / gigabyte * c.Prices.EgressGB
-	if s.BytesPerRequest == 0 && c.Prices.EgressGB > 0 {
-		p.warn("egress is left out: the size of an answer is not known")
-	}
 	each := func(n int) float64 { return float64(n) * hour }
 	perMillion := func(n int) float64 { return million*each(n)/(3600*c.Peak) + x.EgressPerMillion }
 	x.PerMillion = Figure{perMillion(p.Replicas), perMillion(p.Between[0]), perMillion(p.Between[1])}
