@@ -20,7 +20,7 @@ const fewSteps = 6
 func Analyse(points []observation.Point, spec Spec) Analysis {
 	spec = spec.defaults()
 	var a Analysis
-	all := digest(points)
+	all := a.withoutCold(digest(points))
 	if len(all) == 0 {
 		a.warn("no valid step: there is nothing to fit")
 		return a
@@ -50,6 +50,76 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	a.cost(all, fits, spec)
 	a.Contention = contention(all, sat, spec)
 	return a
+}
+
+const (
+	// colder is how many times as long as at any higher load a row must have taken, in all
+	// that is known of it, to have been cold.
+	colder = 1.5
+	// enoughWarm is how many rows there must be at its load and above it, and mostCold which
+	// share of a table may be cold.
+	enoughWarm = 3
+	mostCold   = 0.25
+)
+
+// withoutCold leaves out rows of a table that were slower than every one at their load and
+// above, of which none came before: a start with cold caches, connections or code. A drill warms up before it measures.
+func (a *Analysis) withoutCold(all []series) []series {
+	cold := make([]bool, len(all))
+	count := 0
+	for i := range all {
+		cold[i] = all[i].cold(all)
+		if cold[i] {
+			count++
+		}
+	}
+	if count == 0 || float64(count) > mostCold*float64(len(all)) {
+		return all
+	}
+	var warm []series
+	var loads []string
+	for i := range all {
+		if !cold[i] {
+			warm = append(warm, all[i])
+			continue
+		}
+		loads = append(loads, fmt.Sprintf("%.4g", all[i].point.Offered))
+	}
+	a.warn("a row at %s/s was slower than every row at its load and above, as on a cold start, and is left out; hint: warm up before the first row", strings.Join(loads, ", "))
+	return warm
+}
+
+func (s *series) cold(all []series) bool {
+	if len(s.windows) > 0 {
+		return false
+	}
+	warm, before := 0, true
+	for i := range all {
+		o := &all[i]
+		if o == s {
+			before = false
+			continue
+		}
+		if o.load < s.load {
+			continue
+		}
+		if before {
+			return false // a target that serves less the more users it has looks like that
+		}
+		known := false
+		mine, others := s.point.Response, o.point.Response
+		for _, q := range [][2]float64{{mine.P99, others.P99}, {mine.P95, others.P95}, {mine.P90, others.P90}, {mine.P50, others.P50}, {mine.Mean, others.Mean}} {
+			if q[0] > 0 && q[1] > 0 {
+				if known = true; q[0] < colder*q[1] {
+					return false
+				}
+			}
+		}
+		if known {
+			warm++
+		}
+	}
+	return warm >= enoughWarm
 }
 
 func (s Spec) defaults() Spec {

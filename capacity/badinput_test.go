@@ -127,6 +127,49 @@ func TestTurnedAwayHoldsNothing(t *testing.T) {
 	}
 }
 
+// One cold row at a low load does not decide what a table says of higher ones.
+func TestColdRowIsLeftOut(t *testing.T) {
+	t.Parallel()
+	warm := ladder(1e9, cores(0.0025, 1), 50, 100, 150, 200, 240)
+	for i := range warm {
+		rho := warm[i].Offered / 400
+		warm[i].Response = observation.Quantiles{P50: 2.5 / (1 - rho), P99: 11.5 / (1 - rho)}
+	}
+	cold := warm[0]
+	cold.Response = observation.Quantiles{P50: 60, P99: 480}
+	want := Analyse(warm, Spec{Objectives: p99})
+	got := Analyse(append([]observation.Point{cold}, warm...), Spec{Objectives: p99})
+	if want.Capacity == nil || want.Capacity.Bound != Predicted || got.Capacity == nil || got.Capacity.Value.Value != want.Capacity.Value.Value {
+		t.Errorf("with a cold row %+v, without %+v", got.Capacity, want.Capacity)
+	}
+	if all := strings.Join(got.Warnings, "\n"); !strings.Contains(all, "a row at 50/s was slower") {
+		t.Errorf("%q do not name the row", all)
+	}
+	if all := strings.Join(want.Warnings, "\n"); strings.Contains(all, "slower") {
+		t.Errorf("%q of rows that are alike", all)
+	}
+}
+
+// The rows of memory that goes with the load, and not with what is in flight, had no
+// failures where so few places would have made many: it is held against its limit alone.
+func TestMemoryThatIsKept(t *testing.T) {
+	t.Parallel()
+	points := ladder(1e9, func(x float64) map[string]observation.Use {
+		return map[string]observation.Use{
+			"memory": {Used: 1e9 + 2e7*x, Limit: 8e9, Unit: "bytes"}, "cpu": {Used: 0.01 * x, Limit: 8, Unit: "cores"},
+		}
+	}, 40, 80, 120, 160, 200, 240)
+	for i := range points {
+		p := &points[i]
+		p.Seconds, p.OK, p.Sent = 60, uint64(60*p.Offered), uint64(60*p.Offered)
+		p.Response, p.InFlight = observation.Quantiles{Mean: 10, P50: 7, P95: 30, P99: 46}, p.Offered*0.01
+	}
+	a := Analyse(points, Spec{Objectives: append([]scenarios.Objective{{Metric: "errors", Op: "<", Value: 0.01}}, p99...)})
+	if k := a.Capacity; k == nil || k.Bound != Predicted || math.Abs(k.Value.Value-350) > 10 || k.Low < 240 {
+		t.Errorf("%+v, want about 350", k)
+	}
+}
+
 // Steps that broke below a capacity are named, as those above it held.
 func TestStepsAgainstTheCapacity(t *testing.T) {
 	t.Parallel()
@@ -146,6 +189,32 @@ func TestStepsAgainstTheCapacity(t *testing.T) {
 	}
 	if all := warned(50, 50, 50, 60, 400); strings.Contains(all, "below the capacity") {
 		t.Errorf("%q, of steps that agree", all)
+	}
+}
+
+// A mean that is too long well below saturation says nothing of what saturates: the cores
+// that were seen to be used do.
+func TestBrokenObjectiveBlamesNothingUnmeasured(t *testing.T) {
+	t.Parallel()
+	queue := markov{4, 100}
+	var points []observation.Point
+	for i := range 30 {
+		x := 12 * float64(i+1)
+		p := observation.Point{Step: i, Kind: scenarios.KindLoad, Valid: true, Offered: x, Seconds: 60}
+		p.Throughput, p.OK, p.Sent = x, uint64(60*x), uint64(60*x)
+		p.Response.Mean = 1000 * (0.01 + erlangC(4, x/400)/(400-x))
+		p.Response.P50, p.Response.P99 = 1000*queue.quantile(x, 0.5), 1000*queue.quantile(x, 0.99)
+		p.Resources = map[string]observation.Use{"cpu": {Used: x / 100, Limit: 4, Unit: "cores"}}
+		points = append(points, p)
+	}
+	for _, o := range []scenarios.Objective{{Metric: "mean", Op: "<", Value: 16}, {Metric: "p99", Op: "<", Value: 90}} {
+		a := Analyse(points, Spec{Objectives: []scenarios.Objective{o}})
+		if k := a.Capacity; k == nil || k.Bound != "" {
+			t.Errorf("%s: %+v, want a capacity that was measured", o, k)
+		}
+		if s := a.Saturation; s == nil || s.Measured || s.Bottlenecks[0].Resource != "cpu" || s.Bottlenecks[0].Probability < sure || math.Abs(s.Value.Value-400) > 8 {
+			t.Errorf("%s: %+v, want cpu at 400", o, s)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/headroom-project/headroom/loadgen/search"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 const (
@@ -37,24 +38,40 @@ type measured struct {
 // cannot be held against a ceiling.
 const vague = 0.08
 
-func (m *measured) vague() bool { return m.spread > vague*m.rate }
-
-// seen returns the saturation that the points show: the plateau, or where the
-// objectives broke because a queue grew. Nil if neither was.
+// seen returns the saturation that the points show: the plateau or, where no resource with
+// a limit was measured, where the objectives broke because a queue grew. Nil if neither was.
 //
 // Readings of a plateau that contradict each other, as those of a target whose
 // cores were taken by others now and then, say how much it served and not where
 // it saturates. Such a reading calls nothing a bottleneck.
-func (a *Analysis) seen(sat *plateau, all []series) *measured {
-	if sat != nil {
+func (a *Analysis) seen(sat *plateau, limited []fit, all []series) *measured {
+	if sat := sat.firm(); sat != nil {
 		low, high := sat.bounds()
 		return &measured{rate: sat.rate, low: low, high: high, method: "throughput while a queue never emptied", spread: sat.spread}
 	}
+	if sat != nil {
+		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g), and says not where it saturates; hint: see what else used its cores", sat.rate, sat.spread)
+	}
 	c := a.Capacity
-	if c == nil || c.Bound != "" || !(c.Value.Value > 0) {
-		return nil
+	if len(limited) > 0 || c == nil || c.Bound != "" || !(c.Value.Value > 0) || mostServed(all) > keptUp*c.Value.Value {
+		return nil // responses were too long there, and the target served more than that
 	}
 	return &measured{rate: c.Value.Value, low: c.Low, high: c.High, method: "where the objectives break", spread: (c.High - c.Low) / 3.29}
+}
+
+// hiddenQueue asks the responses of all steps, those that broke an objective too, whether a queue
+// that nothing measures explains them better than the nearest measured limit; nil if they
+// say too little.
+func hiddenQueue(all []series, limited []fit, objectives []scenarios.Objective) *prediction {
+	x := newPredictor(all, limited, objectives)
+	list, b := stages(x.all, x.rows, x.ca2)
+	if len(limited) == 0 || tooLittle(list) != "" {
+		return nil
+	}
+	_, unmeasured, hidden := x.models(list, b, quick)
+	p := &prediction{hidden: hidden, queue: &unmeasured[0].latency}
+	p.queueLow, p.queueHigh = p.queue.saturation, p.queue.saturation
+	return p
 }
 
 // keptUp is how much more a target must have served than where its objectives broke,
@@ -70,13 +87,9 @@ func mostServed(all []series) (most float64) {
 
 // saturation fills in Saturation.
 func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, no *refusal, spec Spec, source *rand.Rand) {
-	m := a.seen(sat, all)
-	if sat == nil && len(limited) == 0 && m != nil && mostServed(all) > keptUp*m.rate {
-		m = nil // responses were too long there, and the target served more than that
-	}
-	if m != nil && len(limited) > 0 && m.vague() {
-		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g): saturation is where the resource law puts it; hint: see what else used its cores", m.rate, m.spread)
-		m = nil
+	m := a.seen(sat, limited, all)
+	if c := a.Capacity; m == nil && p == nil && c != nil && c.Bound == "" {
+		p = hiddenQueue(all, limited, spec.Objectives)
 	}
 	if m == nil && len(limited) == 0 && p == nil {
 		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")

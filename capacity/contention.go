@@ -181,7 +181,7 @@ func (c *Contention) words() string {
 	}
 	s := "requests do not wait for one another"
 	if c.Sigma.Value > 0 {
-		s = fmt.Sprintf("requests wait (for cores, locks or a pool alike) as if each had the target to itself for %.2g%% of its time: more than about %.3g at a time gain nothing", 100*c.Sigma.Value, math.Ceil(1/c.Sigma.Value))
+		s = fmt.Sprintf("as if (cores, locks and pools are waited for alike) for %.2g%% of its time a request had the target to itself, so that more than about %.3g at a time gain nothing", 100*c.Sigma.Value, math.Ceil(1/c.Sigma.Value))
 	}
 	switch {
 	case c.PeakInFlight > 0:

@@ -38,6 +38,15 @@ func (p *plateau) firm() *plateau {
 	return p
 }
 
+// within returns the plateau, or nil if its readings contradict each other and leave it open
+// whether even the highest load lies above it: chance made a queue there.
+func (p *plateau) within(top float64) *plateau {
+	if p.firm() == nil && p != nil && p.cap() > top {
+		return nil
+	}
+	return p
+}
+
 // measure is one reading of the plateau.
 type measure struct{ rate, spread, load float64 }
 

@@ -580,12 +580,23 @@ func (p *predictor) refuses(f *fitted, ratio float64, r int) float64 {
 		}
 		stay := f.mean(0.3 * p.top)
 		places := (m.limit - l.base) * stay / l.demand
-		if !(places >= 1) || places > 1e6 {
+		if !(places >= 1) || places > 1e6 || p.accepted(places, stay) {
 			continue
 		}
 		at = min(at, rises(m.ceiling(r), func(x float64) bool { return refused(places, x*stay) > max(ratio, 1e-6) }))
 	}
 	return at
+}
+
+// accepted says that steps had many fewer failures than so many places for requests that
+// stay so long would have made: then what is kept is not theirs while they are in flight,
+// but of what was answered, and nothing is refused below the limit.
+func (p *predictor) accepted(places, stay float64) bool {
+	const many = 20 // failures that are expected; of a Poisson number below a quarter of it there is no chance
+	return slices.ContainsFunc(p.all, func(s series) bool {
+		expected := float64(s.point.OK+s.point.Failed) * refused(places, s.load*stay)
+		return expected > many && float64(s.point.Failed) < expected/4
+	})
 }
 
 // interval redraws the steps, refits all, and takes the percentiles.
