@@ -15,12 +15,17 @@ import (
 // none stands where there is no figure.
 const none = "–"
 
+// most is from where figures are written with a power of ten: nobody reads 300 digits.
+const most = 1e12
+
 // perSecond writes a rate in requests/s, without its unit: three digits that
 // mean something, and every digit before the point.
 func perSecond(v float64) string {
 	switch a := math.Abs(v); {
 	case !finite(v):
 		return none
+	case a >= most:
+		return fmt.Sprintf("%.3g", v)
 	case a >= 99.95:
 		return grouped(v)
 	case a >= 9.995:
@@ -54,6 +59,8 @@ func percent(v float64) string {
 	switch a := math.Abs(v) * 100; {
 	case !finite(v):
 		return none
+	case a >= most:
+		return fmt.Sprintf("%.3g%%", v*100)
 	case a == 0:
 		return "0%"
 	case a < 0.005:
