@@ -80,7 +80,7 @@ func scaleOutSentence(f *scaleout.Fit) string {
 	case f.ForPeak > 0:
 		s += fmt.Sprintf(" The peak needs %d.", f.ForPeak)
 	case f.PeakRPS > 0:
-		s += fmt.Sprintf(" No number of them carries the peak of %s req/s for sure.", perSecond(f.PeakRPS))
+		s += fmt.Sprintf(" No number of them up to 1,000 carries the peak of %s req/s for sure.", perSecond(f.PeakRPS))
 	}
 	return s
 }

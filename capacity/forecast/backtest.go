@@ -81,7 +81,7 @@ func (f *Forecast) chosen(best int) string {
 			least = min(least, t.Ratio)
 		}
 		if least <= 1 {
-			return fmt.Sprintf("Holt-Winters is no better (%.2f times its error, %s) and is not used", least, over)
+			return fmt.Sprintf("Holt-Winters is not better by a twentieth (%.2f times its error, %s) and is not used", least, over)
 		}
 		return fmt.Sprintf("Holt-Winters lost to it (%.2f times its error, %s) and is not used", least, over)
 	}
@@ -138,7 +138,7 @@ const furthestPeak = 0.2
 
 // peaked is by what factor the highest load came out beside that of the futures: the noise
 // of single hours is drawn anew in each season, which makes the highest of many too high.
-// The less the tests agree on it, the less of it counts (as of James and Stein 1961).
+// The less the tests agree on it, the less of it counts.
 func (t *test) peaked() float64 {
 	n := float64(len(t.peaks))
 	if n < 2 {

@@ -112,8 +112,13 @@ func Make(readings []Reading, c Config) (*Forecast, error) {
 		}
 	}
 	if at, by := g.shifted(); by != 0 {
-		f.warn("the load changed at once, to %.2g times what it was, on %s: the forecast is of the history since", by, g.time(at).Format(time.DateOnly))
-		g = g.since(at)
+		rests := "the forecast is of the history since"
+		if enough := (g.begin+len(g.values)-at)/(g.season/7) >= settledFor; enough {
+			g = g.since(at)
+		} else {
+			rests = "too little has come since for a forecast of that, and this one is of the whole history"
+		}
+		f.warn("the load changed at once, to %.2g times what it was, on %s: %s", by, g.time(at).Format(time.DateOnly), rests)
 	}
 	if odd := g.outliers(); len(odd) > 0 {
 		f.leaveOut(g, odd)

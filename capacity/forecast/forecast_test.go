@@ -93,6 +93,33 @@ func TestLoadThatDoubledAtOnce(t *testing.T) {
 	if !slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.Contains(w, "at once") && strings.Contains(w, day) }) {
 		t.Errorf("warnings %q do not name %s", f.Warnings, day)
 	}
+	// The last of two counts; a bad week that is over is none.
+	twice := history(14, 0, 0.03, 4)
+	for i := range twice {
+		switch week := i / 168; {
+		case week >= 9:
+			twice[i].RPS *= 4
+		case week >= 5:
+			twice[i].RPS *= 2
+		}
+	}
+	if f := make1(t, twice, Config{Seed: 1}); f.Peak.Value < 3900 || f.Peak.Value > 4600 {
+		t.Errorf("doubled twice: %+v, want about 4200", f.Peak)
+	}
+	holiday := history(12, 0, 0.03, 4)
+	for i := 8 * 168; i < 9*168; i++ {
+		holiday[i].RPS *= 0.3
+	}
+	if f := make1(t, holiday, Config{Seed: 1}); strings.Contains(strings.Join(f.Warnings, "\n"), "at once") {
+		t.Errorf("a week that is over: %q", f.Warnings)
+	}
+	fresh := history(12, 0, 0.03, 4)
+	for i := 11 * 168; i < 12*168; i++ {
+		fresh[i].RPS *= 2
+	}
+	if f := make1(t, fresh, Config{Seed: 1}); !strings.Contains(strings.Join(f.Warnings, "\n"), "too little has come since") || !(f.Peak.High > f.Peak.Low) {
+		t.Errorf("doubled a week ago: %+v, %q", f.Peak, f.Warnings)
+	}
 	if f := make1(t, history(12, 0.05, 0.03, 4), Config{Seed: 1}); slices.ContainsFunc(f.Warnings, func(w string) bool { return strings.Contains(w, "at once") }) {
 		t.Errorf("growth of 5%% a week: %q", f.Warnings)
 	}
@@ -138,7 +165,7 @@ func TestTwoLoadsAtOneTime(t *testing.T) {
 	for _, x := range slices.Clone(past) {
 		past = append(past, Reading{x.At, x.RPS / 3})
 	}
-	if f := make1(t, past, Config{Seed: 1}); !strings.Contains(strings.Join(f.Warnings, "\n"), "672 times have two loads") {
+	if f := make1(t, past, Config{Seed: 1}); !strings.Contains(strings.Join(f.Warnings, "\n"), "672 times have another load") {
 		t.Errorf("%q", f.Warnings)
 	}
 }

@@ -66,7 +66,7 @@ func newGrid(readings []Reading, zone *time.Location) (*grid, error) {
 		}
 	}
 	if twice > 0 {
-		g.notes = append(g.notes, fmt.Sprintf("%d times have two loads that differ: the higher counts; hint: add up what instances share", twice))
+		g.notes = append(g.notes, fmt.Sprintf("%d times have another load besides: the higher counts; hint: add up what instances share", twice))
 	}
 	if len(g.values) < g.season {
 		return nil, ErrShort
@@ -190,38 +190,72 @@ func (g *grid) daily() (means []float64, perDay int) {
 	return means, perDay
 }
 
-// steep is the ratio of a day to the same day a week before from which a load has changed
-// at once, if a week of them shows it and others change by much less.
-const steep = 1.4
+const (
+	// steep is the ratio of a day to the same day a week before from which a load has changed
+	// at once, if a week of them shows it and others change by much less.
+	steep = 1.4
+	// settledFor is how many days must have come since for a forecast to rest on them.
+	settledFor = 14
+)
 
-// shifted is the first cell from which the load stayed at so many times what it was a week
-// before; by is 0 where it grew gently or not at all.
+// shifted is the last cell from which the load stayed at so many times what it was a week
+// before; by is 0 where it grew gently, went back, or did not change at all.
 func (g *grid) shifted() (at int, by float64) {
 	means, perDay := g.daily()
-	var changes, sizes []float64 // logs; changes[k] is that of day k+7
-	for k := 7; k < len(means); k++ {
-		change := math.Log(means[k] / means[k-7])
-		changes = append(changes, change)
-		if !math.IsNaN(change) {
-			sizes = append(sizes, math.Abs(change))
+	changes := make([]float64, len(means)) // logs, NaN in the first week
+	var sizes []float64
+	for k := range means {
+		changes[k] = math.NaN()
+		if k < 7 {
+			continue
+		}
+		changes[k] = math.Log(means[k] / means[k-7])
+		if !math.IsNaN(changes[k]) {
+			sizes = append(sizes, math.Abs(changes[k]))
 		}
 	}
 	if len(sizes) < 21 {
 		return 0, 0
 	}
 	slices.Sort(sizes)
-	usual := sizes[len(sizes)/2]
-	for k := 0; k+7 <= len(changes); k++ {
-		sum, least := 0.0, math.Inf(1)
-		for _, c := range changes[k : k+7] {
-			sum, least = sum+c, min(least, math.Abs(c))
+	least := max(math.Log(steep), 3*sizes[len(sizes)/2])
+	for day := len(means) - 7; day >= 7; day-- {
+		sum, up, down := 0.0, 0, 0
+		for _, c := range changes[day : day+7] {
+			sum += c
+			switch {
+			case c > least:
+				up++
+			case c < -least:
+				down++
+			}
 		}
-		// All of one sign, and not for NaN or infinity.
-		if least > max(math.Log(steep), 3*usual) && math.Abs(sum) >= 7*least && !math.IsInf(sum, 0) {
-			return g.begin + (k+7)*perDay, math.Exp(sum / 7)
+		if (up == 7 || down == 7) && !math.IsInf(sum, 0) && stayed(means, day, sum/7) {
+			return g.begin + day*perDay, math.Exp(sum / 7)
 		}
 	}
 	return 0, 0
+}
+
+// stayed says that the week before a day was like the one before it, and that each week
+// since was nearer to the new level than to the old, by so much in logs.
+func stayed(means []float64, day int, by float64) bool {
+	moved := func(from, to int) float64 {
+		sum := 0.0
+		for k := range 7 {
+			sum += math.Log(means[to+k]/means[from+k]) / by / 7
+		}
+		return sum
+	}
+	if day >= 14 && !(math.Abs(moved(day-14, day-7)) < 0.5) {
+		return false
+	}
+	for from := day; from+7 <= len(means); from += 7 {
+		if !(moved(day-7, from) > 0.5) {
+			return false
+		}
+	}
+	return true
 }
 
 // since is the grid from a cell on.
@@ -237,7 +271,7 @@ func (g *grid) since(cell int) *grid {
 }
 
 // A reading far from those of the same hour in the weeks around is an outlier: by a ratio
-// of odd at least, and by six standard deviations of such ratios. So is one beside it. Those
+// of odd at least, and by six standard deviations of such ratios. Those
 // of a few days that are over are left out; what lasts, or goes on at the end, is the load.
 const (
 	odd        = 1.6

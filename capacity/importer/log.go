@@ -105,11 +105,21 @@ func (l *log) points(discard func(time.Duration) time.Duration) ([]observation.P
 		return nil, time.Time{}, fmt.Errorf("it lasts %s, more than %s", lasts.Round(time.Minute), maxLasts)
 	}
 	counts := make([]int, (last-first)/1e6+1)
+	// flying are the hits that are in flight for the whole of a second, as changes at first.
+	flying := make([]int, len(counts)+1)
 	for _, h := range l.hits {
-		counts[(h.start-first)/1e6]++
+		begin := int((h.start - first) / 1e6)
+		counts[begin]++
+		if end := min(int((h.end-first)/1e6), len(counts)); end > begin+1 {
+			flying[begin+1]++
+			flying[end]--
+		}
+	}
+	for k := 1; k < len(flying); k++ {
+		flying[k] += flying[k-1]
 	}
 	r := reduction{log: l, first: first, reducer: observation.NewReducer(), steps: make([]int, len(counts))}
-	r.begin(segments(counts), counts, discard)
+	r.begin(segments(counts, flying), counts, discard)
 	r.fill()
 	points := slices.DeleteFunc(r.reducer.Points(), func(p observation.Point) bool { return p.OK+p.Failed == 0 })
 	return points, time.UnixMicro(first).UTC(), nil

@@ -21,9 +21,11 @@ type segment struct{ from, to int }
 // (optimal partitioning, Jackson et al. 2005). The penalty grows with the
 // dispersion of the counts, so that the jitter of a closed load is not taken for
 // steps, and evenly spaced arrivals do not hide them.
-func segments(counts []int) []segment {
+//
+// flying are the requests that were in flight for the whole of a second, nil for none.
+func segments(counts, flying []int) []segment {
 	var all []segment
-	for _, b := range bursts(counts) {
+	for _, b := range bursts(counts, flying) {
 		// The load begins and ends within a second: what that has is no rate, and goes with
 		// the step beside it.
 		edge := 0
@@ -46,15 +48,16 @@ func segments(counts []int) []segment {
 }
 
 const (
-	// paused is for how many seconds nothing must begin, and missed how many requests the
-	// seconds around would have begun meanwhile, for the load to have paused.
+	// paused is for how many seconds nothing must begin and nothing be in flight, and missed
+	// how many requests the seconds around would have begun meanwhile, for the load to have
+	// paused. A closed load begins nothing either while its target hangs.
 	paused, missed = 3, 30
 	// around is how many seconds on each side tell what would have begun.
 	around = 10
 )
 
-// bursts are the stretches between which the load paused.
-func bursts(counts []int) []segment {
+// bursts are the stretches between which the load paused: one, if any is shorter than a step.
+func bursts(counts, flying []int) []segment {
 	var out []segment
 	from := 0
 	for at := 0; at < len(counts); {
@@ -62,18 +65,23 @@ func bursts(counts []int) []segment {
 			at++
 			continue
 		}
-		end := at
-		for end < len(counts) && counts[end] == 0 {
-			end++
+		end, idle := at, 0
+		for ; end < len(counts) && counts[end] == 0; end++ {
+			if end >= len(flying) || flying[end] == 0 {
+				idle++
+			}
 		}
 		rate := min(mean(counts[max(at-around, from):at]), mean(counts[end:min(end+around, len(counts))]))
-		if n := end - at; n >= paused && rate*float64(n) >= missed {
+		if idle >= paused && rate*float64(idle) >= missed {
 			out, from = append(out, segment{from, at}), end
 		}
 		at = end
 	}
 	if from < len(counts) {
 		out = append(out, segment{from, len(counts)})
+	}
+	if slices.ContainsFunc(out, func(s segment) bool { return s.to-s.from < shortest }) {
+		return []segment{{0, len(counts)}}
 	}
 	return out
 }

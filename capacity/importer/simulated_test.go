@@ -180,7 +180,7 @@ func TestSegmentsAreFoundWhereTheRateChanges(t *testing.T) {
 				counts = append(counts, int(rate+rng.NormFloat64()*math.Sqrt(rate)))
 			}
 		}
-		got := segments(counts)
+		got := segments(counts, nil)
 		if len(got) != 3 || abs(got[0].to-15) > 1 || abs(got[1].to-45) > 1 {
 			wrong++
 			t.Logf("seed %d: %v", seed, got)
@@ -189,10 +189,10 @@ func TestSegmentsAreFoundWhereTheRateChanges(t *testing.T) {
 	if wrong > 3 {
 		t.Errorf("%d of 100 were cut elsewhere", wrong)
 	}
-	if got := segments(nil); len(got) != 0 {
+	if got := segments(nil, nil); len(got) != 0 {
 		t.Errorf("segments of nothing: %v", got)
 	}
-	if got := segments([]int{5, 5, 5}); len(got) != 1 || got[0] != (segment{0, 3}) {
+	if got := segments([]int{5, 5, 5}, nil); len(got) != 1 || got[0] != (segment{0, 3}) {
 		t.Errorf("segments of three seconds: %v", got)
 	}
 }
@@ -218,7 +218,7 @@ func TestPausesAreNoSteps(t *testing.T) {
 			counts = append(counts, int(rate/3))
 			want = append(want, segment{from, len(counts)})
 		}
-		if got := segments(counts); !slices.Equal(got, want) {
+		if got := segments(counts, nil); !slices.Equal(got, want) {
 			wrong++
 			t.Logf("pauses of %d s: %v, want %v", pause, got, want)
 		}
@@ -226,8 +226,19 @@ func TestPausesAreNoSteps(t *testing.T) {
 	if wrong > 5 { // noise is cut now and then: three loads each
 		t.Errorf("%d of 60 were cut elsewhere", wrong)
 	}
-	if got := segments([]int{1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1}); len(got) != 1 {
+	if got := segments([]int{1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1}, nil); len(got) != 1 {
 		t.Errorf("a request now and then: %v", got)
+	}
+	// A target that hangs for five seconds, and users who wait for it; and a burst a minute.
+	hangs, flying := slices.Repeat([]int{100}, 40), make([]int, 40)
+	for k := 20; k < 25; k++ {
+		hangs[k], flying[k] = 0, 10
+	}
+	if got := bursts(hangs, flying); len(got) != 1 {
+		t.Errorf("a target that hangs is a pause: %v", got)
+	}
+	if got := bursts(slices.Repeat(append([]int{100}, make([]int, 59)...), 4), nil); len(got) != 1 {
+		t.Errorf("a second of load in each minute: %v", got)
 	}
 }
 

@@ -45,22 +45,28 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 		a.Max = max(a.Max, int(math.Ceil(c.Peak/(s.Capacity.Low*factor)-1e-9)))
 	}
 	a.RPS = s.Capacity.Low * factor
+	idles := false
 	for _, l := range s.Limits {
 		if l.Resource == cpu && l.Demand > 0 && l.Limit > 0 {
 			a.Utilisation = min(max((l.base()+l.Demand*a.RPS)/l.Limit, 0), 1)
 			// A target is a whole number of per cent, and what idles counts in each replica.
-			if room := math.Floor(100*a.Utilisation)/100*l.Limit - l.base(); room > 0 && a.Utilisation >= 0.01 {
-				a.Max = max(a.Max, int(math.Ceil(l.Demand*c.Peak/room-1e-9)))
+			switch room := math.Floor(100*a.Utilisation)/100*l.Limit - l.base(); {
+			case room > 0:
+				a.Max = max(a.Max, int(min(math.Ceil(l.Demand*c.Peak/room-1e-9), mostReplicas)))
+			default:
+				idles = true
 			}
 		}
 	}
 	switch {
+	case idles && a.Utilisation > 0:
+		a.Warnings = append(a.Warnings, "a request takes so little of the cores that a replica shows as much when it idles: scale by requests per second (KEDA), not by CPU")
 	case a.Utilisation == 0:
 		a.Warnings = append(a.Warnings, "the demand on cores is not known: scale by requests per second (KEDA), not by CPU")
 	case s.Limits[0].Resource != cpu || s.Limits[0].Probability < sure:
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%s gives out before the cores do: CPU rises little near the limit, so that scaling by requests per second (KEDA) is safer", s.Limits[0].Resource))
 	}
-	if a.Utilisation >= 0.01 {
+	if a.Utilisation >= 0.01 && !idles {
 		a.HPA = a.hpa()
 	}
 	a.KEDA = a.keda()

@@ -101,7 +101,7 @@ func Make(s Service, c Config) (*Plan, error) {
 		return nil, fmt.Errorf("the peak of %g requests/s is not above 0", c.Peak)
 	case !(s.Capacity.Low > 0):
 		return nil, fmt.Errorf("the low end of the capacity is %g requests/s: the drill does not say how much a replica carries for sure", s.Capacity.Low)
-	case c.Zones < 0 || c.Survive < 0 || c.Zones > 0 && c.Survive >= c.Zones || c.Spare < 0:
+	case c.Zones < 0 || c.Survive < 0 || c.Survive > 0 && c.Survive >= c.Zones || c.Spare < 0:
 		return nil, fmt.Errorf("%d of %d zones cannot be lost", c.Survive, c.Zones)
 	}
 	p := &Plan{PeakRPS: c.Peak, PerReplica: s.Capacity, Warnings: []string{}}
@@ -231,7 +231,7 @@ func (p *Plan) exhaustion(s Service, c Config) {
 		}
 		return c.Now.Add(after).UTC().Format(time.DateOnly)
 	}
-	if c.Growth.Ratio <= 0 {
+	if c.Growth.Ratio <= 0 && carries*s.Capacity.Low >= c.Peak {
 		p.warn("the demand does not grow: the replicas carry it for as long as it does not")
 	}
 	p.ExhaustedOn = day(s.Capacity.Low)
@@ -258,7 +258,7 @@ func (p *Plan) months(s Service, c Config) {
 		return
 	}
 	for k := 0; k <= outlook; k++ {
-		at := monthsOn(c.Now, k)
+		at := monthsOn(c.Now.UTC(), k)
 		peak := c.Peak * c.Growth.After(at.Sub(c.Now))
 		_, n, ok := c.replicas(peak, s.Capacity.Low)
 		if !ok {

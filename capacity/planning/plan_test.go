@@ -216,8 +216,8 @@ func TestOtherInstances(t *testing.T) {
 		t.Errorf("memory gives out first, and half the cores carry %+v", x.Capacity)
 	}
 	full.Limits[1] = Limit{Resource: cpu, RPS: 600, Demand: 0.003, Limit: 2}
-	if x, notes := full.On(Instance{VCPU: 1, Speed: 1}); math.Abs(x.Capacity.Value-133.3) > 0.1 || !strings.Contains(strings.Join(notes, "\n"), "133.3/s") {
-		t.Errorf("a core that 267/s use up carries %+v, %q", x.Capacity, notes)
+	if x, notes := full.On(Instance{VCPU: 1, Speed: 1}); math.Abs(x.Capacity.Value-100) > 0.1 || !strings.Contains(strings.Join(notes, "\n"), " 100/s") {
+		t.Errorf("a core that idles at 0.2 and is used by half at 100/s carries %+v, %q", x.Capacity, notes)
 	}
 	s.Limits = append(s.Limits, Limit{Resource: "unmeasured", Probability: 0.3, RPS: 450})
 	if x, _ := s.On(Instance{VCPU: 4, Speed: 1}); x.Capacity.Low > s.Capacity.Low {

@@ -58,6 +58,9 @@ type Limit struct {
 
 func (l Limit) base() float64 { return l.Limit - l.Demand*l.RPS }
 
+// usedTo is the load at which a share of the limit is used.
+func (l Limit) usedTo(share float64) float64 { return max((share*l.Limit-l.base())/l.Demand, 0) }
+
 // RequestDemand is what one request of a name takes.
 type RequestDemand struct {
 	Name string
@@ -112,11 +115,16 @@ func (s Service) On(i Instance) (Service, []string) {
 	switch {
 	case fewer && core >= 0 && s.Limits[core].RPS <= s.first():
 		notes = append(notes, "fewer cores queue more at the same utilisation: they are taken to be used up to where as many requests wait (Erlang 1917)")
-		out.rescale(s, s.staffing(s.Limits[core], i.VCPU))
+		was, now := s.Limits[core], out.Limits[core]
+		if x := now.usedTo(s.staffing(was, i.VCPU)); x > 0 {
+			out.rescale(s, x/s.Capacity.Value*s.first()/out.first())
+		} else {
+			out.rescale(s, 0)
+		}
 	case fewer && core >= 0:
 		// What gives out first is something else, and how far the cores can be used was not
 		// seen.
-		usable := out.Limits[core].RPS * utilisation(i.VCPU, manyWait)
+		usable := out.Limits[core].usedTo(utilisation(i.VCPU, manyWait))
 		out.rescale(s, 1)
 		if c := out.Capacity; c.Value > usable {
 			notes = append(notes, fmt.Sprintf("with fewer cores they may well give out first: they are taken to carry %.4g/s, where every other request waits for one (Erlang 1917)", usable))
@@ -142,14 +150,14 @@ func at(l Limit, limit, base, demand float64) Limit {
 // seen to give out are taken to do so.
 const manyWait = 0.5
 
-// staffing is by how much less of its cores a replica may use with fewer of them so that
-// no more requests wait than at its capacity.
+// staffing is to which share a replica may use fewer cores so that no more requests wait
+// than at its capacity.
 func (s Service) staffing(l Limit, cores float64) float64 {
-	rho := (l.base() + l.Demand*s.Capacity.Value) / l.Limit
+	rho := min((l.base()+l.Demand*s.Capacity.Value)/l.Limit, 1)
 	if !(rho > 0 && rho < 1) || s.VCPU <= 0 {
-		return 1
+		return rho
 	}
-	return min(utilisation(cores, erlangC(s.VCPU, rho))/rho, 1)
+	return min(utilisation(cores, erlangC(s.VCPU, rho)), rho)
 }
 
 // utilisation is that of so many cores at which a share of the requests waits.

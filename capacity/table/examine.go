@@ -80,7 +80,7 @@ func allAnswers(rows []row, p *Problems, t *Table) {
 
 // perMinute finds rates by the minute, by Little's law in every row.
 func perMinute(rows []row, p *Problems) {
-	told := 0
+	var told []*row
 	for i := range rows {
 		x := &rows[i]
 		if !x.has["in_flight"] || !x.has["mean_ms"] || x.InFlight <= 0 {
@@ -89,12 +89,12 @@ func perMinute(rows []row, p *Problems) {
 		if !near(x.Throughput*x.Response.Mean/1000/x.InFlight, 60) {
 			return
 		}
-		told++
+		told = append(told, x)
 	}
-	if told < 2 {
+	if len(told) < 2 {
 		return
 	}
-	x := rows[0]
+	x := told[0]
 	p.Add(x.line, 0, "offered_rps and throughput_rps look like requests per minute: divide them by 60",
 		"at %g/s, answers of %g ms make %.3g in flight (Little's law), and in_flight is %g", x.Throughput, x.Response.Mean, x.Throughput*x.Response.Mean/1000, x.InFlight)
 }
@@ -102,7 +102,8 @@ func perMinute(rows []row, p *Problems) {
 // perCent finds cores that are per cent of a machine: a limit of 100, and more cores in use
 // than there are requests to use them.
 func perCent(rows []row, p *Problems, t *Table) {
-	idle, all, line := 0, 0, 0
+	idle, all := 0, 0
+	var first *row
 	for i := range rows {
 		x := &rows[i]
 		u, ok := x.Resources["cpu"]
@@ -118,8 +119,8 @@ func perCent(rows []row, p *Problems, t *Table) {
 			present = x.Throughput * x.Response.Mean / 1000
 		}
 		if all++; present > 0 && u.Used > 3*(present+1) {
-			if idle++; line == 0 {
-				line = x.line
+			if idle++; first == nil {
+				first = x
 			}
 		}
 	}
@@ -127,7 +128,7 @@ func perCent(rows []row, p *Problems, t *Table) {
 	switch {
 	case all == 0:
 	case idle > 0 && 2*idle >= all:
-		p.Add(line, 0, "cpu is in cores: "+hint, "cpu_used is %g cores of 100, for the few requests that are in flight", rows[0].Resources["cpu"].Used)
+		p.Add(first.line, 0, "cpu is in cores: "+hint, "cpu_used is %g cores of 100, for the few requests that are in flight", first.Resources["cpu"].Used)
 	default:
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu_limit is 100 cores; %s", p.Name, hint))
 	}

@@ -31,7 +31,7 @@ have outgrown them. What a scenario says under capacity is the default.
    headroom plan BUNDLE --peak 3000 --prices prices.yaml --instance c7g.xlarge --mix buy=30%
    headroom plan --scale-out BUNDLE1@1 BUNDLE2@2 BUNDLE4@4
 
-The exit code is 1 if no number of replicas of --scale-out carries the peak, and 3 if the
+The exit code is 1 if no number of replicas of --scale-out up to 1000 carries the peak, and 3 if the
 measurement does not show a capacity that meets the objectives.`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
