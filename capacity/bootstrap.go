@@ -65,7 +65,7 @@ func (s *series) draw(r *replicate, rng *rand.Rand) {
 	r.load = max(s.load+rng.NormFloat64()*s.spread(), 0.01*s.load)
 	n := len(s.windows)
 	if n == 0 {
-		r.redrawn(&s.table, rng)
+		r.redrawn(&s.table, s.first, rng)
 		return
 	}
 	block := max(1, int(math.Round(math.Cbrt(float64(n)))))

@@ -59,19 +59,28 @@ func (a *Analysis) seen(sat *plateau, limited []fit, all []series) *measured {
 	return &measured{rate: c.Value.Value, low: c.Low, high: c.High, method: "where the objectives break", spread: (c.High - c.Low) / 3.29}
 }
 
-// hiddenQueue asks the responses of all steps, those that broke an objective too, whether a queue
-// that nothing measures explains them better than the nearest measured limit; nil if they
-// say too little.
-func hiddenQueue(all []series, limited []fit, objectives []scenarios.Objective) *prediction {
+// hiddenQueue asks the responses of all steps, those that broke an objective too, whether a
+// queue that nothing measures explains them better than the nearest measured limit. It
+// returns neither if it does not, or they say too little; and no place of it, but that it is
+// there, if they do not say where it saturates.
+func hiddenQueue(all []series, limited []fit, objectives []scenarios.Objective) (*prediction, *refusal) {
 	x := newPredictor(all, limited, objectives)
 	list, b := stages(x.all, x.rows, x.ca2)
 	if len(limited) == 0 || tooLittle(list) != "" {
-		return nil
+		return nil, nil
 	}
 	_, unmeasured, hidden := x.models(list, b, quick)
+	switch {
+	case hidden <= slim:
+		return nil, nil
+	case x.growth(list, unmeasured[0]) < rejected:
+		return nil, &refusal{hidden: hidden}
+	}
 	p := &prediction{hidden: hidden, queue: &unmeasured[0].latency}
-	p.queueLow, p.queueHigh = p.queue.saturation, p.queue.saturation
-	return p
+	// It is above what was offered, and known as little further up.
+	p.queueLow = min(highest(all), p.queue.saturation)
+	p.queueHigh = 2*p.queue.saturation - p.queueLow
+	return p, nil
 }
 
 // keptUp is how much more a target must have served than where its objectives broke,
@@ -89,7 +98,7 @@ func mostServed(all []series) (most float64) {
 func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, no *refusal, spec Spec, source *rand.Rand) {
 	m := a.seen(sat, limited, all)
 	if c := a.Capacity; m == nil && p == nil && c != nil && c.Bound == "" {
-		p = hiddenQueue(all, limited, spec.Objectives)
+		p, no = hiddenQueue(all, limited, spec.Objectives)
 	}
 	if m == nil && len(limited) == 0 && p == nil {
 		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")

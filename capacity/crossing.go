@@ -39,6 +39,9 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 	if first < 0 {
 		return c, false
 	}
+	if !c.broken && c.turns {
+		at, bound = c.plateau.cap(), ""
+	}
 	if !c.broken && !c.turns && bound != Above {
 		// The p99 of a hundred hits at a low load is the longest of them, and bins are 2%
 		// wide. Where each step held by its own figures, nothing broke.

@@ -47,7 +47,7 @@ type window struct {
 	slowest      float64 // ms
 	bins         []float64
 	// cuts are the quantiles that are known, ascending: between them the bins are imagined.
-	// nil where each response was counted.
+	// nil where each response was counted, and not nil where none is known.
 	cuts []cut
 }
 

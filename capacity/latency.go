@@ -50,8 +50,9 @@ type stage struct {
 	groups []group
 }
 
-// group is how many responses lie between two places, in bins and parts of them.
-type group struct{ from, to, n float64 }
+// group is how many responses lie between two places, in bins and parts of them, of so many
+// in its row of the table.
+type group struct{ from, to, n, of float64 }
 
 // likelihood is the log likelihood of what was seen, where so much is expected in each
 // bin. Of grouped responses only the sum over each group counts.
@@ -100,20 +101,25 @@ func (x group) within(bins []float64) (sum float64) {
 }
 
 // saturated is the log likelihood by a law that is right about every figure, and of how
-// many figures.
+// many figures. Of each row but one, a figure follows from the others.
 func (g *stage) saturated() (sum, figures float64) {
-	add := func(n float64) {
+	add := func(n, of float64) {
 		if n > 0 {
-			sum, figures = sum+n*math.Log(n/g.total), figures+1
+			sum, figures = sum+n*math.Log(n/of), figures+1
 		}
 	}
-	for _, n := range g.counts {
-		if len(g.groups) == 0 {
-			add(n)
+	if len(g.groups) == 0 {
+		for _, n := range g.counts {
+			add(n, g.total)
 		}
+		return sum, figures
 	}
+	figures = 1
 	for _, x := range g.groups {
-		add(x.n)
+		if x.from == 0 {
+			figures--
+		}
+		add(x.n, x.of)
 	}
 	return sum, figures
 }

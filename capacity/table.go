@@ -25,7 +25,7 @@ func imagined(p *observation.Point) (w window, first int) {
 	}
 	first = binOf(1000 * known[0].ms)
 	w.bins = make([]float64, binOf(1000*known[len(known)-1].ms)-first+1)
-	w.ok = hits
+	w.ok, w.cuts = hits, []cut{}
 	for i := 1; i < len(known); i++ {
 		a, b := known[i-1], known[i]
 		join(a, b, first, hits, w.bins)
@@ -59,25 +59,44 @@ func join(a, b knot, first int, hits float64, bins []float64) {
 	}
 }
 
+// parts are the stretches of bins between the quantiles that are known, of which the first
+// bin is so many, with the hits that their share is of.
+func (w *window) parts(first int) []group {
+	var out []group
+	var from, share float64
+	for _, c := range append(slices.Clone(w.cuts), cut{math.Inf(1), 1}) {
+		to := min(max(c.at-float64(first), 0), float64(len(w.bins)))
+		out = append(out, group{from: from, to: to, n: w.ok * (c.share - share), of: w.ok})
+		from, share = to, c.share
+	}
+	return out
+}
+
 // grouped are the counts between the quantiles that are known, in bins of the latency law
 // from low on, of which there are width. bins are those of w, of which the first is so many,
-// or redrawn: a group has the hits that its share is of, and more or fewer of them as these do.
-func (w *window) grouped(bins []float64, first, low, width int) (groups []group) {
-	if len(w.cuts) == 0 {
+// or redrawn: a group has as many more or fewer hits as these have.
+func (w *window) grouped(bins []float64, first, low, width int) []group {
+	if w.cuts == nil {
 		return nil
 	}
-	place := func(at float64) float64 { return min(max(at/coarse-float64(low), 0), float64(width)) }
-	var before, from, share float64 // where the group begins, in bins and in those of the law
-	for _, c := range append(slices.Clone(w.cuts), cut{math.Inf(1), 1}) {
-		part := group{from: before, to: min(max(c.at-float64(first), 0), float64(len(bins)))}
-		n := w.ok * (c.share - share)
-		if was := part.within(w.bins); was > 0 {
-			n *= part.within(bins) / was
+	out := w.parts(first)
+	sum, from := 0.0, 0.0
+	for i := range out {
+		x := &out[i]
+		if was := x.within(w.bins); was > 0 {
+			x.n *= x.within(bins) / was
 		}
-		groups = append(groups, group{from: from, to: place(c.at), n: n})
-		before, from, share = part.to, place(c.at), c.share
+		sum += x.n
+		to := float64(width)
+		if i < len(w.cuts) {
+			to = min(max(w.cuts[i].at/coarse-float64(low), from), to)
+		}
+		x.from, x.to, from = from, to, to
 	}
-	return groups
+	for i := range out {
+		out[i].of = sum
+	}
+	return out
 }
 
 // knot is a quantile: share of the hits that took at most so many ms. It is given, or a
@@ -140,10 +159,21 @@ func median(q observation.Quantiles) float64 {
 	return q.P99 / 3 // only a p99 is known: a shape as common as any
 }
 
-// redrawn fills a replicate's bins with counts that vary as such counts do.
-func (r *replicate) redrawn(w *window, rng *rand.Rand) {
+// redrawn fills a replicate's bins with counts that vary as such counts do: of a table,
+// those of each group, of which the bins are only imagined.
+func (r *replicate) redrawn(w *window, first int, rng *rand.Rand) {
 	r.ok = w.ok
-	for i, n := range w.bins {
-		r.bins[i] = max(n+math.Sqrt(overdispersion*n)*rng.NormFloat64(), 0)
+	if w.cuts == nil {
+		for i, n := range w.bins {
+			r.bins[i] = max(n+math.Sqrt(overdispersion*n)*rng.NormFloat64(), 0)
+		}
+		return
+	}
+	for _, x := range w.parts(first) {
+		ratio := 1.0
+		if x.n > 0 { // its mean is n and its variance that of such counts
+			ratio = distuv.Gamma{Alpha: x.n / overdispersion, Beta: 1 / overdispersion, Src: rng}.Rand() / x.n
+		}
+		x.each(len(r.bins), func(k int, part float64) { r.bins[k] += part * ratio * w.bins[k] })
 	}
 }

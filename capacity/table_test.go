@@ -127,7 +127,7 @@ func TestGroupsOfATable(t *testing.T) {
 	if groups[0].from != 0 || groups[len(groups)-1].to != float64(width) {
 		t.Errorf("%+v do not reach from 0 to %d", groups, width)
 	}
-	g := stage{groups: []group{{0, 1.5, 6}, {1.5, 3, 3}}, total: 9}
+	g := stage{groups: []group{{0, 1.5, 6, 9}, {1.5, 3, 3, 9}}, total: 9}
 	ratios := make([]float64, 3)
 	g.ratios([]float64{0.2, 0.4, 0.4}, ratios)
 	for k, want := range []float64{15, 0.5*15 + 0.5*5, 5} { // 6/0.4 and 3/0.6
