@@ -127,6 +127,28 @@ func TestTurnedAwayHoldsNothing(t *testing.T) {
 	}
 }
 
+// Where a request plainly takes more of the cores at a higher load, the interval holds what
+// comes if that goes on, crosstalk or not.
+func TestDemandThatRises(t *testing.T) {
+	t.Parallel()
+	use := func(x float64) float64 { return 0.1 + 0.002*x + 1e-6*x*x }
+	points := ladder(1e9, func(x float64) map[string]observation.Use {
+		return map[string]observation.Use{"cpu": {Used: use(x), Limit: 2, Unit: "cores"}}
+	}, 50, 100, 150, 200, 250, 300, 350, 400, 450)
+	for i := range points {
+		x := points[i].Offered
+		queue := markov{2, 1 / (0.002 + 1e-6*x)}
+		points[i].Response = observation.Quantiles{P50: 1000 * queue.quantile(x, 0.5), P95: 1000 * queue.quantile(x, 0.95), P99: 1000 * queue.quantile(x, 0.99)}
+		points[i].Seconds = 60
+		points[i].OK = uint64(60 * x)
+	}
+	const truth = 702.9 // 0.1 + 0.002 x + 1e-6 x^2 = 2
+	k := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 2000}}}).Capacity
+	if k == nil || k.Bound != Predicted || k.Low > truth || k.High < truth {
+		t.Errorf("%+v does not hold %g", k, truth)
+	}
+}
+
 // One cold row at a low load does not decide what a table says of higher ones.
 func TestColdRowIsLeftOut(t *testing.T) {
 	t.Parallel()

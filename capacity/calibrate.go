@@ -29,6 +29,12 @@ const stretchedBy = 0.06
 // is before it is calibrated on simulated drills that were reduced to tables.
 const roughly, guessed = 0.04, 0.1
 
+// unevenBy is by how much (in logs) an interval is widened for each factor of e by which the
+// work of requests varies more than exponential times do: a drill sees few of those that
+// take most of it, and redrawing what it saw shows little of that. Of the values tried on the
+// systems that calibrate it is that which makes intervals of ordinary work narrowest.
+const unevenBy = 0.05
+
 const (
 	// manyCores is how many there must be for requests on them to disturb each other by
 	// more than the rest of a prediction is off.
@@ -57,6 +63,7 @@ func (p *prediction) calibrate(confidence float64, past []Score) {
 	case restsOnTable:
 		base = math.Hypot(base, roughly)
 	}
+	base = math.Hypot(base, unevenBy*math.Log(max(p.varies, 1)))
 	side := func(end float64) float64 {
 		if !(end > 0) {
 			return base
@@ -97,9 +104,6 @@ func (p *prediction) score(observed float64) Score {
 // calibrated apart from those that did not (Mondrian conformal prediction; Vovk et al.
 // 2005), as replicates overstate what a long reach adds.
 func (s Score) Far() bool { return s.Reach > math.Sqrt(nearBy*farBy) }
-
-// Uneven says that the prediction rests on work of which a few requests take much.
-func (s Score) Uneven() bool { return s.Kind == restsOnUnevenOrder || s.Kind == restsOnUnevenSharing }
 
 // Reaches up to which predictions are near, and from which they are far: those of loads
 // up to 60% and 40% mostly are.

@@ -74,11 +74,31 @@ func TestManyCoresMayDisturbEachOther(t *testing.T) {
 	}
 }
 
+// The more the work of requests varies, the wider the interval, without a step anywhere.
+func TestUnevenWorkWidens(t *testing.T) {
+	t.Parallel()
+	width := func(varies float64) float64 {
+		p := prediction{value: 100, low: 95, high: 106, reach: 1.6, kind: restsOnSharing, varies: varies}
+		p.calibrate(0.9, nil)
+		return math.Log(p.high / p.low)
+	}
+	for last, v := width(0.1), 0.2; v < 20; v *= 1.1 {
+		now := width(v)
+		if now < last || now > 1.1*last {
+			t.Errorf("at %.3g the width goes from %.4g to %.4g", v, last, now)
+		}
+		last = now
+	}
+	if width(8) < 1.2*width(1) || width(0.1) != width(1) {
+		t.Errorf("widths %.4g, %.4g and %.4g at 0.1, 1 and 8", width(0.1), width(1), width(8))
+	}
+}
+
 // What a table is calibrated as is what it is, and each kind has scores of its own.
 func TestEachKindHasScores(t *testing.T) {
 	t.Parallel()
 	pooled, _ := shipped("none of them", false)
-	for _, kind := range []string{restsOnOrder, restsOnSlots, restsOnSharing, restsOnUnevenOrder, restsOnUnevenSharing, restsOnTwo, restsOnLock, restsOnMemory, restsOnCurve, restsOnDrift, restsOnQueue} {
+	for _, kind := range []string{restsOnOrder, restsOnSlots, restsOnSharing, restsOnTwo, restsOnLock, restsOnMemory, restsOnCurve, restsOnDrift, restsOnQueue} {
 		p := prediction{kind: kind}
 		if p.class() != kind {
 			t.Errorf("%s is calibrated as %s", kind, p.class())

@@ -26,6 +26,9 @@ type prediction struct {
 	imagined bool
 	// manyCores says that it rests on so many cores that what they cost each other counts.
 	manyCores bool
+	// varies is the squared coefficient of variation of the work of requests on the cores that
+	// it rests on, 0 where it rests on something else.
+	varies float64
 	// changes says that what the resource that it rests on is asked for by a request rises
 	// with the load or drifts.
 	changes bool
@@ -52,11 +55,6 @@ const (
 	// twoNear is by how much, as a ratio, another ceiling must lie above that of the resource
 	// which is fitted for it to be clear which of the two gives out.
 	twoNear = 1.2
-	// unevenSCV is the squared coefficient of variation of the work of requests above which
-	// a few of them take much of it: the more uneven, the less a drill says of it.
-	unevenSCV = 2.5
-	// leastWeight is the weight from which a law says that work is uneven.
-	leastWeight = 0.1
 	// refits is how many replicates of a prediction are drawn.
 	refits = 100
 )
@@ -65,17 +63,13 @@ const (
 const (
 	restsOnOrder   = "in order" // a measured resource that serves in order
 	restsOnSharing = "sharing"  // a measured resource that is shared
-	// The same, where a few requests take so much of the work that a drill says little of it.
-	restsOnUnevenOrder   = "in order, uneven"
-	restsOnUnevenSharing = "sharing, uneven"
-
-	restsOnTwo    = "two near" // one of two measured resources, either of which may come first
-	restsOnSlots  = "slots"    // a pool, whose slots are read
-	restsOnLock   = "lock"     // a lock in a mutex profile
-	restsOnMemory = "memory"   // memory that fills
-	restsOnCurve  = "curve"    // one whose demand rises with the load
-	restsOnDrift  = "drift"    // one whose demand changes with the time
-	restsOnQueue  = "queue"    // response growth alone
+	restsOnTwo     = "two near" // one of two measured resources, either of which may come first
+	restsOnSlots   = "slots"    // a pool, whose slots are read
+	restsOnLock    = "lock"     // a lock in a mutex profile
+	restsOnMemory  = "memory"   // memory that fills
+	restsOnCurve   = "curve"    // one whose demand rises with the load
+	restsOnDrift   = "drift"    // one whose demand changes with the time
+	restsOnQueue   = "queue"    // response growth alone
 	// A table has a few quantiles in the place of histograms: its predictions are
 	// calibrated as such, apart where the limit is read from growth alone.
 	restsOnTable  = "table"
@@ -154,9 +148,20 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 	if out.kind != restsOnQueue {
 		f := p.resource()
 		out.changes = f.drift != 0 || f.curved()
+		if f.unit == "cores" {
+			out.varies = meanSCV(main)
+		}
 	}
 	out.unforetold = p.unforetold(main[0])
 	p.interval(out, b, known, unmeasured, min(replicates, refits), confidence, source)
+	if out.kind != restsOnQueue {
+		if f := p.resource(); f.rises != nil {
+			// What makes requests dearer may go on, or not: the interval has both.
+			if ratio := f.rises.reaches(f.limit) / f.ceiling(-1); ratio > 0 && ratio < 1 {
+				out.low = min(out.low, out.value*ratio)
+			}
+		}
+	}
 	return out, nil
 }
 
@@ -206,11 +211,6 @@ func (p *predictor) kind(hidden float64, laws []*fitted) string {
 	}
 	f, shared := p.resource(), laws[0].shared
 	switch {
-	// Such work also moves the readings of cores, as a drift or a bend would.
-	case f.unit == "cores" && isUneven(laws) && shared:
-		return restsOnUnevenSharing
-	case f.unit == "cores" && isUneven(laws):
-		return restsOnUnevenOrder
 	case f.drift != 0:
 		return restsOnDrift
 	case f.curved():
@@ -229,9 +229,17 @@ func (p *predictor) kind(hidden float64, laws []*fitted) string {
 	return restsOnOrder
 }
 
-// isUneven says that a law which counts has a few requests take much of the work.
-func isUneven(laws []*fitted) bool {
-	return slices.ContainsFunc(laws, func(f *fitted) bool { return f.scv > unevenSCV && f.weight > leastWeight })
+// meanSCV is the squared coefficient of variation of the work of requests, as the laws
+// have it by their weights (a mean of logs), or 0.
+func meanSCV(laws []*fitted) float64 {
+	var sum, weight float64
+	for _, f := range laws {
+		sum, weight = sum+f.weight*math.Log(max(f.scv, 1e-3)), weight+f.weight
+	}
+	if !(weight > 0) {
+		return 0
+	}
+	return math.Exp(sum / weight)
 }
 
 // second is the lowest ceiling of a resource besides f, +Inf without another.

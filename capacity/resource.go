@@ -91,6 +91,9 @@ type fit struct {
 	gain     float64
 	first    line
 	readings []use
+	// rises is a law by which a request costs more at a higher load, whatever the reason,
+	// where the readings of cores show that beyond chance; else nil.
+	rises *line
 	// doubted is the standard error of the log of the ceiling, if draws do not tell.
 	doubted float64
 	// draws are refits over resampled points.
@@ -296,6 +299,10 @@ func fitUses(us []use, limit float64, unit string) (fit, bool) {
 			f.shape, f.gain = chooseOfCores(us, l)
 		} else {
 			f.shape = chooseShape(us, l)
+		}
+		if l.limit > 0 && f.shape != drifting && firmly(us, l, bent) {
+			rises, _ := refine(us, l, bent)
+			f.rises = &rises
 		}
 		f.first, f.readings = l, us
 		f.line, f.drift = refine(us, l, f.shape)

@@ -55,9 +55,6 @@ func TestKindOfAPrediction(t *testing.T) {
 	}{
 		"cores, shared":                        {[]fit{cores(0.005)}, 0, 0, even, restsOnSharing},
 		"cores, in order":                      {[]fit{cores(0.005)}, 0, 0, []*fitted{law(false, 1, 1)}, restsOnOrder},
-		"uneven work":                          {[]fit{cores(0.005)}, 0, 0, []*fitted{law(true, 6, 1)}, restsOnUnevenSharing},
-		"uneven work, if in order":             {[]fit{cores(0.005)}, 0, 0, []*fitted{law(false, 1, 0.7), law(true, 6, 0.3)}, restsOnUnevenOrder},
-		"uneven work that looks like a drift":  {[]fit{drifting}, 0, 0, []*fitted{law(true, 6, 1)}, restsOnUnevenSharing},
 		"a drift":                              {[]fit{drifting}, 0, 0, even, restsOnDrift},
 		"a pool, whatever its work":            {[]fit{pool(0.01), cores(0.002)}, 0, 0, []*fitted{law(false, 6, 1)}, restsOnSlots},
 		"a pool, and cores a tenth above":      {[]fit{pool(0.01), cores(0.00455)}, 0, 0, []*fitted{law(false, 1, 1)}, restsOnTwo},
