@@ -117,6 +117,7 @@ const cautious = 0.25
 
 // leastFactor is the least that an interval is multiplied by, as a precaution: that some
 // dozens of simulated drills erred by less than their replicates show is no proof for others.
+// Drills of the target itself are.
 const leastFactor = 1.0
 
 // widening is the factor that would have made the intervals of a kind, with such a
@@ -125,8 +126,10 @@ func widening(kind string, reach, confidence float64, past []Score) float64 {
 	factor := func(far bool) float64 {
 		scores, n := shipped(kind, far)
 		scores = slices.Clone(scores)
+		least := leastFactor
 		for _, s := range past {
 			if s.Kind == kind && s.Value >= 0 && !math.IsInf(s.Value, 0) {
+				least = 0
 				for range ofOwn {
 					scores, n = append(scores, s.Value), n+1
 				}
@@ -136,7 +139,7 @@ func widening(kind string, reach, confidence float64, past []Score) float64 {
 		// The rank of conformal prediction: one more than the scores that there are.
 		rank := (float64(n) + 1) * confidence / float64(n)
 		rank += cautious * math.Sqrt(confidence*(1-confidence)/float64(n))
-		return max(percentile(scores, min(rank, 1)), leastFactor)
+		return max(percentile(scores, min(rank, 1)), least)
 	}
 	near, far := factor(false), factor(true)
 	if !(near > 0 && far > 0) {
