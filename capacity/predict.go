@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/headroom-project/headroom/capacity/erlang"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -591,7 +592,7 @@ func (p *predictor) refuses(f *fitted, ratio float64, r int) float64 {
 		if !(places >= 1) || places > 1e6 || p.accepted(places, stay) {
 			continue
 		}
-		at = min(at, rises(m.ceiling(r), func(x float64) bool { return refused(places, x*stay) > max(ratio, 1e-6) }))
+		at = min(at, rises(m.ceiling(r), func(x float64) bool { return erlang.Refused(places, x*stay) > max(ratio, 1e-6) }))
 	}
 	return at
 }
@@ -602,7 +603,7 @@ func (p *predictor) refuses(f *fitted, ratio float64, r int) float64 {
 func (p *predictor) accepted(places, stay float64) bool {
 	const many = 20 // failures that are expected; of a Poisson number below a quarter of it there is no chance
 	return slices.ContainsFunc(p.all, func(s series) bool {
-		expected := float64(s.point.OK+s.point.Failed) * refused(places, s.load*stay)
+		expected := float64(s.point.OK+s.point.Failed) * erlang.Refused(places, s.load*stay)
 		return expected > many && float64(s.point.Failed) < expected/4
 	})
 }

@@ -1,6 +1,10 @@
 package capacity
 
-import "math"
+import (
+	"math"
+
+	"github.com/headroom-project/headroom/capacity/erlang"
+)
 
 // waiting is how long a request waits for a server: not at all, or with
 // probability chance for a time that is exponential with rate decay (1/s).
@@ -36,27 +40,11 @@ func (s server) waiting(load, ca2 float64) waiting {
 	return waiting{min(chance, 1), s.decay(load, ca2)}
 }
 
-// erlangC is the probability that all of c servers are busy, each to a share rho
-// (Erlang 1917). Between whole numbers of servers it is interpolated on a log
-// scale, so that the number can be fitted.
-func erlangC(c, rho float64) float64 {
-	c = min(max(c, 1), 512)
-	low := math.Floor(c)
-	a := erlangCWhole(int(low), rho)
-	if c == low {
-		return a
-	}
-	b := erlangCWhole(int(low)+1, rho)
-	return a * math.Pow(b/a, c-low)
-}
+// erlangC is the probability that all of c servers are busy, each to a share rho.
+func erlangC(c, rho float64) float64 { return erlang.Waits(min(c, mostServers), rho) }
 
-func erlangCWhole(c int, rho float64) float64 {
-	a, b := rho*float64(c), 1.0 // b: Erlang's B
-	for k := 1; k <= c; k++ {
-		b = a * b / (float64(k) + a*b)
-	}
-	return max(b/(1-rho*(1-b)), 1e-300)
-}
+// mostServers bounds the work of fitting their number.
+const mostServers = 512
 
 // decay solves A(t) S(-t/c) = 1 for t, with A and S the transforms of the times
 // between arrivals and of service, here both of the gamma family:
@@ -108,22 +96,4 @@ func shrunk(t, v float64) float64 {
 		return math.Inf(-1)
 	}
 	return math.Log1p(-v*t) / v
-}
-
-// refused is Erlang's B for a number of places that need not be whole: the share
-// of requests that find all of them taken at a load of a erlangs.
-func refused(places, a float64) float64 {
-	if places <= 0 {
-		return 1
-	}
-	whole := math.Floor(places)
-	b := 1.0
-	for k := 1.0; k <= whole; k++ {
-		b = a * b / (k + a*b)
-	}
-	if places == whole {
-		return b
-	}
-	next := a * b / (whole + 1 + a*b)
-	return b * math.Pow(next/b, places-whole)
 }

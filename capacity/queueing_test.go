@@ -25,15 +25,6 @@ func TestQueueingFormulae(t *testing.T) {
 			t.Errorf("M/D/1 at %g: decay %g is no root", rho, y)
 		}
 	}
-	if got := erlangC(1, 0.6); math.Abs(got-0.6) > 1e-12 {
-		t.Errorf("Erlang C of one server at 0.6 is %g", got)
-	}
-	if got := erlangC(2, 0.5); math.Abs(got-1.0/3) > 1e-12 {
-		t.Errorf("Erlang C of two servers at 0.5 is %g", got)
-	}
-	if got := refused(10, 5); math.Abs(got-0.018385) > 1e-6 { // tables of Erlang B
-		t.Errorf("Erlang B of 10 places at 5 erlangs is %g", got)
-	}
 }
 
 // waits simulates a queue of c servers in order of arrival and returns the chance to

@@ -229,11 +229,8 @@ func TestOtherInstances(t *testing.T) {
 }
 
 // Of M/M/1 as many wait as it is used; of M/M/2 at a half a third (Erlang 1917).
-func TestErlang(t *testing.T) {
+func TestUtilisationByWaits(t *testing.T) {
 	for _, c := range []struct{ cores, rho, want float64 }{{1, 0.7, 0.7}, {2, 0.5, 1.0 / 3}, {5, 0.8, 0.5541}} {
-		if got := erlangC(c.cores, c.rho); math.Abs(got-c.want) > 1e-4 {
-			t.Errorf("%g cores used to %g: %g wait, want %g", c.cores, c.rho, got, c.want)
-		}
 		if got := utilisation(c.cores, c.want); math.Abs(got-c.rho) > 1e-4 {
 			t.Errorf("%g cores: %g wait at %g, want %g", c.cores, c.want, got, c.rho)
 		}

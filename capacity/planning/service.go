@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"github.com/headroom-project/headroom/capacity/erlang"
 )
 
 // Figure is a value with its interval.
@@ -157,32 +159,20 @@ func (s Service) staffing(l Limit, cores float64) float64 {
 	if !(rho > 0 && rho < 1) || s.VCPU <= 0 {
 		return rho
 	}
-	return min(utilisation(cores, erlangC(s.VCPU, rho)), rho)
+	return min(utilisation(cores, erlang.Waits(s.VCPU, rho)), rho)
 }
 
 // utilisation is that of so many cores at which a share of the requests waits.
 func utilisation(cores, wait float64) float64 {
 	low, high := 0.0, 1.0
 	for range 50 {
-		if middle := (low + high) / 2; erlangC(cores, middle) > wait {
+		if middle := (low + high) / 2; erlang.Waits(cores, middle) > wait {
 			high = middle
 		} else {
 			low = middle
 		}
 	}
 	return low
-}
-
-// erlangC is the share of requests that wait for one of so many cores, taken as whole
-// ones, which are used to rho (Erlang 1917).
-func erlangC(cores, rho float64) float64 {
-	n := int(min(max(math.Round(cores), 1), 10_000))
-	offered := rho * float64(n)
-	blocked := 1.0 // Erlang's B, by its recursion
-	for k := 1; k <= n; k++ {
-		blocked = offered * blocked / (float64(k) + offered*blocked)
-	}
-	return blocked / (1 - rho*(1-blocked))
 }
 
 // rescale moves the capacity by as much as the first limit moved. The objectives
