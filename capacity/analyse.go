@@ -155,6 +155,10 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		return
 	}
 	f.nominal(all, spec.Objectives)
+	f.contrary = f.against(all, spec.Objectives)
+	if len(f.contrary) > 0 && f.bound == Above {
+		f.low = f.contrary[0]
+	}
 	c := &Capacity{
 		Value:     Value{Value: f.value, Low: f.low, High: f.high, Confidence: spec.Confidence, Method: f.method(all)},
 		Objective: f.objective,
@@ -193,10 +197,12 @@ func (f *found) method(all []series) string {
 		return "the highest load that was offered and held"
 	case f.bound == Below:
 		return "the lowest load that was offered and broke"
-	case !resampled(all) && !(f.turns && !f.broken):
+	case !resampled(all) && !(f.caps() && !f.broken):
 		return "monotone crossing of the objective, interval from sampling errors (no windows)"
 	case f.turns && !f.broken:
 		return "the saturation throughput: beyond it requests were turned away, which no objective counts"
+	case f.over && !f.broken:
+		return "the saturation throughput: more was offered and not served, though no objective broke for as long as it was"
 	case f.plateau != nil:
 		return "monotone crossing of the objective, bounded by the saturation throughput; block bootstrap over seconds"
 	}
@@ -212,6 +218,8 @@ func (f *found) doubts(all []series, spec Spec) []string {
 	var doubts []string
 	add := func(format string, args ...any) { doubts = append(doubts, fmt.Sprintf(format, args...)) }
 	switch {
+	case f.bound == Above && f.low < f.value:
+		add("the objectives held up to %.4g/s in the mean of steps at alike loads, but not in each (at %s/s they broke): the capacity may be as low as that; hint: offer these loads again", f.value, strings.Join(rates(f.contrary), ", "))
 	case f.bound == Above && spec.MaxRPS > 0 && f.value >= 0.95*spec.MaxRPS:
 		add("the objectives held up to the greatest load allowed (%.4g/s): the capacity is higher", spec.MaxRPS)
 	case f.bound == Above:
@@ -227,8 +235,8 @@ func (f *found) doubts(all []series, spec Spec) []string {
 	if worst := failing(all, spec.Objectives); worst != nil {
 		add("%.2g%% of the hits at %.4g/s failed, and no objective says how many may; hint: set one, such as errors < 0.1%%", 100*worst.ErrorRatio, worst.Offered)
 	}
-	if broke := f.against(all, spec.Objectives); len(broke) > 0 && f.bound == "" {
-		add("steps below the capacity broke an objective (at %s/s), and higher ones held: they are averaged, as more load cannot help; hint: offer these loads again, after a longer warm-up", strings.Join(broke, ", "))
+	if len(f.contrary) > 0 && f.bound == "" {
+		add("steps below the capacity broke an objective (at %s/s), and higher ones held: they are averaged, as more load cannot help; hint: offer these loads again, after a longer warm-up", strings.Join(rates(f.contrary), ", "))
 	}
 	for _, o := range spec.Objectives {
 		if o.Request != "" && f.bound != Above {
@@ -254,8 +262,7 @@ func failing(all []series, objectives []scenarios.Objective) *observation.Point 
 
 // against are the loads of steps that lie clearly below the capacity and yet broke an
 // objective, lowest first: beyond chance, if more than quantiles is known of them.
-func (f *found) against(all []series, objectives []scenarios.Objective) (loads []string) {
-	var broke []float64
+func (f *found) against(all []series, objectives []scenarios.Objective) (broke []float64) {
 	for _, s := range all {
 		if max(s.load, s.point.Offered) >= f.low {
 			continue
@@ -265,10 +272,15 @@ func (f *found) against(all []series, objectives []scenarios.Objective) (loads [
 		}
 	}
 	slices.Sort(broke)
-	for _, load := range broke {
-		loads = append(loads, fmt.Sprintf("%.4g", load))
+	return broke
+}
+
+// rates are loads in words.
+func rates(loads []float64) (list []string) {
+	for _, load := range loads {
+		list = append(list, fmt.Sprintf("%.4g", load))
 	}
-	return loads
+	return list
 }
 
 // headroom fills in Headroom.

@@ -21,6 +21,11 @@ type found struct {
 	// turns says that the target turned requests away past its saturation, and that no
 	// objective counts them: it met the rest by that, and no more load than it serves.
 	turns bool
+	// over says that a step was offered clearly more than the target serves.
+	over bool
+	// contrary are the loads of steps that lie clearly below the capacity and yet broke an
+	// objective, lowest first.
+	contrary []float64
 	// draws are the crossings of the replicates, sorted.
 	draws []float64
 }
@@ -35,14 +40,15 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 		all[i].observed(&rows[i])
 	}
 	c.turns = c.plateau != nil && failing(all, objectives) != nil && slices.ContainsFunc(all, func(s series) bool { return c.away(&s) })
+	c.over = c.plateau.firm() != nil && slices.ContainsFunc(all, func(s series) bool { return c.overrun(&s) })
 	at, bound, first := c.weakest(all, rows, objectives, func() float64 { return math.NaN() })
 	if first < 0 {
 		return c, false
 	}
-	if !c.broken && c.turns {
+	if !c.broken && c.caps() {
 		at, bound = c.plateau.cap(), ""
 	}
-	if !c.broken && !c.turns && bound != Above {
+	if !c.broken && !c.caps() && bound != Above {
 		// The p99 of a hundred hits at a low load is the longest of them, and bins are 2%
 		// wide. Where each step held by its own figures, nothing broke.
 		at, bound = c.effective(highest(all)), Above
@@ -96,7 +102,10 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 			continue
 		}
 		x, b := crossing(readings, between())
-		if b == Above && c.plateau != nil && (c.broken || c.turns) {
+		if o.Metric == "throughput" && b != Above && c.plateau != nil {
+			x, b = c.plateau.cap(), "" // it was asked for more than it serves, which is this much
+		}
+		if b == Above && c.plateau != nil && (c.broken || c.caps()) {
 			x, b = c.plateau.cap(), "" // held as far as saturation, which was seen
 		}
 		// A crossing, or a load that broke, counts before one that held throughout.
@@ -138,6 +147,16 @@ const turningAway = 0.02
 func (c *found) away(s *series) bool {
 	return c.plateau != nil && s.point.ErrorRatio > turningAway && s.load > c.plateau.cap()
 }
+
+// overrun says that a step was offered clearly more than the target serves. However
+// lenient the objectives are, only for so long as the step did such a load meet them.
+func (c *found) overrun(s *series) bool {
+	_, top := c.plateau.bounds()
+	return s.load > top && len(s.tablePlateau()) > 0
+}
+
+// caps says that the saturation throughput was seen to be the limit, if nothing else is.
+func (c *found) caps() bool { return c.turns || c.over }
 
 // turnedAway says that a step past saturation held a latency objective by what failed at
 // once: what is turned away does not wait, and spares the rest. That says nothing of the
@@ -188,7 +207,8 @@ func (c *found) reach(all []series, objectives []scenarios.Objective) {
 func (c *found) hold(all []series, objectives []scenarios.Objective) {
 	points := make([]observation.Point, 0, len(all))
 	for i := range all {
-		away := slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return c.turnedAway(&all[i], o) })
+		away := c.over && c.overrun(&all[i]) ||
+			slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return c.turnedAway(&all[i], o) })
 		if !away || search.Judge(*all[i].point, objectives) != search.Met {
 			points = append(points, *all[i].point)
 		}

@@ -53,10 +53,17 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	}
 	p.calibrate(spec.Confidence, spec.Past)
 	a.prediction = p
-	held := c.Value.Value
+	held, low := c.Value.Value, c.Value.Low
+	doubts := p.doubts(limited, held)
+	if low < held {
+		doubts[0] = "predicted: " + c.Warnings[0] // it did not hold at every load
+	}
 	c.Value = Value{
 		Value: max(p.value, held), Low: max(p.low, min(held, p.value)), High: max(p.high, held), Confidence: spec.Confidence,
-		Method: p.method(), Warnings: append(p.doubts(limited, held), c.Warnings[min(1, len(c.Warnings)):]...),
+		Method: p.method(), Warnings: append(doubts, c.Warnings[min(1, len(c.Warnings)):]...),
+	}
+	if low < held {
+		c.Low = min(c.Low, low)
 	}
 	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
 	c.Bound, c.Objective = Predicted, p.objective

@@ -53,6 +53,11 @@ const (
 	// explain them so much better than no queue before it is extrapolated: then what
 	// the waiting adds is known to a sixth, and its saturation to a few percent.
 	rejected = 20.0
+	// blamed is by how much more the odds must be for each time that the highest load is
+	// missing to half of the nearest limit that is measured.
+	blamed = 200.0
+	// lonely is the growth that must show without the step in which it shows most.
+	lonely = rejected / 2
 	// twoNear is by how much, as a ratio, another ceiling must lie above that of the resource
 	// which is fitted for it to be clear which of the two gives out.
 	twoNear = 1.2
@@ -129,6 +134,9 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, repl
 		main = unmeasured
 		if p.growth(list, main[0]) < rejected {
 			return nil, &refusal{fmt.Sprintf("responses grow as behind a queue that nothing measures, but up to %.4g/s too little to say where it saturates; run a step above %.4g/s", p.top, 1.2*p.top), hidden}
+		}
+		if at, rest := p.mostly(list, main[0]); rest < lonely {
+			return nil, &refusal{fmt.Sprintf("responses grow as behind a queue that nothing measures, but hardly but for what was offered at %.4g/s, which chance may have made; repeat that step, and run one above %.4g/s", at, 1.2*p.top), min(hidden, 0.5)}
 		}
 	}
 	out := &prediction{hidden: hidden, laws: main, kind: p.kind(hidden, main), queue: &unmeasured[0].latency}
@@ -399,8 +407,10 @@ func (p *predictor) models(list []stage, b bins, work effort) (known, unmeasured
 	if second.saturation > 0.97*p.ceiling(-1) {
 		return known, unmeasured, 0
 	}
-	// The further the nearest limit, the likelier is another before it.
-	needed := rejected - 16*min(max(p.ceiling(-1)/p.top-1.8, 0), 1)
+	// The further the nearest limit, the likelier is another before it. Where it is near,
+	// work that varies more than any law has it looks like a queue of something else.
+	room := p.ceiling(-1) / p.top
+	needed := rejected - 16*min(max(room-1.8, 0), 1) + blamed*max(2-room, 0)
 	return known, unmeasured, 1 / (1 + math.Exp(-(gain - needed)))
 }
 
@@ -424,13 +434,40 @@ func (p *predictor) waits(list []stage, f *fitted) bool { return p.growth(list, 
 // growth is by how much (log likelihood) a law explains the responses better than
 // the same without waiting.
 func (p *predictor) growth(list []stage, f *fitted) float64 {
+	sum := 0.0
+	for _, gain := range p.gains(list, f) {
+		sum += gain
+	}
+	return sum
+}
+
+// mostly is the load at which responses speak most for a law against no waiting, and what
+// all others say.
+func (p *predictor) mostly(list []stage, f *fitted) (load, rest float64) {
+	gains := p.gains(list, f)
+	most := 0
+	for i, gain := range gains {
+		rest += gain
+		if gain > gains[most] {
+			most = i
+		}
+	}
+	return list[most].load, rest - gains[most]
+}
+
+// gains are what growth is made of, by stages.
+func (p *predictor) gains(list []stage, f *fitted) []float64 {
 	flat := *f
 	flat.saturation = 1e9 * p.top
 	scratch := newScratch(len(f.base), len(f.bins.middle))
 	for range 20 {
 		flat.base = flat.expect(list, flat.base, scratch)
 	}
-	return f.fit - flat.likelihood(list, flat.base, scratch)
+	gains := make([]float64, len(list))
+	for i := range list {
+		gains[i] = f.likelihood(list[i:i+1], f.base, scratch) - flat.likelihood(list[i:i+1], flat.base, scratch)
+	}
+	return gains
 }
 
 // measured fits the latency law with what is known of a resource.

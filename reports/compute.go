@@ -174,7 +174,7 @@ func judged(kind string) bool {
 // broken returns the first objective that does not hold at p, and whether all do.
 func (c *computation) broken(p *observation.Point) (scenarios.Objective, bool) {
 	for _, o := range c.scenario.Objectives {
-		if v, ok := p.Metric(o.Request, o.Metric); !ok || !o.Holds(v) {
+		if v, ok := p.Metric(o.Request, o.Metric); c.asks(p, o) && (!ok || !o.Holds(v)) {
 			return o, false
 		}
 	}

@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -54,6 +55,66 @@ func TestFitSaysWhatWouldIdentifyTheCapacity(t *testing.T) {
 				t.Errorf("%s: %q, want %s: %s", r.Verdict, r.Reasons, c.verdict, c.reason)
 			}
 		})
+	}
+}
+
+// full is a target that serves 100/s at most, and lets whatever is more wait.
+const full = "20,20,64,60,0.2,1\n40,40,87,60,0.4,1\n56,56,125,60,0.56,1\n81,81,179,60,0.81,1\n99,97.6,1250,60,0.99,1\n116,101,4840,60,1,1\n148,100,18700,60,1,1\n"
+
+// No objective is lenient enough to be met above saturation for long, and one on the
+// throughput asks for a load that meets the others too.
+func TestFitAsksForThroughput(t *testing.T) {
+	serves := func(x float64) scenarios.Objective {
+		return scenarios.Objective{Metric: "throughput", Op: ">", Value: x}
+	}
+	below := func(ms float64) scenarios.Objective {
+		return scenarios.Objective{Metric: "p99", Op: "<", Value: ms}
+	}
+	for name, c := range map[string]struct {
+		objectives      []scenarios.Objective
+		verdict, reason string
+		least, most     float64
+	}{
+		"lenient":              {[]scenarios.Objective{below(30000)}, Pass, "a capacity was found", 92, 101},
+		"throughput":           {[]scenarios.Objective{serves(80)}, Pass, "a capacity was found", 92, 101},
+		"more than it serves":  {[]scenarios.Objective{serves(120)}, Fail, "throughput > 120 holds at no load", 92, 101},
+		"about what it serves": {[]scenarios.Objective{serves(98)}, Invalid, "lies inside the interval", 92, 101},
+		"both, perhaps":        {[]scenarios.Objective{serves(98), below(70)}, Invalid, "lies inside the interval", 20, 40},
+		"both, at no load":     {[]scenarios.Objective{serves(110), below(70)}, Fail, "throughput > 110 holds at no load", 20, 40},
+		"both, at some":        {[]scenarios.Objective{serves(25), below(179.5)}, Pass, "a capacity was found", 60, 99},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := fitTable(t, full, Question{Objectives: c.objectives})
+			if r.Verdict != c.verdict || !strings.Contains(strings.Join(r.Reasons, "\n"), c.reason) {
+				t.Errorf("%s: %q, want %s: %s", r.Verdict, r.Reasons, c.verdict, c.reason)
+			}
+			if x := r.Capacity; x == nil || x.RPS.Value < c.least || x.RPS.Value > c.most || x.Bound != "" {
+				t.Errorf("capacity %+v, want %g to %g", x, c.least, c.most)
+			}
+			for _, s := range r.Steps {
+				if mark(&s) == "broke" && s.OfferedRPS < 25 {
+					t.Errorf("a step at %g/s broke %v", s.OfferedRPS, c.objectives)
+				}
+			}
+		})
+	}
+	r := fitTable(t, "20,20,64,60,,\n40,40,67,60,,\n56,56,68,60,,\n", Question{Objectives: []scenarios.Objective{serves(90), below(20000)}})
+	if r.Verdict != Invalid || !strings.Contains(r.Reasons[0], "run a step above") {
+		t.Errorf("throughput that was not asked for: %s %q", r.Verdict, r.Reasons)
+	}
+}
+
+// Steps at one load, some of which broke for sure, do not all count as held by their mean.
+func TestFitOfContraryStepsReachesDown(t *testing.T) {
+	rows := ""
+	for _, p99 := range []string{"30,40,41,42", "42,44,46,54"} {
+		for i, v := range strings.Split(p99, ",") {
+			rows += fmt.Sprintf("%d,%d,%s,400,,\n", 100*(i+1)-len(rows)/100, 100*(i+1), v)
+		}
+	}
+	r := fitTable(t, rows, Question{})
+	if x := r.Capacity; x == nil || x.RPS.Low > 400 || !strings.Contains(strings.Join(r.Warnings, "\n"), "but not in each") {
+		t.Errorf("%+v\n%q", x, r.Warnings)
 	}
 }
 

@@ -72,7 +72,7 @@ func capacityFigure(c *Capacity, dash string) Figure {
 	case c.Objective != "" && c.Bound != "above":
 		f.Notes = append(f.Notes, "limited by "+spaced(c.Objective))
 	case c.Objective == "" && c.Bound == "":
-		f.Notes = append(f.Notes, "the target serves no more, and turns the rest away")
+		f.Notes = append(f.Notes, "the target serves no more")
 	}
 	switch {
 	case c.Confirmed && c.ConfirmedAtRPS > 0:

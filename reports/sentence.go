@@ -75,8 +75,16 @@ func withDetail(s, detail string) string {
 
 // short says that the capacity is below the demand; empty if it is not.
 func short(r *Run) string {
-	if r.Verdict == Fail && r.Headroom != nil && r.Headroom.DemandRPS > r.Capacity.RPS.Value {
+	if r.Verdict != Fail {
+		return ""
+	}
+	if r.Headroom != nil && r.Headroom.DemandRPS > r.Capacity.RPS.Value {
 		return ", short of the demand of " + perSecond(r.Headroom.DemandRPS) + " req/s"
+	}
+	for _, o := range r.Objectives {
+		if o.Metric == "throughput" && o.Threshold > r.Capacity.RPS.Value {
+			return ", short of " + spaced(o.Text)
+		}
 	}
 	return ""
 }
@@ -111,7 +119,10 @@ func capacitySentence(r *Run, dash string) string {
 func objectives(r *Run) (string, bool) {
 	texts := make([]string, 0, len(r.Objectives))
 	for _, o := range r.Objectives {
-		texts = append(texts, spaced(o.Text))
+		// A throughput that is more than the capacity is met nowhere up to it.
+		if c := r.Capacity; o.Metric != "throughput" || c == nil || o.Threshold <= c.RPS.Value {
+			texts = append(texts, spaced(o.Text))
+		}
 	}
 	switch {
 	case len(texts) == 0 && r.Capacity != nil && r.Capacity.Objective != "":

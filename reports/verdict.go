@@ -8,6 +8,7 @@ import (
 	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -167,7 +168,7 @@ func (c *computation) objectives() {
 		x := Objective{Text: o.String(), Metric: o.Metric, Threshold: o.Value, Unit: o.Unit()}
 		for _, p := range at {
 			v, ok := p.Metric(o.Request, o.Metric)
-			if !ok || !p.Valid || p.OK+p.Failed == 0 {
+			if !ok || !c.asks(p, o) || !p.Valid || p.OK+p.Failed == 0 {
 				continue
 			}
 			held := o.Holds(v)
@@ -177,6 +178,12 @@ func (c *computation) objectives() {
 		}
 		c.run.Objectives = append(c.run.Objectives, x)
 	}
+}
+
+// asks says whether a step says anything of an objective. A load that is offered on purpose
+// is to be served as asked; those of a search begin below what is asked for.
+func (c *computation) asks(p *observation.Point, o scenarios.Objective) bool {
+	return !c.searched() || search.Asks(*p, o)
 }
 
 func worse(o scenarios.Objective, a, b float64) bool {
@@ -325,6 +332,26 @@ func valueText(o scenarios.Objective, v float64) string {
 	return fmt.Sprintf("%.4g req/s", v)
 }
 
+// unserved says why the capacity falls short of what an objective on the throughput asks
+// for, or may: no load below that serves it, and the loads above do not meet the rest.
+func (c *computation) unserved(x *Capacity) (verdict, reason string) {
+	for _, o := range c.scenario.Objectives {
+		if o.Metric != "throughput" || o.Request != "" || o.Op != ">" && o.Op != ">=" {
+			continue
+		}
+		switch {
+		case x.Confirmed && x.ConfirmedAtRPS >= o.Value, x.RPS.Low >= o.Value:
+		case x.Bound == capacity.Above:
+			return Invalid, fmt.Sprintf("%s was not asked of the target, which was offered %.4g req/s at most; run a step above %.4g", o, x.RPS.Low, o.Value)
+		case x.RPS.High < o.Value:
+			return Fail, fmt.Sprintf("%s holds at no load: the capacity is below that", o)
+		default:
+			return Invalid, fmt.Sprintf("%s lies inside the interval of the capacity, %.4g to %.4g req/s; run longer steps near it", o, x.RPS.Low, x.RPS.High)
+		}
+	}
+	return "", ""
+}
+
 func (c *computation) decideSearch() (verdict, reason string) {
 	valid := 0
 	for _, p := range c.load() {
@@ -340,6 +367,9 @@ func (c *computation) decideSearch() (verdict, reason string) {
 		return Invalid, "the steps do not show a capacity"
 	case x.Bound == capacity.Below:
 		return Fail, fmt.Sprintf("capacity is below %.4g req/s, the lowest load that was offered", x.RPS.High)
+	}
+	if verdict, reason := c.unserved(x); verdict != "" {
+		return verdict, reason
 	}
 	if c.run.Headroom == nil {
 		if x.Bound == capacity.Predicted {

@@ -69,18 +69,26 @@ func judge(p observation.Point, o scenarios.Objective) Outcome {
 	return Broken
 }
 
-// judgeThroughput ignores steps that offered less than the objective asks for:
-// they cannot serve it. Counts of Poisson arrivals vary, so a lack counts once
+// judgeThroughput ignores steps that ask for nothing. Counts of Poisson arrivals vary, so a lack counts once
 // it exceeds three standard deviations.
 func judgeThroughput(p observation.Point, f observation.Figures, o scenarios.Objective) Outcome {
-	slack := 3 * math.Sqrt(o.Value/max(p.Seconds, 1))
 	switch {
-	case o.Holds(f.Throughput) || p.Offered < o.Value+slack:
+	case o.Holds(f.Throughput) || !Asks(p, o):
 		return Met
-	case f.Throughput > o.Value-slack:
+	case f.Throughput > o.Value-slack(p, o):
 		return Doubtful
 	}
 	return Broken
+}
+
+func slack(p observation.Point, o scenarios.Objective) float64 {
+	return 3 * math.Sqrt(o.Value/max(p.Seconds, 1))
+}
+
+// Asks says whether a step says anything of an objective: one that offers less than an
+// objective on the throughput asks for cannot serve it, whatever the target can do.
+func Asks(p observation.Point, o scenarios.Objective) bool {
+	return o.Metric != "throughput" || o.Op != ">" && o.Op != ">=" || p.Offered >= o.Value+slack(p, o)
 }
 
 // significance tells a share above the allowed one from bad luck.
