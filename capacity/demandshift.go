@@ -52,7 +52,7 @@ func (a *Analysis) sameDemand(f *fit, steady []series) {
 		// What requests in flight hold grows with their number, not with the load.
 	default:
 		if s, ok := shiftOf(us, f.line, otherDemand); ok {
-			a.warn("a request took %.3g of %s %s and %.3g %s: %s; the laws take it to be one figure, %.3g", s.before, f.name, s.from, s.after, s.to, s.cause(), f.demand)
+			a.warn("besides %.3g at rest, a request took %.3g of %s %s and %.3g %s: %s; the laws take it to be one figure, %.3g", s.rest, s.before, f.name, s.from, s.after, s.to, s.cause(), f.demand)
 		}
 	}
 }
@@ -69,6 +69,7 @@ func (a *Analysis) moreCalls(f *fit, us []use) {
 type otherwise struct {
 	before, after float64
 	from, to      string
+	rest          float64 // what is used without a request
 	// withLoad says that it goes with the load, together that it goes as well with
 	// the time, as both grew together.
 	withLoad, together bool
@@ -156,7 +157,7 @@ func withLoad(us []use, w []float64) (o otherwise, misfit float64, ok bool) {
 		low, top = min(low, u.load), max(top, u.load)
 	}
 	return otherwise{
-		before: c[1] + c[2]*low, after: c[1] + c[2]*top, from: fmt.Sprintf("at %.4g/s", low), to: fmt.Sprintf("at %.4g/s", top), withLoad: true,
+		rest: c[0], before: c[1] + c[2]*low, after: c[1] + c[2]*top, from: fmt.Sprintf("at %.4g/s", low), to: fmt.Sprintf("at %.4g/s", top), withLoad: true,
 	}, squaresOf(us, w, terms, c), true
 }
 
@@ -187,7 +188,7 @@ func atOnce(us []use, w []float64) (best otherwise, least float64, tried int) {
 		tried++
 		if m := squaresOf(us, w, terms, c); m < least {
 			least = m
-			best = otherwise{before: c[1], after: c[1] + c[2], from: fmt.Sprintf("until %.0f s", edge), to: "after"}
+			best = otherwise{rest: c[0], before: c[1], after: c[1] + c[2], from: fmt.Sprintf("until %.0f s", edge), to: "after"}
 		}
 	}
 	return best, least, tried

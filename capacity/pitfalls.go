@@ -141,8 +141,14 @@ func (s *series) of(value func(*window) float64) (mean, error float64, ok bool) 
 	return mean, sd / math.Sqrt(float64(len(values))), true
 }
 
-// typical is the median response in ms, as its seconds have it.
+// typical is the median response in ms, as its seconds have it; that of a table has the
+// error of a quantile.
 func (s *series) typical() (ms, error float64, ok bool) {
+	if len(s.windows) == 0 {
+		ms = s.point.Response.P50
+		n := max(float64(s.point.OK+s.point.Failed), s.point.Throughput*max(s.seconds, 1))
+		return ms, ms * quantileError(s.point.Response, "p50", n), ms > 0
+	}
 	return s.of(func(w *window) float64 { return quantile(w.bins, s.first, 0.5) })
 }
 
@@ -207,12 +213,17 @@ func (a *Analysis) sameResponse(steady []series) {
 	for i := range steady {
 		for j := range steady {
 			one, two := &steady[i], &steady[j]
-			if two.at()-one.at() < later || one.load > 0.8*top || math.Abs(one.load/two.load-1) > alike {
+			table := len(one.windows) == 0 && len(two.windows) == 0 // which has no times
+			if !table && two.at()-one.at() < later || table && one.point.Step >= two.point.Step || one.load > 0.8*top || math.Abs(one.load/two.load-1) > alike {
 				continue
 			}
 			before, e1, ok1 := one.typical()
 			after, e2, ok2 := two.typical()
 			if ok1 && ok2 && math.Abs(after/before-1) > otherResponse && math.Abs(after-before) > otherResponseMS && apartBy(before, e1, after, e2) {
+				if table {
+					a.warn("rows of one load differ: a median of %.3g ms at %.4g/s and %.3g ms at %.4g/s: the target, its data or its neighbours changed between them, and the figures are of no one state; hint: fit the rows of one state", before, one.point.Offered, after, two.point.Offered)
+					return
+				}
 				a.warn("the same load was answered differently later: median %.3g ms at %.0f s, %.3g ms at %.0f s, both at %.4g/s: a cache, its data or its neighbours changed, and the figures are of no one state",
 					before, one.at(), after, two.at(), one.load)
 				return

@@ -185,3 +185,21 @@ func TestATableWithoutResources(t *testing.T) {
 		})
 	}
 }
+
+// Rows of a table at one load that differ beyond chance are of two states of the target.
+func TestRowsOfOneLoadThatDiffer(t *testing.T) {
+	t.Parallel()
+	for _, slower := range []float64{1, 1.04, 1.5} {
+		points := ladder(1e9, cores(0.0025, 1), 50, 100, 150, 200, 50, 100, 150)
+		for i := range points {
+			points[i].Step, points[i].Windows, points[i].Flow = i, nil, nil
+			if i > 3 {
+				points[i].Response.P50 *= slower
+			}
+		}
+		a := Analyse(points, Spec{Objectives: p99})
+		if said := strings.Contains(strings.Join(a.Warnings, "\n"), "rows of one load differ"); said != (slower > 1.2) {
+			t.Errorf("medians %g times as long: warned %v: %q", slower, said, a.Warnings)
+		}
+	}
+}

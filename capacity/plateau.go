@@ -246,10 +246,10 @@ func (s *series) rejecting(all []series) []measure {
 }
 
 // tablePlateau takes the throughput of a step that served clearly less than it
-// was offered.
+// was offered, and less than chance makes arrive.
 func (s *series) tablePlateau() []measure {
 	x := s.point.Throughput
-	if !(x >= lowestLoad) || x > 0.93*s.load {
+	if !(x >= lowestLoad) || x > 0.93*s.load || s.seconds > 0 && s.load-x < firm*math.Sqrt(s.load/s.seconds) {
 		return nil
 	}
 	return []measure{{rate: x, spread: 0.005 * x, load: s.load}}

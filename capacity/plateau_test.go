@@ -118,3 +118,19 @@ func TestVaryingThroughputBlamesNothingUnmeasured(t *testing.T) {
 		t.Errorf("saturation %g (%g-%g), want %g", s.Value.Value, s.Low, s.High, truth)
 	}
 }
+
+// A short step that few hits arrive in served less than was planned, and not less than the
+// target can.
+func TestPlateauOfATableIsNoChance(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		seconds float64
+		seen    bool
+	}{{4, false}, {600, true}} {
+		p := observation.Point{Offered: 50, Seconds: c.seconds, Figures: observation.Figures{Throughput: 45}}
+		s := series{point: &p, load: 50, seconds: c.seconds}
+		if got := len(s.tablePlateau()) > 0; got != c.seen {
+			t.Errorf("45 of 50/s served over %g s: saturated %v", c.seconds, got)
+		}
+	}
+}
