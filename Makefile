@@ -71,7 +71,7 @@ acceptance-predicted: ## predict each known limit from 60% of it, then go there:
 scoreboard: ## predict systems with known limits, and write docs/scoreboard.md: about 5 minutes
 	HEADROOM_SCOREBOARD=table $(GO) test -count=1 -timeout 30m -run '^TestScoreboard$$' ./capacity/scoreboard
 
-scoreboard-train: ## calibrate the intervals on other systems, and write capacity/calibrated.go: about half an hour
+scoreboard-train: ## calibrate the intervals on other systems, and write capacity/calibrated.go: about 40 minutes
 	HEADROOM_SCOREBOARD=train $(GO) test -count=1 -timeout 60m -run '^TestScoreboard$$' ./capacity/scoreboard
 	gofmt -w capacity/calibrated.go
 
