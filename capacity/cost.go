@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -50,7 +51,13 @@ func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 	if egress == 0 && p.EgressGB > 0 {
 		doubts = append(doubts, "the cost leaves egress out: the size of the answers is not known")
 	}
-	loaded := func(x float64) float64 { return million * (hourly/(secondsPerHour*x) + egress) }
+	loaded := func(x, replicas float64) float64 {
+		return million * (hourly*replicas/(secondsPerHour*x) + egress)
+	}
+	few, some, many := a.replicas(at)
+	if some > 1 {
+		doubts = append(doubts, fmt.Sprintf("%.4g/s are more than one replica carries: the cost is that of %.0f", at, some))
+	}
 	c := &Cost{Currency: p.Currency, AtRPS: at}
 	if c.Currency == "" {
 		c.Currency = "USD"
@@ -62,7 +69,7 @@ func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 		c.Marginal.Value, c.Marginal.Low, c.Marginal.High = c.Marginal.Value+part.Value, c.Marginal.Low+part.Low, c.Marginal.High+part.High
 	}
 	c.Loaded = Value{
-		Value: loaded(at), Low: loaded(high), High: loaded(low),
+		Value: loaded(at, some), Low: loaded(high, few), High: loaded(low, many),
 		Confidence: spec.Confidence, Method: "all that is allocated, over the load it serves", Warnings: doubts,
 	}
 	c.Idle = Value{
@@ -85,6 +92,20 @@ func (a *Analysis) costLoad(spec Spec) (at, low, high float64, ok bool) {
 		return 0, 0, 0, false
 	}
 	return c.Value.Value, max(c.Low, 0.01*c.Value.Value), c.High, true
+}
+
+// replicas is how many carry a load: by the high end of the capacity, by the capacity, and
+// by its low end. One where it is not known, or what a load without a demand is.
+func (a *Analysis) replicas(load float64) (few, some, many float64) {
+	c := a.Capacity
+	if c == nil || c.Bound == Below || !(c.Low > 0) {
+		return 1, 1, 1
+	}
+	count := func(capacity float64) float64 { return max(math.Ceil(load/capacity*(1-1e-9)), 1) }
+	if load == c.Value.Value { // the capacity itself, in whose place its interval is taken
+		return 1, 1, 1
+	}
+	return count(c.High), count(c.Value.Value), count(c.Low)
 }
 
 // egressPerRequest is the mean number of bytes answered for each request.

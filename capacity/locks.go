@@ -67,8 +67,8 @@ func (f *fit) unevenness(all []series, waits map[int][]LockWait) float64 {
 }
 
 // heldShares are the shares of the time for which the lock was held, from how many
-// acquisitions had to wait. A lock that a request takes more than once, or not
-// always, only shows the product, which is what grows to 1.
+// acquisitions had to wait. A request is taken to acquire it once, as the profile has no
+// count of those that did not wait: of k acquisitions k times as many wait.
 func heldShares(function string, all []series, waits map[int][]LockWait) []use {
 	var us []use
 	for i := range all {

@@ -346,8 +346,11 @@ func (f *fit) resample(us []use, replicates int, source *rand.Rand) {
 // mostly noise, count little (Jaeckel 1972).
 func theilSen(us []use) (line, bool) {
 	var slopes, weights []float64
+	// Of thousands of readings some pairs of each do (Theil's incomplete method).
+	stride := max(len(us)*len(us)/2/mostPairs, 1)
 	for i, a := range us {
-		for _, b := range us[i+1:] {
+		for j := i + stride; j < len(us); j += stride {
+			b := us[j]
 			if d := math.Abs(b.load - a.load); d > 1e-6*(a.load+b.load) {
 				slopes = append(slopes, (b.used-a.used)/(b.load-a.load))
 				weights = append(weights, d)
@@ -367,6 +370,9 @@ func theilSen(us []use) (line, bool) {
 	l.base = percentile(bases, 0.5)
 	return l, !math.IsNaN(l.demand) && !math.IsInf(l.demand, 0) && !math.IsNaN(l.base) && !math.IsInf(l.base, 0)
 }
+
+// mostPairs bounds the work of a robust line: of 280 readings and fewer each pair counts.
+const mostPairs = 40_000
 
 // proportional is the law through the origin of slots that are read at an instant:
 // a few readings of a small pool scatter too much to show a slope, but not too much

@@ -197,3 +197,37 @@ func TestMemoryGoesWithWhatKeepsIt(t *testing.T) {
 		})
 	}
 }
+
+// A load that one replica does not carry costs as much as those that do.
+func TestCostOfMoreThanOneReplica(t *testing.T) {
+	t.Parallel()
+	points := ladder(400, cores(0.0025, 1), 50, 100, 150, 200, 250, 300, 350, 390)
+	cost := func(demand float64) *Cost {
+		return Analyse(points, Spec{Objectives: p99, Prices: &scenarios.Prices{VCPUHour: 0.04}, DemandRPS: demand, Replicates: 20}).Cost
+	}
+	one, many := cost(200), cost(4000)
+	if one == nil || many == nil {
+		t.Fatal("no cost")
+	}
+	if many.Loaded.Value < many.Marginal.Value || many.Loaded.Low > many.Loaded.Value || many.Loaded.High < many.Loaded.Value || many.Loaded.Low == many.Loaded.High {
+		t.Errorf("at 4000/s a million costs %+v, of which %+v marginal", many.Loaded, many.Marginal)
+	}
+	if !strings.Contains(strings.Join(many.Loaded.Warnings, "\n"), "more than one replica") || one.Loaded.Low != one.Loaded.High {
+		t.Errorf("%+v %+v", one.Loaded, many.Loaded.Warnings)
+	}
+}
+
+// A robust line through thousands of readings takes some of their pairs.
+func TestRobustLineOfManyReadings(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 3))
+	var us []use
+	for i := range 5000 {
+		load := float64(10 + i%97)
+		us = append(us, use{load: load, used: 0.3 + 0.01*load + 0.05*rng.NormFloat64(), weight: 1})
+	}
+	l, ok := theilSen(us)
+	if !ok || math.Abs(l.demand/0.01-1) > 0.05 || math.Abs(l.base/0.3-1) > 0.05 {
+		t.Errorf("%+v", l)
+	}
+}

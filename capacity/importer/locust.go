@@ -2,7 +2,9 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -94,9 +96,13 @@ func readLocustHistory(in *input) (*Results, error) {
 // locust reads the present row; false for one that has no percentiles yet.
 func (r *rows) locust() (*locustRow, bool) {
 	row := &locustRow{percentiles: map[string]float64{}}
-	for column, at := range map[string]*float64{
-		"Timestamp": &row.at, "User Count": &row.users, "Total Request Count": &row.count, "Total Failure Count": &row.failed, "Total Average Response Time": &row.mean,
+	for _, x := range []struct {
+		column string
+		at     *float64
+	}{
+		{"Timestamp", &row.at}, {"User Count", &row.users}, {"Total Request Count", &row.count}, {"Total Failure Count", &row.failed}, {"Total Average Response Time", &row.mean},
 	} {
+		column, at := x.column, x.at
 		v, err := strconv.ParseFloat(r.get(column), 64)
 		if err != nil || !(v >= 0 && v < 1e15) {
 			r.wrong(column, "", "%s: %.40q is no number", column, r.get(column))
@@ -104,8 +110,8 @@ func (r *rows) locust() (*locustRow, bool) {
 		}
 		*at = v
 	}
-	for column, metric := range locustPercentiles {
-		text := r.get(column)
+	for _, column := range slices.Sorted(maps.Keys(locustPercentiles)) {
+		metric, text := locustPercentiles[column], r.get(column)
 		if text == "" || strings.EqualFold(text, "N/A") {
 			continue
 		}

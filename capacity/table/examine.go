@@ -20,6 +20,7 @@ func examine(rows []row, p *Problems, t *Table) {
 	}
 	mixed(rows, p)
 	perMinute(rows, p)
+	otherPeriods(rows, p)
 	perCent(rows, p, t)
 	if len(p.List) > 0 {
 		return
@@ -99,8 +100,26 @@ func perMinute(rows []row, p *Problems) {
 		"at %g/s, answers of %g ms make %.3g in flight (Little's law), and in_flight is %g", x.Throughput, x.Response.Mean, x.Throughput*x.Response.Mean/1000, x.InFlight)
 }
 
-// perCent finds cores that are per cent of a machine: a limit of 100, and more cores in use
-// than there are requests to use them.
+// otherPeriods finds loads by the minute beside answers by the second: in every row the same
+// small part is answered, as no target that saturates does, and next to nothing fails.
+func otherPeriods(rows []row, p *Problems) {
+	for i := range rows {
+		x := &rows[i]
+		ratio := x.Offered / x.Throughput
+		if !(ratio > 54 && ratio < 66) || x.ErrorRatio > 0.5 {
+			return
+		}
+	}
+	if len(rows) < 2 {
+		return
+	}
+	x := rows[0]
+	p.Add(x.line, 0, "offered_rps looks like requests per minute: divide it by 60",
+		"a sixtieth of what is offered is served in every row (%g/s of %g/s here)", x.Throughput, x.Offered)
+}
+
+// perCent finds cores that are per cent of a machine, or thousandths of a core: a limit of 100
+// or more, and more cores in use than there are requests to use them.
 func perCent(rows []row, p *Problems, t *Table) {
 	idle, all := 0, 0
 	var first *row
@@ -110,7 +129,7 @@ func perCent(rows []row, p *Problems, t *Table) {
 		if !ok || u.Limit == 0 {
 			continue
 		}
-		if u.Limit != 100 {
+		if u.Limit < 100 {
 			return
 		}
 		// Hardly any mean is above a p99.
@@ -128,7 +147,12 @@ func perCent(rows []row, p *Problems, t *Table) {
 	switch {
 	case all == 0:
 	case idle > 0 && 2*idle >= all:
-		p.Add(first.line, 0, "cpu is in cores: "+hint, "cpu_used is %g cores of 100, for the few requests that are in flight", first.Resources["cpu"].Used)
+		how := hint
+		if u := first.Resources["cpu"]; u.Limit >= 250 {
+			how = "if these are millicores, divide both by 1000"
+		}
+		p.Add(first.line, 0, "cpu is in cores: "+how, "cpu_used is %g cores of %g, for the few requests that are in flight", first.Resources["cpu"].Used, first.Resources["cpu"].Limit)
+	case first == nil && rows[0].Resources["cpu"].Limit != 100:
 	default:
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu_limit is 100 cores; %s", p.Name, hint))
 	}

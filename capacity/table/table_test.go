@@ -57,6 +57,8 @@ func TestProblems(t *testing.T) {
 		"twice":             {head + ",p99_ms\n1,1,1,1\n", []string{"p.csv:1:4: column p99_ms is there twice"}},
 		"limit alone":       {head + ",cpu_limit\n1,1,1,1\n", []string{"no column cpu_used"}},
 		"semicolons":        {"offered_rps;throughput_rps;p99_ms\n1;1;1\n", []string{"separate fields by commas"}},
+		"minutes offered":   {head + "\n613,10.2,65\n1164,19.3,66\n3030,50.5,82\n", []string{"p.csv:2: a sixtieth", "offered_rps looks like requests per minute"}},
+		"millicores":        {head + ",cpu_used,cpu_limit\n10,10,65,113,1000\n20,20,66,190,1000\n", []string{"cpu_used is 113 cores of 1000", "divide both by 1000"}},
 		"NaN":               {head + "\nNaN,1,1\n", []string{"p.csv:2:1: offered_rps: NaN is not a finite number"}},
 		"negative, twice":   {head + "\n1,-1,1\n1,1,-0.5\n", []string{"p.csv:2:2: throughput_rps: -1 is negative", "p.csv:3:3: p99_ms: -0.5 is negative"}},
 		"no load":           {head + "\n0,0,1\n", []string{"0 is not above 0"}},
@@ -118,9 +120,9 @@ func TestReadTable(t *testing.T) {
 	}
 }
 
-// A machine of a thousand cores is odd, and may be one.
+// A machine of a thousand cores is odd, and may be one where there are requests for so many.
 func TestMillicoresAreAWarning(t *testing.T) {
-	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,cpu_used,cpu_limit\n100,100,12,500,2000\n"))
+	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,cpu_used,cpu_limit\n100,100,2000,500,2000\n"))
 	if err != nil || !strings.Contains(strings.Join(got.Warnings, "\n"), "if these are millicores, divide by 1000") {
 		t.Errorf("%v, %+v", err, got)
 	}
