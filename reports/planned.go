@@ -133,11 +133,15 @@ func planFigures(x *planning.Plan) [][2]string {
 			[2]string{"Cost per million", spread(c.PerMillion) + " " + clean(c.Currency) + " at the peak" + marginal(c)},
 			[2]string{"Cost per month", spread(c.PerMonth) + " " + clean(c.Currency) + " for replicas that run all month"})
 	}
-	switch {
-	case x.ExhaustedOn != "" && len(x.ExhaustedBetween) == 2:
-		out = append(out, [2]string{"Used up on", fmt.Sprintf("%s (at the high end of the capacity: %s)", x.ExhaustedOn, x.ExhaustedBetween[1])})
-	case x.ExhaustedOn != "":
-		out = append(out, [2]string{"Used up on", x.ExhaustedOn})
+	if x.ExhaustedOn != "" {
+		day := x.ExhaustedOn
+		if x.Today > 0 { // not of those planned
+			day += fmt.Sprintf(" for the %d of today", x.Today)
+		}
+		if len(x.ExhaustedBetween) == 2 {
+			day += fmt.Sprintf(" (at the high end of the capacity: %s)", x.ExhaustedBetween[1])
+		}
+		out = append(out, [2]string{"Used up on", day})
 	}
 	return out
 }
@@ -248,7 +252,11 @@ func (t *terminal) autoscaler(a *planning.Autoscaler) {
 	if a.Utilisation > 0 {
 		at = percent(a.Utilisation) + " of a replica's cores, or " + at
 	}
-	fmt.Fprintf(t, "\n%s\n", t.paint("Autoscaler: scale out at "+at, bold))
+	at = "scale out at " + at
+	if a.Min == a.Max {
+		at = "none"
+	}
+	fmt.Fprintf(t, "\n%s\n", t.paint("Autoscaler: "+at, bold))
 	for _, manifest := range []string{a.HPA, a.KEDA} {
 		if manifest != "" {
 			fmt.Fprintf(t, "\n%s", indented(manifest))

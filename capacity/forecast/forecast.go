@@ -124,6 +124,9 @@ func Make(readings []Reading, c Config) (*Forecast, error) {
 		f.leaveOut(g, odd)
 		g = g.without(odd)
 	}
+	if 2*g.apart() < g.season {
+		return nil, ErrOneWeek
+	}
 	rng := rand.New(rand.NewPCG(c.Seed, 0xf0eca57))
 	best := f.backtest(g, c, rng)
 	f.ahead(g, best, c, rng)
@@ -160,7 +163,7 @@ func (f *Forecast) leaveOut(g *grid, odd []outlying) {
 
 // ahead draws futures of the best candidate.
 func (f *Forecast) ahead(g *grid, best candidate, c Config, rng *rand.Rand) {
-	n := int(c.Horizon / g.step)
+	n := max(int(c.Horizon/g.step), 1) // a part of a day or hour is one
 	m := best.make(g.values, g.filled(), g.season)
 	expected := m.path(n, nil)
 	cells, tops := make([][]float64, n), make([][]float64, n)

@@ -376,11 +376,9 @@ func TestShortHistories(t *testing.T) {
 	if _, err := Make(nil, Config{}); !errors.Is(err, ErrShort) {
 		t.Errorf("nothing: %v", err)
 	}
-	for _, weeks := range []int{1, 2} {
-		f := make1(t, history(weeks, 0.05, 0.01, 1), Config{Seed: 1})
-		if f.Method != SeasonalNaive || f.Origins != 0 || len(f.Warnings) == 0 {
-			t.Errorf("%d weeks: %s, warnings %q", weeks, f.Method, f.Warnings)
-		}
+	f := make1(t, history(2, 0.05, 0.01, 1), Config{Seed: 1})
+	if f.Method != SeasonalNaive || f.Origins != 0 || len(f.Warnings) == 0 || !(f.Peak.High > f.Peak.Low) {
+		t.Errorf("two weeks: %s, peak %+v, warnings %q", f.Method, f.Peak, f.Warnings)
 	}
 	sparse := history(8, 0, 0, 1)
 	kept := sparse[:0:0]
@@ -405,9 +403,73 @@ func TestShortHistories(t *testing.T) {
 	}
 }
 
+// What no reading shows has no interval, least of all one without a width: one week says
+// nothing of the next, nor do two of which one is hardly there.
+func TestOneWeekHasNoInterval(t *testing.T) {
+	two := history(2, 0.05, 0.05, 1)
+	daily := func(days int) (out []Reading) {
+		for i := range days {
+			out = append(out, two[i*24+14])
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		readings []Reading
+		enough   bool
+	}{
+		"a week":                   {two[:168], false},
+		"a week and an hour":       {two[:169], false},
+		"ten days":                 {two[:240], false},
+		"eleven days":              {two[:264], true},
+		"two weeks but a long gap": {slices.Concat(two[:84], two[84+110:]), false},
+		"eight days, a row a day":  {daily(8), false},
+		"two weeks, a row a day":   {daily(14), true},
+	} {
+		f, err := Make(c.readings, Config{Seed: 1})
+		if c.enough != (err == nil) || !c.enough && !errors.Is(err, ErrOneWeek) {
+			t.Errorf("%s: %v", name, err)
+		} else if c.enough && !(f.Peak.High > f.Peak.Low) {
+			t.Errorf("%s: an interval of no width: %+v", name, f.Peak)
+		}
+	}
+}
+
+// A gap is filled from the other weeks; that it does not differ from them is no evidence.
+func TestGapsAreNoEvidence(t *testing.T) {
+	nan := math.NaN()
+	m := newNaive([]float64{1, 2, nan, 4, 3, 5, 6, nan}, []float64{1, 2, 6, 4, 3, 5, 6, 4}, 4)
+	if !slices.Equal(m.errors, []float64{2, 3}) {
+		t.Errorf("errors %v, want those of the two cells that were read twice", m.errors)
+	}
+}
+
 func TestSameSeedSameForecast(t *testing.T) {
 	a, b := make1(t, history(5, 0.01, 0.05, 3), Config{Seed: 4}), make1(t, history(5, 0.01, 0.05, 3), Config{Seed: 4})
 	if a.Peak != b.Peak || a.Method != b.Method {
 		t.Errorf("%+v and %+v", a.Peak, b.Peak)
+	}
+}
+
+// A horizon below a day is one, where days are forecast; and in some places clocks went back
+// by more than the hour that a reading stands for.
+func TestOddHorizonsAndClocks(t *testing.T) {
+	var days []Reading
+	for i := range 60 {
+		at := begin.AddDate(0, 0, i)
+		days = append(days, Reading{at, traffic(at, 1000, 0, begin)})
+	}
+	if f := make1(t, days, Config{Horizon: 12 * hour}); len(f.Ahead) != 1 || !(f.Peak.Value > 0) {
+		t.Errorf("%d days ahead, peak %+v", len(f.Ahead), f.Peak)
+	}
+	zone, err := time.LoadLocation("Antarctica/Casey")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hours []Reading
+	for i := range 6 * 168 {
+		hours = append(hours, Reading{time.Date(2018, 3, 10, 16, 0, 0, 0, time.UTC).Add(time.Duration(i) * hour), 300})
+	}
+	if f := make1(t, hours, Config{Zone: zone}); math.Abs(f.Peak.Value-300) > 3 {
+		t.Errorf("a peak of %+v", f.Peak)
 	}
 }

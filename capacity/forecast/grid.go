@@ -30,6 +30,10 @@ type grid struct {
 // ErrShort is returned for a history of less than a week.
 var ErrShort = errors.New("the history is shorter than a week")
 
+// ErrOneWeek is returned for a history in which hardly an hour was read a week apart: nothing
+// shows how far one week is from the next, and a forecast would have no interval.
+var ErrOneWeek = errors.New("hardly more than one week of history: nothing shows how far a week is from the next; two weeks do")
+
 // newGrid puts readings onto a grid. Of several in one cell the highest counts:
 // capacity is held against peaks.
 func newGrid(readings []Reading, zone *time.Location) (*grid, error) {
@@ -51,7 +55,11 @@ func newGrid(readings []Reading, zone *time.Location) (*grid, error) {
 		return nil, err
 	}
 	g.begin = g.cell(all[0].At)
-	g.values = make([]float64, g.cell(all[len(all)-1].At)-g.begin+1)
+	last := g.begin
+	for _, x := range all { // clocks go back, by three hours in places
+		g.begin, last = min(g.begin, g.cell(x.At)), max(last, g.cell(x.At))
+	}
+	g.values = make([]float64, last-g.begin+1)
 	for i := range g.values {
 		g.values[i] = math.NaN()
 	}
@@ -137,6 +145,17 @@ func (g *grid) time(cell int) time.Time {
 
 // weeks is how many whole weeks there are.
 func (g *grid) weeks() int { return len(g.values) / g.season }
+
+// apart counts the cells that were read a week before too.
+func (g *grid) apart() int {
+	n := 0
+	for i := g.season; i < len(g.values); i++ {
+		if !math.IsNaN(g.values[i] - g.values[i-g.season]) {
+			n++
+		}
+	}
+	return n
+}
 
 // filled returns the values with gaps filled by the mean of the same cell of the
 // weeks around, for what needs a number; the fit itself skips gaps.

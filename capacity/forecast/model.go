@@ -26,10 +26,13 @@ type naive struct {
 	errors []float64
 }
 
-func newNaive(filled []float64, season int) *naive {
+func newNaive(values, filled []float64, season int) *naive {
 	m := &naive{last: filled[len(filled)-season:]}
-	for i := season; i < len(filled); i++ {
-		m.errors = append(m.errors, filled[i]-filled[i-season])
+	for i := season; i < len(values); i++ {
+		// What fills a gap is of the other weeks, and no error against them.
+		if e := values[i] - values[i-season]; !math.IsNaN(e) {
+			m.errors = append(m.errors, e)
+		}
 	}
 	return m
 }
@@ -96,7 +99,7 @@ type candidate struct {
 
 func candidates() []candidate {
 	return []candidate{
-		{SeasonalNaive, func(_, filled []float64, season int) predictor { return newNaive(filled, season) }},
+		{SeasonalNaive, func(v, f []float64, season int) predictor { return newNaive(v, f, season) }},
 		{HoltWinters, func(v, f []float64, season int) predictor { return newWinters(v, f, season, false) }},
 		{HoltWintersLn, func(v, f []float64, season int) predictor { return newWinters(v, f, season, true) }},
 	}

@@ -8,57 +8,58 @@ import (
 
 // Autoscaler says at which load of a replica another should be started:
 //
-//	target = X_low * (1 - growth per second * scale-out lag) * zones left / zones
+//	target = X_low * (1 - growth per second * scale-out lag) * min(left(n) / n)
 //
 // and the use of its cores there, so that what arrives until the new replica serves, and
-// what a lost zone leaves to the others, still fits.
+// what a lost zone and failed replicas leave to the others, still fits. The share that is
+// left is the least over the counts n that the scaler may run: of four replicas in three
+// zones a zone takes two, which is more than the third that it takes of six.
 type Autoscaler struct {
 	// RPS is the load of a replica to scale at, Utilisation the share of its cores
 	// that it takes there; 0 if the demand on cores is not known.
 	RPS         float64 `json:"target_rps"`
 	Utilisation float64 `json:"target_cpu_utilisation,omitempty"`
-	Min         int     `json:"min_replicas"`
+	// Min is where the fewest replicas run on the average of loads from none to the peak:
+	// the fewer it is, the greater a share of them the loss takes, and the lower the target.
+	Min int `json:"min_replicas"`
 	// Max is what the target asks for at the peak, and at least the replicas of the plan.
 	Max int `json:"max_replicas"`
-	// HPA and KEDA are manifests; HPA is empty if Utilisation is 0.
+	// HPA and KEDA are manifests; HPA is empty if Utilisation is 0, and both are where
+	// there is nothing to scale, since Min is Max.
 	HPA  string `json:"hpa,omitempty"`
 	KEDA string `json:"keda"`
-	// Warnings say what speaks against scaling by CPU.
+	// Warnings say what speaks against scaling, or scaling by CPU.
 	Warnings []string `json:"warnings"`
 }
 
-// sure is the probability from which on the cores are what gives out.
-const sure = 0.9
+const (
+	// sure is the probability from which on the cores are what gives out.
+	sure = 0.9
+	// tooSteep is the share of a replica's capacity from which no less is left to scale at.
+	tooSteep = 0.1
+)
 
 func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
-	factor := 1 - c.Ramp*c.Lag.Seconds()
-	if c.Zones > 0 {
-		factor *= float64(c.Zones-c.Survive) / float64(c.Zones)
-	}
-	a := &Autoscaler{Warnings: []string{}, Max: p.Replicas, Min: min(max(c.Zones, c.Spare+1), p.Replicas)}
-	if factor < 0.1 {
-		a.Warnings = append(a.Warnings, "the load rises faster than replicas start: an autoscaler comes too late; keep the replicas of the peak running")
-		factor = 0.1
+	a := &Autoscaler{Warnings: []string{}}
+	each := s.Capacity.Low * (1 - c.Ramp*c.Lag.Seconds())
+	late := each < s.Capacity.Low*tooSteep
+	if late {
+		a.RPS, a.Min, a.Max = down(s.Capacity.Low*tooSteep*c.kept(p.Replicas)), p.Replicas, p.Replicas
 	} else {
-		// At the peak there are as many replicas as the target asks for: each keeps
-		// room for what comes until the next one serves.
-		a.Max = max(a.Max, int(math.Ceil(c.Peak/(s.Capacity.Low*factor)-1e-9)))
+		a.RPS, a.Min, a.Max = s.scale(c, each, min(max(c.Zones, c.Spare+1), p.Replicas), p.Replicas)
 	}
-	a.RPS = s.Capacity.Low * factor
 	idles := false
-	for _, l := range s.Limits {
-		if l.Resource == cpu && l.Demand > 0 && l.Limit > 0 {
-			a.Utilisation = min(max((l.base()+l.Demand*a.RPS)/l.Limit, 0), 1)
-			// A target is a whole number of per cent, and what idles counts in each replica.
-			switch room := math.Floor(100*a.Utilisation)/100*l.Limit - l.base(); {
-			case room > 0:
-				a.Max = max(a.Max, int(min(math.Ceil(l.Demand*c.Peak/room-1e-9), mostReplicas)))
-			default:
-				idles = true
-			}
-		}
+	if l, ok := s.cores(); ok {
+		a.Utilisation = l.share(a.RPS)
+		idles = l.idles(a.Utilisation)
 	}
 	switch {
+	case late:
+		a.Warnings = append(a.Warnings, "the load rises faster than replicas start: an autoscaler comes too late; keep the replicas of the peak running")
+		return a
+	case a.Min == a.Max:
+		a.Warnings = append(a.Warnings, fmt.Sprintf("there is nothing to scale: the %s of the plan run from no load to the peak, and no manifest is printed; a higher --peak has one", replicas(a.Max)))
+		return a
 	case idles && a.Utilisation > 0:
 		a.Warnings = append(a.Warnings, "a request takes so little of the cores that a replica shows as much when it idles: scale by requests per second (KEDA), not by CPU")
 	case a.Utilisation == 0:
@@ -71,6 +72,85 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 	}
 	a.KEDA = a.keda()
 	return a
+}
+
+func replicas(n int) string {
+	if n == 1 {
+		return "1 replica"
+	}
+	return fmt.Sprintf("%d replicas", n)
+}
+
+// scale returns the target of a replica that carries each, and the replicas between which
+// it scales: those with the fewest replicas on the average over loads spread evenly from
+// none to the peak, (most + least^2 / most) / 2 as least run until there is more to do.
+func (s Service) scale(c Config, each float64, fewest, planned int) (target float64, least, most int) {
+	mean := func(least, most int) float64 { return float64(most) + float64(least)*float64(least)/float64(most) }
+	best := math.Inf(1)
+	for n := fewest; n <= planned && mean(n, planned) < best; n++ {
+		if c.left(n) < 1 {
+			continue
+		}
+		if rps, m := s.reach(c, each, n, planned); mean(n, m) < best {
+			target, least, most, best = rps, n, m, mean(n, m)
+		}
+	}
+	return target, least, most
+}
+
+// reach is the target from so many replicas on, and how many run by it at the peak. Beyond
+// the counts of one round over the zones, no count leaves a lesser share.
+func (s Service) reach(c Config, each float64, least, planned int) (target float64, most int) {
+	share := math.Inf(1)
+	for n := least; n < least+max(c.Zones, 1); n++ {
+		if kept := c.kept(n); kept < share {
+			share, target = kept, down(each*kept)
+			most = max(s.asked(target, c.Peak), planned)
+		}
+		if most <= n {
+			break
+		}
+	}
+	return target, most
+}
+
+// asked is how many replicas the manifests run at a load, whichever asks for more. The HPA's
+// target is a whole number of per cent, and what idles counts in each replica.
+func (s Service) asked(target, load float64) int {
+	n := math.Ceil(load/target - 1e-9)
+	if l, ok := s.cores(); ok && !l.idles(l.share(target)) {
+		n = max(n, math.Ceil(l.Demand*load/l.room(l.share(target))-1e-9))
+	}
+	return int(min(n, mostReplicas))
+}
+
+// cores is the limit of the cores, if their demand is known.
+func (s Service) cores() (Limit, bool) {
+	for _, l := range s.Limits {
+		if l.Resource == cpu && l.Demand > 0 && l.Limit > 0 {
+			return l, true
+		}
+	}
+	return Limit{}, false
+}
+
+// share is which of the limit is used at a load, room what a whole number of per cent of
+// it leaves to requests; a resource idles at a share if that is none.
+func (l Limit) share(rps float64) float64  { return min(max((l.base()+l.Demand*rps)/l.Limit, 0), 1) }
+func (l Limit) room(share float64) float64 { return math.Floor(100*share)/100*l.Limit - l.base() }
+func (l Limit) idles(share float64) bool   { return !(l.room(share) > 0) }
+
+// kept is the share of n replicas that remains after the loss.
+func (c Config) kept(n int) float64 { return float64(c.left(n)) / float64(n) }
+
+// down rounds to the four digits that a manifest shows, never up to a load that the loss
+// does not leave room for.
+func down(x float64) float64 {
+	if !(x > 0) {
+		return 0
+	}
+	digits := math.Pow(10, 3-math.Floor(math.Log10(x)))
+	return math.Floor(x*digits+1e-6) / digits
 }
 
 // hpa is a HorizontalPodAutoscaler (autoscaling/v2). Its utilisation is of the

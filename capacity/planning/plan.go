@@ -62,8 +62,11 @@ type Plan struct {
 
 	Autoscaler *Autoscaler `json:"autoscaler,omitempty"`
 	Cost       *Cost       `json:"cost,omitempty"`
-	// ExhaustedOn is the day (YYYY-MM-DD) on which the replicas no longer carry the
-	// peak through the loss; empty if the demand does not grow so far.
+	// Today is how many replicas run today; 0 if that was not said.
+	Today int `json:"replicas_today,omitempty"`
+	// ExhaustedOn is the day (YYYY-MM-DD) on which the replicas, of today or else of the
+	// plan, no longer carry the peak through the loss; empty if the demand does not grow
+	// so far.
 	ExhaustedOn string `json:"exhausted_on,omitempty"`
 	// ExhaustedBetween are that day at the low and at the high end of the capacity.
 	ExhaustedBetween []string `json:"exhausted_between,omitempty"`
@@ -104,7 +107,7 @@ func Make(s Service, c Config) (*Plan, error) {
 	case c.Zones < 0 || c.Survive < 0 || c.Survive > 0 && c.Survive >= c.Zones || c.Spare < 0:
 		return nil, fmt.Errorf("%d of %d zones cannot be lost", c.Survive, c.Zones)
 	}
-	p := &Plan{PeakRPS: c.Peak, PerReplica: s.Capacity, Warnings: []string{}}
+	p := &Plan{PeakRPS: c.Peak, PerReplica: s.Capacity, Today: c.Replicas, Warnings: []string{}}
 	var ok bool
 	if p.Carrying, p.Replicas, ok = c.replicas(c.Peak, s.Capacity.Low); !ok {
 		return nil, fmt.Errorf("more than %d replicas", mostReplicas)
@@ -141,11 +144,8 @@ func (c Config) replicas(peak, each float64) (carrying, all int, ok bool) {
 // besides.
 func (c Config) left(n int) int {
 	lost := c.Spare
-	for z := range c.Survive {
-		lost += n / c.Zones
-		if z < n%c.Zones {
-			lost++
-		}
+	if c.Survive > 0 {
+		lost += c.Survive*(n/c.Zones) + min(n%c.Zones, c.Survive)
 	}
 	return n - lost
 }
@@ -165,7 +165,7 @@ func (p *Plan) doubts(s Service, c Config) {
 		p.warn("the %d replicas that run today carry %.4g/s for sure, less than the peak of %.4g/s (counted after what may fail)", c.Replicas, carried, c.Peak)
 	}
 	if p.Autoscaler != nil && p.Autoscaler.Max > p.Replicas {
-		p.warn("at its target the autoscaler runs %d replicas at the peak, and the cost is of %d: what they keep free for the time that a new one takes to start is not priced", p.Autoscaler.Max, p.Replicas)
+		p.warn("at its target the autoscaler runs %d replicas at the peak, and the cost is of %d: what they keep free for the time that a new one takes to start, and for a loss on the way there, is not priced", p.Autoscaler.Max, p.Replicas)
 	}
 	if c.Survive == 0 && c.Spare == 0 {
 		p.warn("nothing may fail: without --lose-zones or --spare the loss of one replica takes the others above their capacity")

@@ -112,6 +112,12 @@ func (s Service) On(i Instance) (Service, []string) {
 		notes = append(notes, "no limit of cores or memory is known: the capacity is taken as it was measured")
 		return out, notes
 	}
+	for k, l := range out.Limits {
+		if l.RPS == 0 && s.Limits[k].RPS > 0 {
+			out.Capacity = Figure{}
+			return out, append(notes, fmt.Sprintf("what is used of %s without a request does not fit: it carries nothing", l.Resource))
+		}
+	}
 	fewer := i.VCPU > 0 && i.VCPU < cores
 	core := slices.IndexFunc(s.Limits, func(l Limit) bool { return l.Resource == cpu && l.Demand > 0 && l.Limit > 0 })
 	switch {

@@ -42,13 +42,13 @@ not support a forecast, or the load exceeds what the bundle's capacity is at lea
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "prometheus", Usage: "the `URL` of a Prometheus server"},
 			&cli.StringFlag{Name: "query", Usage: "a `QUERY` of one series in requests/s, such as sum(rate(http_requests_total[5m]))"},
-			&cli.StringFlag{Name: "range", Value: "8w", Usage: "how far the query reaches back: 8w, 60d"},
+			&cli.StringFlag{Name: "range", Value: "8w", Usage: "with --prometheus, how far the query reaches back: 8w, 60d"},
 			&cli.StringFlag{Name: "horizon", Value: "4w", Usage: "how far ahead: 4w, 30d; at most a year"},
 			&cli.StringFlag{Name: "timezone", Value: "UTC", Usage: "the zone of the wall clock that the load follows, such as Europe/Berlin"},
 			&cli.Float64Flag{Name: "capacity", Usage: "hold the forecast against a capacity in `RPS`"},
 			&cli.StringFlag{Name: "bundle", Usage: "hold the forecast against the capacity that a `BUNDLE` shows"},
 			&cli.StringFlag{Name: "out", Usage: "write the plot to a `FILE`: .svg or .html"},
-			&cli.StringFlag{Name: "now", Usage: "the `DAY` at which the query ends, YYYY-MM-DD (default now)"},
+			&cli.StringFlag{Name: "now", Usage: "with --prometheus, the `DAY` at which the query ends, YYYY-MM-DD (default now)"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the futures that intervals are drawn from"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 		},
@@ -138,6 +138,11 @@ func readings(c *cli.Context, zone *time.Location) ([]forecast.Reading, string, 
 		return nil, "", badInput("headroom forecast traffic.csv", "forecast: want one history, got %d", c.Args().Len())
 	}
 	name := c.Args().First()
+	for _, flag := range []string{"query", "range", "now"} {
+		if c.IsSet(flag) {
+			return nil, "", badInput("leave it out; the whole file is forecast from, and what comes after its last row", "forecast: --%s is for --prometheus, and %s is a file", flag, name)
+		}
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, "", badInput("check the path", "%w", err)

@@ -36,7 +36,7 @@ measurement does not show a capacity that meets the objectives.`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.Float64Flag{Name: "peak", Usage: "the highest load of production in `RPS`"},
-			&cli.StringFlag{Name: "growth", Usage: "how the peak grows, such as 5%/month"},
+			&cli.StringFlag{Name: "growth", Usage: "how the peak grows, such as 5%/month; 0%/month for not at all"},
 			&cli.StringFlag{Name: "lose-zones", Usage: "survive the loss of so many of so many zones: 1/3"},
 			&cli.IntFlag{Name: "spare", Usage: "`N` replicas may fail besides"},
 			&cli.IntFlag{Name: "replicas", Usage: "`N` replicas run today: the day is when these are used up"},
@@ -101,6 +101,9 @@ func (p *planner) prepare() error {
 		if err != nil {
 			return err
 		}
+		if strings.Contains(name, "=") { // a list without a name is called by what it says
+			list.Name = name
+		}
 		p.lists = append(p.lists, list)
 	}
 	if p.src, err = openSource("plan", p.c.Args().Slice(), p.c.String("from")); err != nil {
@@ -111,6 +114,12 @@ func (p *planner) prepare() error {
 	}
 	if p.run, err = p.compute(nil); err != nil {
 		return err
+	}
+	// What was measured until a drill broke off may not be its capacity: the search had not
+	// come to an end, which the verdict of a report says and a plan has no place for.
+	if p.run.Unfinished() {
+		return &codedError{exitInvalid, fmt.Errorf("plan: %s cannot be planned with: %s", p.src.name, p.run.Reasons[0]),
+			"drill again, and let it end; headroom fit " + p.src.name + " shows what it measured"}
 	}
 	var ok bool
 	if p.service, ok = reports.ServiceOf(p.run); !ok {
@@ -133,7 +142,7 @@ func (p *planner) demand() error {
 	growth := p.c.String("growth")
 	if d := scenario.Demand; d != nil {
 		p.cfg.Peak = d.Peak
-		if growth == "" && !p.c.IsSet("peak") {
+		if growth == "" { // another peak grows no less
 			growth = d.Growth
 		}
 	}
