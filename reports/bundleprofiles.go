@@ -33,7 +33,13 @@ func ProfilesOf(e *observation.Evidence) (*BundleProfiles, error) {
 func (b *BundleProfiles) Name() string { return clean(b.c.run.Name) }
 
 // Warnings say what could not be read so far.
-func (b *BundleProfiles) Warnings() []string { return b.c.run.Warnings }
+func (b *BundleProfiles) Warnings() []string {
+	warnings := slices.Clone(b.c.run.Warnings)
+	if text := b.c.absentText(); text != "" {
+		warnings = append(warnings, text)
+	}
+	return warnings
+}
 
 // Types are the types of which there are captures, in the usual order.
 func (b *BundleProfiles) Types() []string {

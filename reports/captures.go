@@ -2,6 +2,9 @@ package reports
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -122,6 +125,10 @@ func (c *computation) profile(t *taken) [][]byte {
 		if err == nil {
 			_, err = profiler.Summarise(data)
 		}
+		if errors.Is(err, fs.ErrNotExist) {
+			c.lacks(file)
+			continue
+		}
 		if err != nil {
 			c.warn(file + ": " + err.Error())
 			continue
@@ -159,4 +166,29 @@ func (c *computation) loads(typ string) []profiler.Load {
 		return sound
 	}
 	return all
+}
+
+// lacks notes a capture that the bundle does not hold, once.
+func (c *computation) lacks(file string) {
+	if !slices.Contains(c.absent, file) {
+		c.absent = append(c.absent, file)
+	}
+}
+
+// absentProfiles warns of captures that the bundle does not hold: in one line, as it is
+// mostly the whole folder that was not copied.
+func (c *computation) absentProfiles() {
+	if text := c.absentText(); text != "" {
+		c.warn(text)
+	}
+}
+
+func (c *computation) absentText() string {
+	switch len(c.absent) {
+	case 0:
+		return ""
+	case 1:
+		return c.absent[0] + " is not in the bundle: what it would show is left out"
+	}
+	return fmt.Sprintf("%d profiles that the journal names are not in the bundle, such as %s: what they would show is left out; hint: copy its folder profiles too", len(c.absent), c.absent[0])
 }

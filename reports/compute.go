@@ -43,6 +43,7 @@ func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	c.attribute()
 	c.objectives()
 	c.verdict()
+	c.absentProfiles()
 	c.missing()
 	c.method()
 	return &c.run, nil
@@ -55,7 +56,11 @@ func begin(e *observation.Evidence, q Question) (*computation, error) {
 		return nil, fmt.Errorf("compute run: %w", err)
 	}
 	c := &computation{evidence: e, scenario: q.about(s), reducer: e.Reduce(), fit: q.Fit, past: q.Past, now: q.Now}
-	return c, c.journal()
+	if err := c.journal(); err != nil {
+		return nil, err
+	}
+	c.recorded(s.Objectives)
+	return c, nil
 }
 
 // computation fills a Run part by part; each part reads only those before it.
@@ -80,6 +85,10 @@ type computation struct {
 	// outlook says in a sentence how the demand to come was found.
 	outlook string
 	split   *halvesOf
+	// others says that the objectives are not those that the drill searched for.
+	others bool
+	// absent are the captures that the bundle does not hold.
+	absent []string
 }
 
 func (c *computation) journal() error {

@@ -71,7 +71,7 @@ func capacityFigure(c *Capacity, dash string) Figure {
 	switch {
 	case c.Objective != "" && c.Bound != "above":
 		f.Notes = append(f.Notes, "limited by "+spaced(c.Objective))
-	case c.Objective == "" && c.Bound == "":
+	case c.Objective == "" && (c.Bound == "" || c.Bound == "predicted"):
 		f.Notes = append(f.Notes, "the target serves no more")
 	}
 	switch {

@@ -73,6 +73,15 @@ type Run struct {
 	Method []string `json:"method"`
 }
 
+// Unfinished says that the drill did not come to an end of its own, nor by a guard.
+func (r *Run) Unfinished() bool {
+	switch r.Ended {
+	case CutOff, observation.EndInterrupted, observation.EndFailed:
+		return true
+	}
+	return false
+}
+
 // Objective is an objective and whether it held at the load asked for.
 type Objective struct {
 	Text   string `json:"text"`
@@ -152,10 +161,19 @@ type Estimate struct {
 	Confidence float64 `json:"confidence,omitempty"`
 }
 
+// Prediction is an Estimate whose interval may not be known: what a drill records of the
+// estimate before its confirmation is the value alone, and no interval is from 0 to 0.
+type Prediction struct {
+	Value      float64 `json:"value"`
+	Low        float64 `json:"low,omitempty"`
+	High       float64 `json:"high,omitempty"`
+	Confidence float64 `json:"confidence,omitempty"`
+}
+
 // Capacity is the highest load that still meets every objective.
 type Capacity struct {
 	RPS       Estimate `json:"rps"`
-	Objective string   `json:"objective"` // the one that breaks first
+	Objective string   `json:"objective"` // the one that breaks first; empty if the target serves no more before one does
 	// Bound is "" for a crossing that was measured, "above" if every step met the
 	// objectives (capacity is at least Low), "below" if none did (at most High),
 	// "predicted" if every step met them and the laws say where they break.
@@ -164,9 +182,9 @@ type Capacity struct {
 	Method    string `json:"method"`
 	// Predicted is the estimate before the confirmation step, and Check what that
 	// step showed beside what the steps before it predict of it.
-	Predicted      *Estimate `json:"predicted,omitempty"`
-	ConfirmedAtRPS float64   `json:"confirmed_at_rps,omitempty"`
-	Check          *Check    `json:"check,omitempty"`
+	Predicted      *Prediction `json:"predicted,omitempty"`
+	ConfirmedAtRPS float64     `json:"confirmed_at_rps,omitempty"`
+	Check          *Check      `json:"check,omitempty"`
 	// Curve is the response that is predicted at loads up to the capacity, if it
 	// was not offered.
 	Curve []CurvePoint `json:"curve,omitempty"`

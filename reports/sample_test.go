@@ -171,7 +171,7 @@ func sampleTotals(r *Run) {
 func sampleFindings(r *Run) {
 	r.Capacity = &Capacity{
 		RPS: Estimate{Value: 392, Low: 381, High: 401, Confidence: 0.9}, Objective: "p99 < 50ms", Confirmed: true, ConfirmedAtRPS: 392,
-		Method: "crossing of the objective, interpolated", Predicted: &Estimate{Value: 390, Low: 371, High: 404, Confidence: 0.9},
+		Method: "crossing of the objective, interpolated", Predicted: &Prediction{Value: 390, Low: 371, High: 404, Confidence: 0.9},
 	}
 	r.Saturation = &Saturation{RPS: Estimate{Value: 402, Low: 398, High: 406}, Bottlenecks: []Bottleneck{
 		{Resource: "pool.shop", Probability: 0.98, RPS: 402, AfterFixRPS: 640, PerRequest: 0.0199, Unit: "slots", Limit: 8, Evidence: "7.8 of 8 slots are taken at 392 req/s, and requests wait for one"},

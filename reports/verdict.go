@@ -40,8 +40,9 @@ func (c *computation) analyse() {
 			RPS: estimate(x.Value), Bound: x.Bound, Confirmed: x.Confirmed, Method: x.Method, ConfirmedAtRPS: x.ConfirmedAtRPS,
 			Objective: c.objectiveText(x),
 		}
-		if c.end != nil && c.end.PredictedRPS > 0 {
-			c.run.Capacity.Predicted = &Estimate{Value: c.end.PredictedRPS}
+		// Of other objectives the drill predicted nothing.
+		if c.end != nil && c.end.PredictedRPS > 0 && !c.others {
+			c.run.Capacity.Predicted = &Prediction{Value: c.end.PredictedRPS}
 		}
 		c.foretell(&seen, spec)
 	}
@@ -80,7 +81,7 @@ func (c *computation) foretell(seen *capacity.Analysis, spec capacity.Spec) {
 		return
 	}
 	if x.Bound == capacity.Predicted {
-		x.Predicted = &x.RPS
+		x.Predicted = (*Prediction)(&x.RPS)
 		for i := 1; i <= curveSteps; i++ {
 			rps := x.RPS.Value * float64(i) / curveSteps
 			p := CurvePoint{RPS: rps, P50: seen.Response.Quantile(rps, 0.5), P99: seen.Response.Quantile(rps, 0.99)}
@@ -129,7 +130,8 @@ func estimate(v capacity.Value) Estimate {
 }
 
 // objectiveText names the objective that limits the capacity; the first one stands for one
-// that never broke. It is empty where none did and the target yet served no more.
+// that never broke. It is empty where none did and the target yet served no more, which is
+// also what limits a prediction that names an objective of which no law speaks.
 func (c *computation) objectiveText(x *capacity.Capacity) string {
 	o := x.Objective
 	if o.Metric == "" {
@@ -138,8 +140,14 @@ func (c *computation) objectiveText(x *capacity.Capacity) string {
 		}
 		o = c.scenario.Objectives[0]
 	}
+	if x.Bound == capacity.Predicted && slices.ContainsFunc(c.seen.Warnings, func(w string) bool { return strings.HasPrefix(w, o.String()+notPredicted) }) {
+		return ""
+	}
 	return o.String()
 }
+
+// notPredicted follows an objective in the warning that no law speaks of it.
+const notPredicted = " is not predicted: "
 
 func (c *computation) searched() bool { return c.fit || c.scenario.Load.Search != nil }
 

@@ -95,14 +95,14 @@ func backtests(bundles []string, s streams) ([]capacity.Score, error) {
 		if err != nil {
 			return nil, badInput("a bundle is the folder that headroom drill names at its end", "fit: --past: %w", err)
 		}
-		scores, err := reports.Backtest(e)
+		past, err := reports.Backtest(e)
 		if err != nil {
 			return nil, badInput("", "fit: --past: %w", err)
 		}
-		if len(scores) == 0 {
-			fmt.Fprintf(s.err, "note: %s is no help: it reached no limit, or has too few steps below\n", dir)
+		if past.NoHelp != "" {
+			fmt.Fprintf(s.err, "note: %s is no help: %s\n", dir, past.NoHelp)
 		}
-		all = append(all, scores...)
+		all = append(all, past.Scores...)
 	}
 	return all, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -79,6 +80,9 @@ func readResults(name, tool string) (*importer.Results, error) {
 
 // compute answers a question from the source.
 func (s *source) compute(q reports.Question, seed uint64) (*reports.Run, error) {
+	if err := s.known(q.Objectives); err != nil {
+		return nil, err
+	}
 	if s.evidence != nil {
 		r, err := reports.ComputeFor(s.evidence, q)
 		if err != nil {
@@ -171,6 +175,9 @@ func objectives(texts []string) ([]scenarios.Objective, error) {
 	var list []scenarios.Objective
 	for _, text := range texts {
 		o, err := scenarios.ParseObjective(text)
+		if of, ok := dotted(text); err != nil && ok {
+			return nil, badInput(fmt.Sprintf("did you mean '%s'?", of), "--slo %q: a request and its metric are joined by a dot, as in %s.%s", text, of.Request, of.Metric)
+		}
 		if err != nil {
 			return nil, badInput("write it like p99<50ms or errors<0.1%", "--slo %q: %w", text, err)
 		}

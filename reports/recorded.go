@@ -1,0 +1,79 @@
+package reports
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// runFile is what the drill itself computed, and maxRunFile up to what size it is read.
+const (
+	runFile    = "run.json"
+	maxRunFile = 64 << 20
+)
+
+// recorded compares the objectives that are asked about with those that the drill had:
+// a scenario that lost some since, or has others, would silently change the verdict. The
+// journal does not know them, so that a bundle without run.json is taken at its word.
+func (c *computation) recorded(own []scenarios.Objective) {
+	was, now := objectivesOf(c.evidence.Dir), texts(own)
+	changed := len(was) > 0 && !same(was, now)
+	if changed {
+		c.warn(fmt.Sprintf("%s has the objectives %s, but %s of the drill was made for %s: the scenario was changed or damaged since, and the figures are not those of the drill",
+			observation.ScenarioFile, orElse(strings.Join(now, ", "), "none"), runFile, strings.Join(was, ", ")))
+	}
+	if !changed {
+		was = now
+	}
+	c.others = !same(was, texts(c.scenario.Objectives))
+}
+
+// objectivesOf are those in the run.json of a bundle; none if it has none that can be read.
+func objectivesOf(dir string) []string {
+	if dir == "" {
+		return nil
+	}
+	path := filepath.Join(dir, runFile)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxRunFile {
+		return nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	var run struct {
+		Objectives []struct {
+			Text string `json:"text"`
+		} `json:"objectives"`
+	}
+	if json.Unmarshal(data, &run) != nil {
+		return nil
+	}
+	var out []string
+	for _, o := range run.Objectives {
+		out = append(out, o.Text)
+	}
+	return out
+}
+
+func texts(objectives []scenarios.Objective) []string {
+	out := make([]string, 0, len(objectives))
+	for _, o := range objectives {
+		out = append(out, o.String())
+	}
+	return out
+}
+
+// same says whether the texts are the same, in whichever order.
+func same(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
+}
