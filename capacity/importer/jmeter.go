@@ -97,7 +97,7 @@ func readSamples(in *input, rows *rows) (*Results, error) {
 			transactions++
 			continue
 		}
-		at, _, err := instant(rows.get("timeStamp"))
+		at, err := instant(rows.get("timeStamp"))
 		if err != nil {
 			rows.wrong("timeStamp", "set jmeter.save.saveservice.timestamp_format=ms", "timeStamp: %v", err)
 			continue

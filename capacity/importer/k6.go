@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 )
 
 // Names of k6's metrics.
@@ -28,7 +27,7 @@ func readK6CSV(in *input) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &log{}
+	l := &log{byEnd: true}
 	for rows.next() {
 		switch rows.get("metric_name") {
 		case k6Dropped:
@@ -38,7 +37,7 @@ func readK6CSV(in *input) (*Results, error) {
 		default:
 			continue
 		}
-		at, whole, err := instant(rows.get("timestamp"))
+		at, err := instant(rows.get("timestamp"))
 		if err != nil {
 			rows.wrong("timestamp", "K6_CSV_TIME_FORMAT may be unix, unix_milli, unix_micro, unix_nano or rfc3339", "timestamp: %v", err)
 			continue
@@ -47,10 +46,6 @@ func readK6CSV(in *input) (*Results, error) {
 		if err != nil {
 			rows.wrong("metric_value", "", "metric_value: %v", err)
 			continue
-		}
-		l.coarse = l.coarse || whole
-		if whole {
-			at = at.Add(time.Second / 2)
 		}
 		r := record{start: at.Add(-lasted), lasted: lasted, name: k6Name(rows.get("method"), rows.get("name"))}
 		r.class = k6Class(rows.get("expected_response"), rows.get("status"), rows.get("error_code"), rows.get("error"))
@@ -118,7 +113,7 @@ func isK6Lines(head []byte) bool {
 
 // readK6Lines reads `k6 run --out json=FILE`.
 func readK6Lines(in *input) (*Results, error) {
-	l := &log{}
+	l := &log{byEnd: true}
 	relevant := func(b []byte) bool {
 		return bytes.Contains(b, []byte(k6Duration)) || bytes.Contains(b, []byte(k6Dropped))
 	}
@@ -144,7 +139,7 @@ func (l *log) k6Line(b []byte) error {
 	default:
 		return nil
 	}
-	at, _, err := instant(x.Data.Time)
+	at, err := instant(x.Data.Time)
 	if err != nil {
 		return err
 	}
@@ -169,8 +164,8 @@ func (l *log) results(in *input, lacks []string) (*Results, error) {
 		fmt.Sprintf("%d requests were read from a log, and put into %d steps where their rate changes; the first fifth of each step, 1 to 3 s, is warm-up and kept out.", len(l.hits), len(points)),
 		"Percentiles are of merged histograms over the requests themselves.",
 	}}
-	if l.coarse {
-		out.Lacks = append(out.Lacks, "the log's times are whole seconds: what was in flight at an instant is known roughly")
+	if l.coarse() {
+		out.Lacks = append(out.Lacks, l.spreading())
 	}
 	if l.dropped > 0 {
 		out.Lacks = append(out.Lacks, fmt.Sprintf("%d planned iterations were dropped, at times that are not kept apart: the generator was short of users, and the load was lower than planned", l.dropped))

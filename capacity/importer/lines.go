@@ -164,29 +164,29 @@ func (r *rows) wrong(column, hint, format string, args ...any) {
 // instant reads a time: a number of seconds, milliseconds, microseconds or
 // nanoseconds since 1970, told apart by its size, RFC 3339, or a date and time as
 // JMeter may be set to write them (of no zone: only differences count).
-func instant(text string) (t time.Time, whole bool, err error) {
+func instant(text string) (time.Time, error) {
 	if v, err := strconv.ParseInt(text, 10, 64); err == nil {
 		switch {
 		case v < 1e11:
-			return time.Unix(v, 0), true, nil
+			return time.Unix(v, 0), nil
 		case v < 1e14:
-			return time.UnixMilli(v), false, nil
+			return time.UnixMilli(v), nil
 		case v < 1e17:
-			return time.UnixMicro(v), false, nil
+			return time.UnixMicro(v), nil
 		}
-		return time.Unix(0, v), false, nil
+		return time.Unix(0, v), nil
 	}
 	if v, err := strconv.ParseFloat(text, 64); err == nil && v > 0 && v < 1e11 {
-		return time.UnixMicro(int64(v * 1e6)), false, nil
+		return time.UnixMicro(int64(v * 1e6)), nil
 	}
 	if t, err := time.Parse("2006/01/02 15:04:05", text); err == nil { // fractions are read besides
-		return t, !strings.Contains(text, "."), nil
+		return t, nil
 	}
-	t, err = time.Parse(time.RFC3339Nano, text)
+	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return t, false, fmt.Errorf("%.40q is no time", text)
+		return t, fmt.Errorf("%.40q is no time", text)
 	}
-	return t, !strings.Contains(text, "."), nil
+	return t, nil
 }
 
 // millis reads a time in milliseconds.

@@ -34,8 +34,10 @@ type log struct {
 	names   map[string]uint16
 	list    []string
 	dropped uint64
-	// coarse is set where times are whole seconds.
-	coarse bool
+	// byEnd says that the times in the file are those of the ends.
+	byEnd bool
+	// whole counts times in the file that are whole seconds.
+	whole int
 }
 
 // record is a request as a parser reads it.
@@ -79,6 +81,13 @@ func (l *log) add(r record) error {
 			l.names[r.name], l.list = n, append(l.list, r.name)
 		}
 	}
+	at := r.start
+	if l.byEnd {
+		at = at.Add(r.lasted)
+	}
+	if at.Nanosecond() == 0 {
+		l.whole++
+	}
 	start := r.start.UnixMicro()
 	l.hits = append(l.hits, hit{
 		start: start, end: start + r.lasted.Microseconds(), name: n,
@@ -93,12 +102,15 @@ func (l *log) points(discard func(time.Duration) time.Duration) ([]observation.P
 	if len(l.hits) == 0 {
 		return nil, time.Time{}, fmt.Errorf("no request in it")
 	}
+	if l.coarse() {
+		l.spread()
+	}
 	slices.SortFunc(l.hits, func(a, b hit) int { return cmp.Compare(a.end, b.end) })
 	first, last := l.hits[0].start, l.hits[0].start
 	for _, h := range l.hits {
 		first, last = min(first, h.start), max(last, h.start)
 	}
-	if l.coarse {
+	if l.coarse() {
 		first -= first % 1e6 // else what happened in one second would be spread over two
 	}
 	if lasts := time.Duration(last-first) * time.Microsecond; lasts > maxLasts {

@@ -17,5 +17,5 @@
 // silently wrong: everything that is amiss is told at once, each with its line,
 // its column, and what to write instead. Units that were mixed up are recognised
 // where figures contradict each other (Little's law, quantiles out of order, more
-// served than offered).
+// served than offered, more cores in use than requests in flight).
 package table

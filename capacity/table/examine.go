@@ -21,7 +21,7 @@ func examine(rows []row, p *Problems, t *Table) {
 	mixed(rows, p)
 	perMinute(rows, p)
 	otherPeriods(rows, p)
-	perCent(rows, p, t)
+	partsOfCores(rows, p, t)
 	if len(p.List) > 0 {
 		return
 	}
@@ -34,11 +34,12 @@ func examine(rows []row, p *Problems, t *Table) {
 		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: every p99_ms is below 1 ms (the first is %g); if these are seconds, multiply them by 1000", p.Name, rows[0].Response.P99))
 	}
 	for _, x := range rows {
-		if u := x.Resources["cpu"]; max(u.Used, u.Limit) > manyCores {
+		if u := x.Resources["cpu"]; max(u.Used, u.Limit) >= manyCores {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu is %g cores; if these are millicores, divide by 1000", p.Name, max(u.Used, u.Limit)))
 			break
 		}
 	}
+	microseconds(rows, p, t)
 	if !rows[0].has["seconds"] {
 		t.Warnings = append(t.Warnings, p.Name+": without a column seconds the sampling error of a row is not known: intervals are as for steps of one second")
 	}
@@ -118,44 +119,67 @@ func otherPeriods(rows []row, p *Problems) {
 		"a sixtieth of what is offered is served in every row (%g/s of %g/s here)", x.Throughput, x.Offered)
 }
 
-// perCent finds cores that are per cent of a machine, or thousandths of a core: a limit of 100
-// or more, and more cores in use than there are requests to use them.
-func perCent(rows []row, p *Problems, t *Table) {
-	idle, all := 0, 0
+// partsOfCores finds cores that are per cent, or thousandths of a core: a hundred or more, and
+// more of them in use than there are requests to use them.
+func partsOfCores(rows []row, p *Problems, t *Table) {
+	all, idle, percent, hundred := 0, 0, false, false
 	var first *row
 	for i := range rows {
 		x := &rows[i]
 		u, ok := x.Resources["cpu"]
-		if !ok || u.Limit == 0 {
+		if !ok {
 			continue
 		}
-		if u.Limit < 100 {
+		if u.Limit > 0 && u.Limit < 100 {
 			return
 		}
-		// Hardly any mean is above a p99.
-		present := x.Throughput * x.Response.P99 / 1000
-		if x.has["mean_ms"] {
-			present = x.Throughput * x.Response.Mean / 1000
-		}
-		if all++; present > 0 && u.Used > 3*(present+1) {
-			if idle++; first == nil {
+		all++
+		hundred = hundred || u.Limit == 100
+		if present := x.present(); present > 0 && u.Used > 3*(present+1) {
+			idle++
+			// A request is busy on one core at a time, as a rule.
+			percent = percent || u.Used/100 < 1.5*present
+			if first == nil && max(u.Used, u.Limit) >= 100 {
 				first = x
 			}
 		}
 	}
-	const hint = "if these are per cent of the machine, multiply both by its cores and divide by 100"
 	switch {
-	case all == 0:
-	case idle > 0 && 2*idle >= all:
-		how := hint
-		if u := first.Resources["cpu"]; u.Limit >= 250 {
-			how = "if these are millicores, divide both by 1000"
-		}
-		p.Add(first.line, 0, "cpu is in cores: "+how, "cpu_used is %g cores of %g, for the few requests that are in flight", first.Resources["cpu"].Used, first.Resources["cpu"].Limit)
-	case first == nil && rows[0].Resources["cpu"].Limit != 100:
-	default:
-		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu_limit is 100 cores; %s", p.Name, hint))
+	case first != nil && 2*idle >= all:
+		text, hint := first.otherUnit(percent)
+		p.Add(first.line, 0, "cpu is in cores: "+hint, "%s, and %.3g requests are in flight to use them", text, first.present())
+	case hundred:
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: cpu_limit is 100 cores; %s", p.Name, ofMachine))
 	}
+}
+
+const ofMachine = "if these are per cent of the machine, multiply both by its cores and divide by 100"
+
+// otherUnit says what a row has of cpu, and of which unit it may be.
+func (x *row) otherUnit(percent bool) (text, hint string) {
+	u, both := x.Resources["cpu"], "both"
+	text = fmt.Sprintf("cpu_used is %g cores of %g", u.Used, u.Limit)
+	if u.Limit == 0 {
+		text, both = fmt.Sprintf("cpu_used is %g cores", u.Used), "it"
+	}
+	hint = fmt.Sprintf("if these are millicores, divide %s by 1000", both)
+	switch {
+	case percent && u.Limit == 100:
+		return text, ofMachine + "; " + hint
+	case percent:
+		return text, hint + "; if per cent of a core, by 100"
+	}
+	return text, hint
+}
+
+// present is how many requests were in flight, at most; 0 if that is not known.
+func (x *row) present() float64 {
+	// Hardly any mean is above a p99.
+	ms := x.Response.P99
+	if x.has["mean_ms"] {
+		ms = x.Response.Mean
+	}
+	return max(x.InFlight, x.Throughput*ms/1000) // Little's law
 }
 
 func near(ratio, factor float64) bool { return ratio > factor/1.3 && ratio < factor*1.3 }
@@ -258,6 +282,50 @@ func (x *row) cores(p *Problems) {
 	}
 	p.Add(x.line, 0, hint, "%s is %g cores", name, value)
 }
+
+// microseconds warns of responses that are too long for what is told besides. It may be so: a
+// target that waits for another one uses little cpu in a long time.
+func microseconds(rows []row, p *Problems, t *Table) {
+	const hint = "if these are microseconds, divide them by 1000"
+	if len(rows) < 2 {
+		return
+	}
+	x := &rows[0]
+	switch {
+	case every(rows, (*row).outlasts):
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: every p99_ms is longer than its step, in which nearly all was answered (line %d: %g s in a step of %g s); %s", p.Name, x.line, x.Response.P99/1000, x.Seconds, hint))
+	case every(rows, (*row).thousandfold) && !every(rows, (*row).idles):
+		u := x.Resources["cpu"]
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%s: a thousandth of mean_ms is what requests need of the cpu and wait for it, in every row (line %d: %.3g ms of cpu, and mean_ms is %g); %s", p.Name, x.line, 1000*u.Used/x.Throughput, x.Response.Mean, hint))
+	}
+}
+
+func every(rows []row, is func(*row) bool) bool {
+	return !slices.ContainsFunc(rows, func(x row) bool { return !is(&x) })
+}
+
+// outlasts says that a response in a hundred takes longer than the step, and yet hardly any
+// of its answers is missing.
+func (x *row) outlasts() bool {
+	return x.has["seconds"] && x.Response.P99 > 1000*x.Seconds && x.Throughput > 0.95*x.Offered*(1-x.ErrorRatio)
+}
+
+// thousandfold says that the mean response is a thousand times what the cpu explains: the cpu
+// time of a request is its use over the throughput (the utilization law, Denning and Buzen
+// 1978), and waiting for the cores lengthens it to at most 1/(1-use) of that, if they are one
+// and service times are exponential (M/M/1).
+func (x *row) thousandfold() bool {
+	u := x.Resources["cpu"]
+	if !x.has["mean_ms"] || !(u.Limit > 0) || !(u.Used > 0) || !(x.Throughput > 0) {
+		return false
+	}
+	needs, busy := 1000*u.Used/x.Throughput, min(u.Used/u.Limit, 0.95)
+	ratio := x.Response.Mean / 1000 / needs
+	return x.Response.Mean >= 1000 && ratio > 0.8 && ratio < 1.3/(1-busy)
+}
+
+// idles says that the cpu is used too little for waiting for it to show.
+func (x *row) idles() bool { u := x.Resources["cpu"]; return u.Used < 0.3*u.Limit }
 
 // mixed finds rows in seconds among rows in milliseconds: a p99 that falls by
 // about a thousand while the load rises.

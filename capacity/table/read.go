@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/scenarios"
@@ -119,7 +121,7 @@ func parse(text string, p *Problems) (*Table, []row) {
 		if len(record) != len(use) {
 			hint := ""
 			if len(record) > len(use) {
-				hint = "a decimal is written with a point: 1.5"
+				hint = "a decimal is written with a point, and thousands without a separator: 1234.5"
 			}
 			p.Add(line, 0, hint, "%d fields, and the header has %d", len(record), len(use))
 			continue
@@ -222,10 +224,12 @@ func read(record []string, line int, use []column, p *Problems, n int) row {
 func number(text string, c column, line, at int, p *Problems) (float64, bool) {
 	v, err := strconv.ParseFloat(text, 64)
 	switch {
-	case err != nil && strings.Contains(text, ","):
-		p.Add(line, at, "write decimals with a point: "+strings.Replace(text, ",", ".", 1), "%s: %.40q is no number", c.name, text)
 	case err != nil:
-		p.Add(line, at, unitHint(c.name), "%s: %.40q is no number", c.name, text)
+		hint := plain(text)
+		if hint == "" {
+			hint = unitHint(c.name)
+		}
+		p.Add(line, at, hint, "%s: %.40q is no number", c.name, text)
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		p.Add(line, at, "leave the row out, or the field empty if the column is optional", "%s: %s is not a finite number", c.name, text)
 	case v < 0:
@@ -242,6 +246,45 @@ func number(text string, c column, line, at int, p *Problems) (float64, bool) {
 		return v, true
 	}
 	return 0, false
+}
+
+// grouped is a number whose thousands are separated, by a comma, a point, a space of some
+// kind, an apostrophe or an underscore.
+var grouped = regexp.MustCompile(`^[0-9]{1,3}([,. \x{00a0}\x{2009}\x{202f}'’_][0-9]{3})+([.,][0-9]+)?$`)
+
+// plain says how to write a number that is written with a comma or with separators of
+// thousands; empty if it is none.
+func plain(text string) string {
+	const decimals, thousands = "write decimals with a point", "leave out separators of thousands"
+	if decimal := strings.Replace(text, ",", ".", 1); decimal != text && isNumber(decimal) {
+		if whole := strings.Replace(text, ",", "", 1); grouped.MatchString(text) && !strings.HasPrefix(text, "0") {
+			return fmt.Sprintf("%s: %s; or %s: %s", decimals, decimal, thousands, whole)
+		}
+		return decimals + ": " + decimal
+	}
+	if !grouped.MatchString(text) {
+		return ""
+	}
+	// The last separator is the decimal point where it is another one.
+	whole, decimal, hint := text, "", thousands
+	if at := strings.LastIndexAny(text, ".,"); at >= 0 && strings.Count(text, text[at:at+1]) == 1 {
+		whole, decimal = text[:at], "."+text[at+1:]
+		if text[at] == ',' {
+			hint += ", and " + decimals
+		}
+	}
+	separator, _ := utf8.DecodeRuneInString(strings.TrimLeft(whole, digits))
+	if whole = strings.ReplaceAll(whole, string(separator), ""); strings.Trim(whole, digits) != "" {
+		return "" // separators of two kinds
+	}
+	return hint + ": " + whole + decimal
+}
+
+const digits = "0123456789"
+
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil
 }
 
 func unitHint(name string) string {

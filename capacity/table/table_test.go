@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,14 @@ func TestProblems(t *testing.T) {
 		"limit alone":       {head + ",cpu_limit\n1,1,1,1\n", []string{"no column cpu_used"}},
 		"semicolons":        {"offered_rps;throughput_rps;p99_ms\n1;1;1\n", []string{"separate fields by commas"}},
 		"minutes offered":   {head + "\n613,10.2,65\n1164,19.3,66\n3030,50.5,82\n", []string{"p.csv:2: a sixtieth", "offered_rps looks like requests per minute"}},
+		"thousands":         {head + "\n\"10,211.0\",\"1.234,5\",\"1,234,567\"\n", []string{"leave out separators of thousands: 10211.0\n", "leave out separators of thousands, and write decimals with a point: 1234.5\n", "leave out separators of thousands: 1234567"}},
+		"other thousands":   {head + "\n10'211.5,10\u202f211,1.234.567\n", []string{": 10211.5\n", ": 10211\n", ": 1234567"}},
+		"either":            {head + "\n\"1,500\",1,\"0,500\"\n", []string{"write decimals with a point: 1.500; or leave out separators of thousands: 1500", "write decimals with a point: 0.500"}},
+		"no one separator":  {head + "\n1,1,\"1,234.567,8\"\n", []string{"write milliseconds as a plain number"}},
+		"unquoted":          {head + "\n10,211,1,5\n", []string{"4 fields", "thousands without a separator"}},
+		"millicores, 10%":   {head + ",mean_ms,cpu_used,cpu_limit,in_flight\n10,10,65,13,113,1000,0.13\n50,50,82,20,499,1000,1\n", []string{"cpu_used is 113 cores of 1000, and 0.13 requests are in flight", "cpu is in cores: if these are millicores, divide both by 1000"}},
+		"no limit of cpu":   {head + ",mean_ms,cpu_used\n10,10,65,13,50\n50,50,82,20,499\n", []string{"p.csv:3: cpu_used is 499 cores, ", "if these are millicores, divide it by 1000"}},
+		"per cent of cores": {head + ",mean_ms,cpu_used,cpu_limit\n10,10,65,15,11,400\n50,50,82,20,49,400\n", []string{"p.csv:2: cpu_used is 11 cores of 400", "if per cent of a core, by 100"}},
 		"millicores":        {head + ",cpu_used,cpu_limit\n10,10,65,113,1000\n20,20,66,190,1000\n", []string{"cpu_used is 113 cores of 1000", "divide both by 1000"}},
 		"NaN":               {head + "\nNaN,1,1\n", []string{"p.csv:2:1: offered_rps: NaN is not a finite number"}},
 		"negative, twice":   {head + "\n1,-1,1\n1,1,-0.5\n", []string{"p.csv:2:2: throughput_rps: -1 is negative", "p.csv:3:3: p99_ms: -0.5 is negative"}},
@@ -125,6 +134,66 @@ func TestMillicoresAreAWarning(t *testing.T) {
 	got, err := Read("p.csv", strings.NewReader("offered_rps,throughput_rps,p99_ms,cpu_used,cpu_limit\n100,100,2000,500,2000\n"))
 	if err != nil || !strings.Contains(strings.Join(got.Warnings, "\n"), "if these are millicores, divide by 1000") {
 		t.Errorf("%v, %+v", err, got)
+	}
+}
+
+// A hint does not name what the figures rule out: a hundredth of 499 cores is too many for
+// the one request in flight, and 0,500 is no thousand.
+func TestHintsNameOneMeaning(t *testing.T) {
+	for text, want := range map[string]string{
+		"offered_rps,throughput_rps,p99_ms,mean_ms,cpu_used,cpu_limit\n10,10,65,13,113,1000\n50,50,82,20,499,1000\n": "if these are millicores, divide both by 1000",
+		"offered_rps,throughput_rps,p99_ms\n1,1,\"0,500\"\n":                                                         "write decimals with a point: 0.500",
+	} {
+		if _, err := Read("p.csv", strings.NewReader(text)); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v, want %q at its end", err, want)
+		}
+	}
+}
+
+// What half of the rows or more do not show is no limit of a hundred, either.
+func TestManyCoresThatAreUsed(t *testing.T) {
+	const head = "offered_rps,throughput_rps,p99_ms,mean_ms,cpu_used,cpu_limit\n"
+	for rows, want := range map[string]string{
+		"10,10,20,10,30,128\n3000,3000,40,10,30,128\n6000,6000,40,10,60,128\n": "",
+		"3000,3000,900,300,300,1000\n6000,6000,900,300,600,1000\n":             "if these are millicores, divide by 1000",
+		"10,10,20,10,5,100\n3000,3000,40,10,30,100\n6000,6000,40,10,60,100\n":  "cpu_limit is 100 cores",
+		"10,10,20,10,30,64\n20,20,20,10,30,64\n":                               "",
+		"10,10,20,10,30,64\n20,20,20,10,110,640\n30,30,20,10,120,640\n":        "",
+	} {
+		got, err := Read("p.csv", strings.NewReader(head+rows))
+		if err != nil {
+			t.Errorf("%q: %v", rows, err)
+			continue
+		}
+		said := strings.Join(slices.DeleteFunc(got.Warnings, func(w string) bool { return !strings.Contains(w, "cpu") }), "\n")
+		if !strings.Contains(said, want) || want == "" && said != "" {
+			t.Errorf("%q: %q, want %q", rows, said, want)
+		}
+	}
+}
+
+// Microseconds are a warning where a step is shorter than its responses, or a thousandth of
+// them is what the cpu explains; a target that waits for another one is left alone.
+func TestMicrosecondsAreAWarning(t *testing.T) {
+	const head = "offered_rps,throughput_rps,p99_ms,mean_ms,seconds,cpu_used,cpu_limit\n"
+	for name, c := range map[string]struct{ rows, want string }{
+		"longer than the step":   {"10,10,64962,13331,38,,\n20,19.5,56012,11601,38,,\n", "line 2: 64.962 s in a step of 38 s); if these are microseconds, divide them by 1000"},
+		"as the cpu says":        {"10,10,64962,13331,120,0.113,1\n20,20,56012,11601,120,0.19,1\n50,50,82520,19685,120,0.4988,1\n", "11.3 ms of cpu, and mean_ms is 13331); if these are microseconds"},
+		"milliseconds":           {"10,10,64.9,13.3,38,0.113,1\n20,20,56,11.6,38,0.19,1\n", ""},
+		"waits for another":      {"10,10,6000,2000,38,0.02,1\n20,20,6100,2000,38,0.04,1\n", ""},
+		"waits long for another": {"10,10,130000,120000,300,0.2,1\n20,20,130000,121000,300,0.4,1\n", ""},
+		"a step that was longer": {"10,10,64962,13331,38,,\n20,20,56012,11601,120,,\n", ""},
+		"overload":               {"100,50,64962,13331,38,,\n200,50,66012,21601,38,,\n", ""},
+		"much cpu":               {"1,1,4000,1500,38,1.3,4\n2,2,5000,1600,38,2.6,4\n", ""},
+	} {
+		got, err := Read("p.csv", strings.NewReader(head+c.rows))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if said := strings.Join(got.Warnings, "\n"); !strings.Contains(said, c.want) || c.want == "" && said != "" {
+			t.Errorf("%s: %q, want %q", name, said, c.want)
+		}
 	}
 }
 
