@@ -179,8 +179,10 @@ func TestPyroscopeGoLabelsSamples(t *testing.T) {
 	for i, c := range b.kept() {
 		of := byStep(t, b.data[i], kept)
 		if want := fmt.Sprint(c.Step); c.Usable() {
-			if all := of["0"] + of["1"]; all == 0 || float64(of[want]) < 0.8*float64(all) {
-				t.Errorf("%s: ns by step %v, Inside %v", c.File, of, c.Inside)
+			all := of["0"] + of["1"]
+			// The last one is cut by the flush, often before a sample is due: they come every 10 ms.
+			if brief := c.To-c.From < 60*time.Millisecond; all == 0 && !brief || float64(of[want]) < 0.8*float64(all) {
+				t.Errorf("%s: ns by step %v, Inside %v, %v long", c.File, of, c.Inside, c.To-c.From)
 			}
 		}
 	}
