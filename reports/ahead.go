@@ -55,6 +55,7 @@ func room(e Estimate, load forecast.Figure) *Estimate {
 	share := func(rps, load float64) float64 { return (rps - load) / rps }
 	return &Estimate{
 		Value: share(e.Value, load.Value), Low: share(max(e.Low, 1e-9), load.High), High: share(e.High, load.Low), Confidence: e.Confidence,
+		Method: "(capacity - load) / capacity, with the load that is forecast",
 	}
 }
 

@@ -64,7 +64,7 @@ func (c *computation) attribute() {
 			if len(a.Requests) <= i {
 				a.Requests = append(a.Requests, Taken{Name: q.Name, Endpoint: c.endpoint(q.Name), Share: q.Share, Demand: map[string]Estimate{}})
 			}
-			a.Requests[i].Demand[r.Name] = Estimate{Value: q.Demand.Value, Low: q.Demand.Low, High: q.Demand.High, Confidence: 0.90}
+			a.Requests[i].Demand[r.Name] = Estimate{Value: q.Demand.Value, Low: q.Demand.Low, High: q.Demand.High, Confidence: 0.90, Method: attributedBy}
 			if !q.Known && q.Share > 0 {
 				a.Warnings = append(a.Warnings, fmt.Sprintf("the demand of %s on %s is known roughly: %.3g to %.3g", q.Name, r.Name, q.Demand.Low, q.Demand.High))
 			}
@@ -122,7 +122,7 @@ func (c *computation) price(list []Taken) {
 		}
 		if p := c.scenario.Capacity.Prices; p != nil && p.VCPUHour > 0 {
 			k := p.VCPUHour / 3600 * 1e6
-			list[i].PerMillion = &Estimate{Value: k * d.Value, Low: k * d.Low, High: k * d.High, Confidence: d.Confidence}
+			list[i].PerMillion = &Estimate{Value: k * d.Value, Low: k * d.Low, High: k * d.High, Confidence: d.Confidence, Method: timesPrice}
 		}
 	}
 }
@@ -146,7 +146,7 @@ func byEndpoint(requests []Taken) []Taken {
 			was := out[i].Demand[resource]
 			if share > 0 {
 				w := r.Share / share
-				d = Estimate{Value: was.Value + w*(d.Value-was.Value), Low: was.Low + w*(d.Low-was.Low), High: was.High + w*(d.High-was.High), Confidence: d.Confidence}
+				d = Estimate{Value: was.Value + w*(d.Value-was.Value), Low: was.Low + w*(d.Low-was.Low), High: was.High + w*(d.High-was.High), Confidence: d.Confidence, Method: d.Method}
 			}
 			out[i].Demand[resource] = d
 		}

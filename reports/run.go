@@ -153,12 +153,14 @@ type CaptureRef struct {
 	Note string `json:"note,omitempty"`
 }
 
-// Estimate is a value with its interval.
+// Estimate is a value with its interval, how it was made, and what weakens it.
 type Estimate struct {
-	Value      float64 `json:"value"`
-	Low        float64 `json:"low"`
-	High       float64 `json:"high"`
-	Confidence float64 `json:"confidence,omitempty"`
+	Value      float64  `json:"value"`
+	Low        float64  `json:"low"`
+	High       float64  `json:"high"`
+	Confidence float64  `json:"confidence,omitempty"`
+	Method     string   `json:"method,omitempty"`
+	Warnings   []string `json:"warnings,omitempty"`
 }
 
 // Prediction is an Estimate whose interval may not be known: what a drill records of the

@@ -62,6 +62,7 @@ func (c *computation) costs(list []Taken) {
 		if prices.EgressGB > 0 && t.BytesPerRequest > 0 {
 			v := t.BytesPerRequest / 1e9 * 1e6
 			x.Egress = timesOf(Estimate{Value: v, Low: v, High: v, Confidence: 0.90}, prices.EgressGB)
+			x.Egress.Method = "size of the answers times price"
 		}
 		for _, part := range []*Estimate{x.CPU, x.Memory, x.Egress} {
 			x.Total = added(x.Total, part, 1)
@@ -72,8 +73,14 @@ func (c *computation) costs(list []Taken) {
 	}
 }
 
+// How what a request takes and costs is known.
+const (
+	attributedBy = "non-negative least squares over steps whose mix varies"
+	timesPrice   = "demand for each request times price"
+)
+
 func timesOf(e Estimate, k float64) *Estimate {
-	return &Estimate{Value: k * e.Value, Low: k * e.Low, High: k * e.High, Confidence: e.Confidence}
+	return &Estimate{Value: k * e.Value, Low: k * e.Low, High: k * e.High, Confidence: e.Confidence, Method: timesPrice}
 }
 
 // added is e plus k times another, ends and all: wider than it is if they are
@@ -82,7 +89,10 @@ func added(e Estimate, other *Estimate, k float64) Estimate {
 	if other == nil {
 		return e
 	}
-	return Estimate{Value: e.Value + k*other.Value, Low: e.Low + k*other.Low, High: e.High + k*other.High, Confidence: max(e.Confidence, other.Confidence)}
+	return Estimate{
+		Value: e.Value + k*other.Value, Low: e.Low + k*other.Low, High: e.High + k*other.High, Confidence: max(e.Confidence, other.Confidence),
+		Method: "sum of its parts",
+	}
 }
 
 // join moves an endpoint towards a request by a share of 0..1, which is that of the

@@ -81,7 +81,7 @@ func (c *computation) foretell(seen *capacity.Analysis, spec capacity.Spec) {
 		return
 	}
 	if x.Bound == capacity.Predicted {
-		x.Predicted = (*Prediction)(&x.RPS)
+		x.Predicted = &Prediction{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High, Confidence: x.RPS.Confidence}
 		for i := 1; i <= curveSteps; i++ {
 			rps := x.RPS.Value * float64(i) / curveSteps
 			p := CurvePoint{RPS: rps, P50: seen.Response.Quantile(rps, 0.5), P99: seen.Response.Quantile(rps, 0.99)}
@@ -126,7 +126,7 @@ func (c *computation) tellingPoints() []observation.Point {
 }
 
 func estimate(v capacity.Value) Estimate {
-	return Estimate{Value: v.Value, Low: v.Low, High: v.High, Confidence: v.Confidence}
+	return Estimate{Value: v.Value, Low: v.Low, High: v.High, Confidence: v.Confidence, Method: v.Method, Warnings: v.Warnings}
 }
 
 // objectiveText names the objective that limits the capacity; the first one stands for one
