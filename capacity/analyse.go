@@ -39,7 +39,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("throughput falls under overload: the target served less the more it was offered")
 	}
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
-	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.LockWaits, spec.Replicates, source)...), all)
+	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.Replicates, source)...), all)
 	p, no := a.predict(all, limited, spec, source)
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)

@@ -215,12 +215,14 @@ func FuzzAnalyse(f *testing.F) {
 				tally.Add(time.Duration(flags)*time.Millisecond, 0, 0, "")
 				p.Windows = []observation.Second{{Second: int(flags), Planned: uint64(flags), Tally: tally}, {}}
 			}
+			if p.Locks = []observation.LockWait{{Function: "f", Seconds: number(), Contentions: number()}}; flags&8 != 0 {
+				p.Locks = []observation.LockWait{{Function: "f", Seconds: 1}}
+			}
 			points = append(points, p)
 		}
 		a := Analyse(points, Spec{
 			Objectives: append(p99, scenarios.Objective{Metric: "errors", Op: "<", Value: 0.01}),
 			Prices:     &scenarios.Prices{VCPUHour: 0.04}, DemandRPS: 10, Replicates: 20,
-			LockWaits: map[int][]LockWait{0: {{Function: "f", Seconds: 1}}, 1: {{Function: "f", Seconds: number(), Contentions: number()}}},
 		})
 		if c := a.Capacity; c != nil && !(c.Low <= c.Value.Value && c.Value.Value <= c.High) {
 			t.Errorf("capacity %g outside %g-%g", c.Value.Value, c.Low, c.High)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
 )
@@ -104,7 +105,7 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")
 		return
 	}
-	other := unexplained(all, spec.LockWaits)
+	other := unexplained(all)
 	share, lows := contest(limited, m, spec.Replicates, source)
 	if m == nil && p != nil && p.hidden > slim {
 		m, other = p.blame(share, other)
@@ -228,8 +229,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		list = append(list, Bottleneck{
 			Resource: f.name, Probability: share[i], RPS: ceiling,
 			PerRequest: f.demand, Unit: f.unit, Limit: f.limit,
-			Evidence: fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
-				f.resting(), f.unit, f.demand, f.limit, 100*f.peak),
+			Evidence: f.evidence(),
 		})
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
@@ -249,6 +249,15 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		list[i].AfterFixRPS = lowestOther(list, i, limited)
 	}
 	return list
+}
+
+func (f *fit) evidence() string {
+	text := fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
+		f.resting(), f.unit, f.demand, f.limit, 100*f.peak)
+	if f.lock != "" && f.times != 1 {
+		text += fmt.Sprintf("; by the growth of the waits, a request takes it about %.2g times", f.times)
+	}
+	return text
 }
 
 // resting is what is used without load: nothing rather than the noise of a fit.
@@ -301,14 +310,14 @@ func lowestOther(list []Bottleneck, i int, limited []fit) float64 {
 
 // unexplained names what gives out when no measured resource does: the lock that
 // the waiting is for, if the mutex profiles show one, else Unmeasured.
-func unexplained(all []series, waits map[int][]LockWait) Bottleneck {
+func unexplained(all []series) Bottleneck {
 	b := Bottleneck{Resource: Unmeasured, Evidence: "the target saturates while every measured resource has room"}
 	if !slices.ContainsFunc(all, func(s series) bool { return len(s.point.Resources) > 0 }) {
 		b.Evidence = "the target saturates, and no resource of it was measured"
 	}
 	top, rest := -1, -1
 	for i, s := range all {
-		if _, ok := waits[s.point.Step]; !ok || !(s.served(nil) > 0) {
+		if len(s.point.Locks) == 0 || !(s.served(nil) > 0) {
 			continue
 		}
 		if top < 0 || s.load > all[top].load {
@@ -322,8 +331,8 @@ func unexplained(all []series, waits map[int][]LockWait) Bottleneck {
 		return b
 	}
 	growth := (search.Observed(all[top].point.Figures, "mean") - search.Observed(all[rest].point.Figures, "mean")) / 1000
-	for _, w := range waits[all[top].point.Step] {
-		grown := perRequest(w, &all[top]) - perRequest(named(waits[all[rest].point.Step], w.Function), &all[rest])
+	for _, w := range all[top].point.Locks {
+		grown := perRequest(w, &all[top]) - perRequest(named(all[rest].point.Locks, w.Function), &all[rest])
 		if growth > 0 && grown > 0.5*growth {
 			b.Resource = "lock: " + short(w.Function)
 			b.Evidence = fmt.Sprintf("waiting for it grew by %.3g ms for each request, of %.3g ms by which the mean response grew", 1000*grown, 1000*growth)
@@ -342,18 +351,18 @@ func short(function string) string {
 	return function[strings.LastIndexByte(function[:end], '/')+1:]
 }
 
-func perRequest(w LockWait, s *series) float64 {
+func perRequest(w observation.LockWait, s *series) float64 {
 	if math.IsNaN(w.Seconds) {
 		return 0
 	}
 	return w.Seconds / s.served(nil)
 }
 
-func named(waits []LockWait, function string) LockWait {
+func named(waits []observation.LockWait, function string) observation.LockWait {
 	for _, w := range waits {
 		if w.Function == function {
 			return w
 		}
 	}
-	return LockWait{}
+	return observation.LockWait{}
 }

@@ -308,10 +308,15 @@ func (e *estimator) Estimate(points []observation.Point) search.Estimate {
 	return search.Estimate{Value: c.value, Low: c.low, High: c.high, Bound: c.bound}
 }
 
+// Ceiling returns the load up to which no lock is held for more than a share of the time.
+func (e *estimator) Ceiling(points []observation.Point, ratio float64) (load float64, resource string) {
+	return lockCeiling(points, ratio)
+}
+
 // predict puts the crossing where the laws see it; nil if they do not.
 func (e *estimator) predict(all []series) *prediction {
 	source := rng(e.seed)
-	limited := candidates(fitResources(all, nil, estimatorRefits, source), all)
+	limited := candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all)
 	p, _ := predict(all, limited, e.objectives, estimatorRefits, DefaultConfidence, quick, source)
 	if p != nil {
 		p.calibrate(DefaultConfidence, nil)

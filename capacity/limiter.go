@@ -8,7 +8,7 @@ func (l *latency) waiting(load, ca2 float64) waiting {
 	if l.bucket {
 		return l.metered(load, ca2)
 	}
-	return l.server.waiting(load, ca2)
+	return l.server.waiting(load, ca2).times(l.taken)
 }
 
 // metered is the wait at a limiter that lets saturation requests through in a second

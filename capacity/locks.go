@@ -4,32 +4,28 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
 // A lock does not show in CPU. Two figures of a mutex profile show how near it is
-// to its limit, which is one holder all the time:
+// to its limit, which is one holder all the time. With k the times that a request takes
+// it, E[S] for how long each time, and U = X*k*E[S] the share of the time it is held:
 //
-//   - the share of acquisitions that had to wait is how much of the time it is
-//     held, X*E[S] (arrivals see time averages; Wolff 1982);
-//   - the mean wait is X*E[S^2]/(2(1 - X*E[S])) (Pollaczek and Khinchine), so that
-//     X over the wait falls in a straight line and is 0 at 1/E[S].
+//   - of k*X acquisitions a share U has to wait (arrivals see time averages; Wolff 1982);
+//   - the mean wait of those is E[S^2]/(2 E[S] (1 - U)) (Pollaczek and Khinchine), so
+//     that it grows as 1/(1 - U), whatever k is.
 
 // fitLocks fits the use of each lock that the mutex profiles show.
-func fitLocks(all []series, waits map[int][]LockWait, replicates int, source *rand.Rand) []fit {
-	var names []string
-	for i := range all {
-		for _, w := range waits[all[i].point.Step] {
-			if !slices.Contains(names, w.Function) {
-				names = append(names, w.Function)
-			}
-		}
-	}
-	slices.Sort(names)
+func fitLocks(all []series, replicates int, source *rand.Rand) []fit {
 	var fits []fit
-	for _, name := range names[:min(len(names), 100)] {
-		us := heldShares(name, all, waits)
+	for _, name := range locksOf(all) {
+		k, doubt := acquisitions(contentions(name, all))
+		us := heldShares(name, k, all)
 		if len(us) < 3 {
-			us = heldByWaits(name, all, waits)
+			us = heldByWaits(name, all)
 		}
 		f, ok := fitUses(us, 1, "")
 		if !ok || !f.exercised || f.peak < 0.02 {
@@ -37,22 +33,199 @@ func fitLocks(all []series, waits map[int][]LockWait, replicates int, source *ra
 		}
 		// No request means no holder: through the origin, unless that is far off.
 		f.name, f.unit, f.lock = "lock: "+short(name), "share of the time held", name
-		f.scv = f.unevenness(all, waits)
+		f.scv = f.unevenness(all)
 		f.resample(us, replicates, source)
+		f.times = k
+		if doubt > 0 {
+			f.scale(doubt, source)
+		}
 		fits = append(fits, f)
 	}
 	return fits
 }
 
+// scale lets the draws of the law err by a factor, whose log has this standard error.
+func (f *fit) scale(doubt float64, source *rand.Rand) {
+	for i := range f.draws {
+		by := math.Exp(doubt * source.NormFloat64())
+		f.draws[i].base, f.draws[i].demand, f.draws[i].bend = by*f.draws[i].base, by*f.draws[i].demand, by*f.draws[i].bend
+	}
+}
+
+// mostLocks bounds how many locks are fitted.
+const mostLocks = 100
+
+// locksOf are the functions that held a contended lock, sorted.
+func locksOf(all []series) []string {
+	var names []string
+	for i := range all {
+		for _, w := range all[i].point.Locks {
+			if !slices.Contains(names, w.Function) {
+				names = append(names, w.Function)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names[:min(len(names), mostLocks)]
+}
+
+// contended is what one step says of a lock: how often in a second it was waited for
+// while load was served, and for how long in all, over so many seconds.
+type contended struct{ load, count, wait, seconds float64 }
+
+// contentions are the steps that served what was offered, and in which the lock was
+// waited for.
+func contentions(function string, all []series) []contended {
+	var list []contended
+	for i := range all {
+		s := &all[i]
+		w := named(s.point.Locks, function)
+		load := s.served(nil)
+		if !s.point.Valid || s.point.Cut != "" || !(load > inBalance*s.load) || !(w.Contentions > 0) || !(w.Seconds > 0) ||
+			math.IsInf(w.Contentions, 0) || math.IsInf(w.Seconds, 0) {
+			continue
+		}
+		list = append(list, contended{load: load, count: w.Contentions, wait: w.Seconds, seconds: max(s.seconds, 1)})
+	}
+	return list
+}
+
+const (
+	// inBalance is the share of what is offered that a step must serve for its waits to be
+	// those of a queue that is in balance.
+	inBalance = 0.95
+	// enoughWaits is how many waits there must be in all for their growth to be read.
+	enoughWaits = 50.0
+	// mostTimes bounds how often a request takes a lock.
+	mostTimes = 50.0
+	// once is the probability, beforehand, that a request takes a lock once. Other numbers
+	// have the rest, with this standard deviation of their log.
+	once      = 0.95
+	timesVary = 1.2
+	// unlike is by how much, as a ratio, acquisitions may err besides: those of one request
+	// come soon after one another, and not as those of many (simulated: scoreboard-locks).
+	unlike = 0.11
+	// plain is the probability from which on it is taken for certain.
+	plain = 0.9
+)
+
+// acquisitions is how often a request takes a lock, and the standard error of its log.
+// The profile counts those who had to wait alone, k^2 E[S] X^2 in a second, which says
+// k times as much of the time it is held where a request takes it k times. The waits
+// tell: those who wait do so for E[S^2]/(2 E[S]) at rest, and for 1/(1 - U) times as long
+// under load. A request is taken to take a lock once, as nearly all do, as far as that
+// does not contradict it.
+func acquisitions(list []contended) (k, doubt float64) {
+	rate, waits, top := pooled(list)
+	if waits < enoughWaits {
+		return 1, 0
+	}
+	var logs, weights []float64
+	if least := rate * top * 1.02; least < 1 {
+		logs, weights = append(logs, 0), append(weights, math.Log(once)+explained(list, rate, 1))
+	}
+	const step = 0.02
+	for g := math.Log(max(rate*top*1.02, 1/mostTimes)); g < math.Log(mostTimes); g += step {
+		z := g / timesVary
+		density := math.Exp(-z*z/2) / (timesVary * math.Sqrt(2*math.Pi))
+		logs = append(logs, g)
+		weights = append(weights, math.Log((1-once)*density*step)+explained(list, rate/math.Exp(g), math.Exp(g)))
+	}
+	if len(logs) == 0 {
+		return 1, 0
+	}
+	normalise(weights)
+	if logs[0] == 0 && weights[0] >= plain {
+		return 1, 0
+	}
+	mean, variance := stat.PopMeanVariance(logs, weights)
+	return math.Exp(mean), math.Hypot(math.Sqrt(variance), unlike)
+}
+
+// normalise makes probabilities of log weights.
+func normalise(weights []float64) {
+	most := slices.Max(weights)
+	sum := 0.0
+	for i, w := range weights {
+		weights[i] = math.Exp(w - most)
+		sum += weights[i]
+	}
+	for i := range weights {
+		weights[i] /= sum
+	}
+}
+
+// pooled is by how much the share of requests that wait grows with each request/s, the
+// number of waits, and the highest load.
+func pooled(list []contended) (rate, waits, top float64) {
+	var squares float64
+	for _, c := range list {
+		waits += c.count * c.seconds
+		squares += c.load * c.load * c.seconds
+		top = max(top, c.load)
+	}
+	return waits / squares, waits, top
+}
+
+// explained is the log likelihood of the mean waits where each request takes the lock k
+// times and holds it for so many seconds in all: but for 1/(1 - U) they are alike, half of
+// E[S^2]/E[S]. How uneven the times are for which a lock is held is known roughly, and no
+// square is less than that of the mean.
+func explained(list []contended, held, k float64) float64 {
+	var sum, weight, logs float64
+	rest := make([]float64, len(list))
+	errors := make([]float64, len(list))
+	for i, c := range list {
+		u := min(held*c.load, mostHeld)
+		rest[i] = math.Log(c.wait/c.count) + math.Log(1-u)
+		// Waits come in busy periods, which last as 1/(1 - U).
+		errors[i] = 2*(1+u)/(1-u)/max(c.count*c.seconds, 1) + 0.05*0.05
+		sum, weight = sum+rest[i]/errors[i], weight+1/errors[i]
+		logs += math.Log(errors[i])
+	}
+	logs += math.Log(weight)
+	for i := range list {
+		d := rest[i] - sum/weight
+		logs += d * d / errors[i]
+	}
+	uneven := sum/weight - math.Log(held/k/2) // log of 1 + scv
+	usual := usualUneven
+	if k > 1 {
+		usual += clumped * min(k-1, 1)
+	}
+	d := uneven - usual
+	logs += d * d / (unevenVary*unevenVary + 1/weight)
+	if uneven < 0 {
+		logs += uneven * uneven / (1/weight + 0.05*0.05)
+	}
+	return -logs / 2
+}
+
+// clumped is by how much longer, in its log, those wait who take a lock several times one
+// soon after the other: who meets one of them meets the next too (simulated:
+// scoreboard-locks).
+const clumped = 0.3
+
+// usualUneven is about the log of one and the squared coefficient of variation of the times
+// for which locks are held, which are between the same for all and exponential as a rule,
+// and unevenVary how much it varies.
+const (
+	usualUneven = 0.5
+	unevenVary  = 0.5
+)
+
+// mostHeld bounds the share of the time in a formula that has no end at 1.
+const mostHeld = 0.97
+
 // unevenness is the squared coefficient of variation of the times for which a lock
 // is held, from how long was waited for it in all: with U the share of the time for
 // which it is held, U^2 (1 + scv)/(2(1 - U)) waits at once (Pollaczek and
 // Khinchine), however often a request takes it. 0 if the profiles do not tell.
-func (f *fit) unevenness(all []series, waits map[int][]LockWait) float64 {
+func (f *fit) unevenness(all []series) float64 {
 	var waited, even float64
 	for i := range all {
 		s := &all[i]
-		w := named(waits[s.point.Step], f.lock)
+		w := named(s.point.Locks, f.lock)
 		held := f.at(s.served(nil))
 		if !s.point.Valid || !(w.Seconds > 0) || math.IsInf(w.Seconds, 0) || !(held > 0) || held > 0.95 {
 			continue
@@ -66,31 +239,30 @@ func (f *fit) unevenness(all []series, waits map[int][]LockWait) float64 {
 	return min(max(waited/even-1, 0.02), 10)
 }
 
-// heldShares are the shares of the time for which the lock was held, from how many
-// acquisitions had to wait. A request is taken to acquire it once, as the profile has no
-// count of those that did not wait: of k acquisitions k times as many wait.
-func heldShares(function string, all []series, waits map[int][]LockWait) []use {
+// heldShares are the shares of the time for which the lock was held, from how many of
+// the k acquisitions of each request had to wait.
+func heldShares(function string, k float64, all []series) []use {
 	var us []use
 	for i := range all {
 		s := &all[i]
-		w := named(waits[s.point.Step], function)
+		w := named(s.point.Locks, function)
 		load := s.served(nil)
 		if !s.point.Valid || !(w.Contentions > 0) || !(load > 0) || math.IsInf(w.Contentions, 0) {
 			continue
 		}
 		// A count of n waits errs by sqrt(n).
-		us = append(us, use{load: load, used: min(w.Contentions/load, 1), weight: max(w.Contentions*s.seconds, 1), at: s.at(), counted: true})
+		us = append(us, use{load: load, used: min(w.Contentions/(k*load), 1), weight: max(w.Contentions*s.seconds, 1), at: s.at(), counted: true})
 	}
 	return us
 }
 
-// heldByWaits are the shares by the mean waits: the line of X over the wait gives
-// E[S], and each step then its share.
-func heldByWaits(function string, all []series, waits map[int][]LockWait) []use {
+// heldByWaits are the shares by the mean waits, where the profiles do not count them: the
+// line of X over the wait gives E[S], and each step then its share.
+func heldByWaits(function string, all []series) []use {
 	var inverse []use
 	for i := range all {
 		s := &all[i]
-		w := named(waits[s.point.Step], function)
+		w := named(s.point.Locks, function)
 		load := s.served(nil)
 		if !s.point.Valid || !(w.Seconds > 0) || !(load > 0) || math.IsInf(w.Seconds, 0) {
 			continue
@@ -114,3 +286,29 @@ func heldByWaits(function string, all []series, waits map[int][]LockWait) []use 
 	}
 	return us
 }
+
+// lockCeiling is the load up to which no lock is likely to be held for more than a share
+// of the time, and the lock that sets it; +Inf if none does. From the first step on, as
+// far as those who waited can be counted, and to the safe side: it goes by a standard
+// error more than is seen.
+func lockCeiling(points []observation.Point, ratio float64) (load float64, resource string) {
+	all := digest(points)
+	load = math.Inf(1)
+	for _, name := range locksOf(all) {
+		list := contentions(name, all)
+		rate, waits, _ := pooled(list)
+		if waits < fewestWaits {
+			continue
+		}
+		k, doubt := acquisitions(list)
+		held := rate / k * math.Exp(doubt) * (1 + 1.5/math.Sqrt(waits))
+		if x := ratio / held; x < load {
+			load, resource = x, "lock: "+short(name)
+		}
+	}
+	return load, resource
+}
+
+// fewestWaits is how many waits there must be for a lock to bound a load: they are known to
+// a third then.
+const fewestWaits = 10.0

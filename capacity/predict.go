@@ -67,15 +67,16 @@ const (
 
 // What a prediction rests on.
 const (
-	restsOnOrder   = "in order" // a measured resource that serves in order
-	restsOnSharing = "sharing"  // a measured resource that is shared
-	restsOnTwo     = "two near" // one of two measured resources, either of which may come first
-	restsOnSlots   = "slots"    // a pool, whose slots are read
-	restsOnLock    = "lock"     // a lock in a mutex profile
-	restsOnMemory  = "memory"   // memory that fills
-	restsOnCurve   = "curve"    // one whose demand rises with the load
-	restsOnDrift   = "drift"    // one whose demand changes with the time
-	restsOnQueue   = "queue"    // response growth alone
+	restsOnOrder   = "in order"       // a measured resource that serves in order
+	restsOnSharing = "sharing"        // a measured resource that is shared
+	restsOnTwo     = "two near"       // one of two measured resources, either of which may come first
+	restsOnSlots   = "slots"          // a pool, whose slots are read
+	restsOnLock    = "lock"           // a lock in a mutex profile
+	restsOnLocks   = "lock, not once" // one that a request does not take just once
+	restsOnMemory  = "memory"         // memory that fills
+	restsOnCurve   = "curve"          // one whose demand rises with the load
+	restsOnDrift   = "drift"          // one whose demand changes with the time
+	restsOnQueue   = "queue"          // response growth alone
 	// A table has a few quantiles in the place of histograms: its predictions are
 	// calibrated as such, apart where the limit is read from growth alone.
 	restsOnTable  = "table"
@@ -224,6 +225,8 @@ func (p *predictor) kind(hidden float64, laws []*fitted) string {
 		return restsOnDrift
 	case f.curved():
 		return restsOnCurve
+	case f.lock != "" && f.times != 1:
+		return restsOnLocks
 	case f.lock != "":
 		return restsOnLock
 	case f.unit == "bytes":
@@ -424,7 +427,7 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 		f = start.resource
 	}
 	know := believe(max(f.ceiling(r), 1.02*p.top), f.doubt(), f.servers(), 0.15)
-	how := station{besides: p.besides(list, b, i, r)}
+	how := station{taken: f.times, besides: p.besides(list, b, i, r)}
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
 		how.shared, how.rest, how.each, how.talk = start.shared, start.rest, start.each, f.talkIn(r)

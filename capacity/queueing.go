@@ -15,6 +15,17 @@ func (w waiting) tail(t float64) float64 { return w.chance * math.Exp(-w.decay*t
 
 func (w waiting) mean() float64 { return w.chance / w.decay }
 
+// times is the wait of requests of which each waits k times, for a server that is taken for
+// a k-th of the time: it has the same mean. Below 1, k is the share of requests that wait,
+// for so much longer. Above, the waits of one request come so soon after one another that
+// they are nearly one: who waits long waits long again. 0 is once.
+func (w waiting) times(k float64) waiting {
+	if k == 0 || k >= 1 {
+		return w
+	}
+	return waiting{w.chance * k, w.decay * k}
+}
+
 // server is what a request waits for: so many servers, that get saturation
 // requests done in a second together, in a time with a squared coefficient of
 // variation of scv.

@@ -83,6 +83,8 @@ type fit struct {
 	scv float64
 	// lock is the function that holds the lock whose use this is, if it is one.
 	lock string
+	// times is how often a request takes it; 1 unless the waits contradict that.
+	times float64
 	// peak is the greatest use as a ratio of the limit, 0 without a limit.
 	peak  float64
 	shape shape

@@ -65,7 +65,7 @@ func TestBottlenecks(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		resources   map[string]func(float64) observation.Use
-		waits       map[int][]LockWait
+		waits       map[int][]observation.LockWait
 		first, next string
 		after       float64
 	}{
@@ -74,9 +74,9 @@ func TestBottlenecks(t *testing.T) {
 		{"unmeasured", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2), "memory": flat}, nil, Unmeasured, "cpu", 1950},
 		{"nothing at all", nil, nil, Unmeasured, "", 0},
 		{"lock", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2)},
-			map[int][]LockWait{0: {{Function: "main.hold", Seconds: 0.01}}, 6: {{Function: "main.other", Seconds: 0.1}, {Function: "main.hold", Seconds: 380}}}, "lock: main.hold", "cpu", 1950},
+			map[int][]observation.LockWait{0: {{Function: "main.hold", Seconds: 0.01}}, 6: {{Function: "main.other", Seconds: 0.1}, {Function: "main.hold", Seconds: 380}}}, "lock: main.hold", "cpu", 1950},
 		{"a lock that explains nothing", map[string]func(float64) observation.Use{"cpu": cpu(0.001, 2)},
-			map[int][]LockWait{0: {{Function: "main.hold", Seconds: 0.01}}, 6: {{Function: "main.hold", Seconds: 0.1}}}, Unmeasured, "cpu", 1950},
+			map[int][]observation.LockWait{0: {{Function: "main.hold", Seconds: 0.01}}, 6: {{Function: "main.hold", Seconds: 0.1}}}, Unmeasured, "cpu", 1950},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			points := ladder(400, func(x float64) map[string]observation.Use {
@@ -86,7 +86,10 @@ func TestBottlenecks(t *testing.T) {
 				}
 				return m
 			}, loads...)
-			s := Analyse(points, Spec{Objectives: p99, LockWaits: c.waits}).Saturation
+			for i := range points {
+				points[i].Locks = c.waits[points[i].Step]
+			}
+			s := Analyse(points, Spec{Objectives: p99}).Saturation
 			if s == nil {
 				t.Fatal("no saturation")
 			}

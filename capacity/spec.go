@@ -30,18 +30,6 @@ type Spec struct {
 	// Past are scores of earlier drills of the target (Backtest), by which the
 	// intervals of predictions are calibrated besides those that are shipped.
 	Past []Score
-	// LockWaits holds, for each step (Point.Step), what its mutex profile says.
-	LockWaits map[int][]LockWait
-}
-
-// LockWait is how long goroutines waited for the locks that a function holds.
-type LockWait struct {
-	Function string
-	// Seconds of waiting, summed over goroutines, per second of the step.
-	Seconds float64
-	// Contentions is how often in a second it was passed on to one who waited; 0
-	// if not known.
-	Contentions float64
 }
 
 // Analysis is all that the points support. A part that they do not support is

@@ -18,6 +18,8 @@ type station struct {
 	// bucket says that it is a limiter that gathers tokens, whose burst is in the place
 	// of the number of servers (see metered).
 	bucket bool
+	// taken is how often a request takes it, one after the other; 0 is once.
+	taken float64
 	// besides is a second resource that requests wait for, of which all is known by
 	// its use; nil for none.
 	besides *beside
@@ -148,7 +150,7 @@ func (p *predictor) besides(list []stage, b bins, i, r int) *beside {
 	if l.talk = f.talkIn(r); !l.talk.none() {
 		service = f.demand
 	}
-	if f.lock == "" {
+	if l.taken = f.times; f.lock == "" {
 		if scv, known := l.worked(quietest(list), b, service); known {
 			l.scv = scv
 		}

@@ -309,13 +309,19 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 	if k := i - c.redone; k < len(c.cfg.Plan.Steps) {
 		step = c.cfg.Plan.Steps[k]
 	} else if c.cfg.Search != nil {
+		for k := range c.points { // a profile may arrive after its step was reduced
+			c.points[k].Locks = c.reducer.Locks(c.points[k].Step)
+		}
 		d := c.cfg.Search.Next(c.points, c.cfg.Now())
 		// What was predicted before a confirmation, and not what is known after it.
 		if d.Predicted != nil && !d.Done {
 			c.predicted = d.Predicted.Value
 		}
 		if d.Done {
-			if d.Reason != "" {
+			switch {
+			case d.Failed != "":
+				c.fail(errors.New(d.Failed))
+			case d.Reason != "":
 				c.say(d.Reason)
 			}
 			return step, "", false

@@ -154,6 +154,7 @@ func shoot(ctx context.Context, cfg Config, t task, begin func()) shot {
 	}
 	c.Samples = sum.Samples
 	c.File = t.file()
+	c.Locks = locks(c, data)
 	return shot{capture: c, data: data}
 }
 

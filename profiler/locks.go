@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
 // LockSite is a place in the target's code, and how long others waited for it.
@@ -58,6 +60,29 @@ func LockWait(mutexPprof []byte) ([]LockSite, error) {
 		site.Contentions = add(site.Contentions, max(s.Value[counts], 0))
 	}
 	return sorted(sites), nil
+}
+
+// locks is what a capture of a mutex profile says of each second, nil for any other and
+// for what cannot be read: a report says why.
+func locks(c observation.Capture, data []byte) []observation.LockWait {
+	over := (c.To - c.From).Seconds()
+	if c.Of > 0 {
+		over *= float64(c.Instances) / float64(c.Of)
+	}
+	if c.Type != "mutex" || !(over > 0) {
+		return nil
+	}
+	sites, err := LockWait(data)
+	if err != nil {
+		return nil
+	}
+	var list []observation.LockWait
+	for _, s := range sites[:min(len(sites), observation.MaxLocks)] {
+		list = append(list, observation.LockWait{
+			Function: s.Function, Seconds: s.Delay.Seconds() / over, Contentions: float64(s.Contentions) / over,
+		})
+	}
+	return list
 }
 
 // delayUnits are the units of time that profiles use.

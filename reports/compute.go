@@ -75,7 +75,6 @@ type computation struct {
 	end    *observation.EndRecord
 	points []observation.Point // judged
 	seen   *capacity.Analysis
-	waits  map[int][]capacity.LockWait
 	// fit asks for the capacity of a fixed load too.
 	fit bool
 	// past are scores of earlier drills of the target.

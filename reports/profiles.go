@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/profiler"
 	"github.com/headroom-project/headroom/scenarios"
@@ -26,7 +25,6 @@ const mostSteps = 12
 // profiles makes flame graphs of the highest valid step, and for the page of the
 // others too, and takes the lock waits of every step for the model.
 func (c *computation) profiles() {
-	c.waits = map[int][]capacity.LockWait{}
 	for i := range c.points {
 		c.lockWaits(&c.points[i])
 	}
@@ -157,8 +155,9 @@ func (c *computation) lockWaits(p *observation.Point) {
 		return
 	}
 	over := t.seconds() * t.missing
+	p.Locks = nil // what the search went by, before the file was read
 	for _, s := range sites {
-		c.waits[p.Step] = append(c.waits[p.Step], capacity.LockWait{
+		p.Locks = append(p.Locks, observation.LockWait{
 			Function: s.Function, Seconds: s.Delay.Seconds() / over, Contentions: float64(s.Contentions) / over,
 		})
 	}

@@ -16,7 +16,7 @@ import (
 func (c *computation) spec() capacity.Spec {
 	spec := capacity.Spec{
 		Objectives: c.scenario.Objectives, Prices: c.scenario.Capacity.Prices, Past: c.past,
-		Seed: c.drill.Seed, MaxRPS: c.scenario.Safety.MaxRPS, LockWaits: c.waits,
+		Seed: c.drill.Seed, MaxRPS: c.scenario.Safety.MaxRPS,
 	}
 	if d := c.scenario.Capacity.Demand; d != nil {
 		spec.DemandRPS = d.Peak

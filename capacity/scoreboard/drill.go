@@ -14,7 +14,6 @@ import (
 // Drill is what a simulated drill leaves behind.
 type Drill struct {
 	Points []observation.Point
-	Waits  map[int][]capacity.LockWait
 	// Clock is how long it took, in s.
 	Clock float64
 	Final search.Decision
@@ -34,17 +33,14 @@ func (s *System) Drill(share float64, seed uint64) Drill {
 		Objectives: s.Objectives, MaxUtilisation: share, MaxRPS: share * s.Saturation,
 		Estimator: capacity.Estimator(s.Objectives, seed),
 	})
-	d := Drill{Clock: warmup, Waits: map[int][]capacity.LockWait{}}
+	d := Drill{Clock: warmup}
 	for range 100 {
 		d.Final = policy.Next(d.Points, time.Duration(d.Clock*float64(time.Second)))
 		if d.Final.Done {
 			return d
 		}
-		p, waits, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, rng)
+		p, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, rng)
 		d.Points = append(d.Points, p)
-		if len(waits) > 0 {
-			d.Waits[p.Step] = waits
-		}
 		d.Clock += drained + pause
 	}
 	panic("the search does not end")
@@ -60,9 +56,8 @@ func Discarded(lasts time.Duration) int {
 	return int(seconds)
 }
 
-// offer runs one step, and returns its point, what its mutex profile says, and
-// how long it took to the last answer.
-func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.Rand) (observation.Point, []capacity.LockWait, float64) {
+// offer runs one step, and returns its point, and how long it took to the last answer.
+func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.Rand) (observation.Point, float64) {
 	lasts := step.Lasts.Seconds()
 	planned := poisson(step.From, lasts, rng)
 	meters := make([]*meter, len(s.parts))
@@ -81,7 +76,8 @@ func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.
 	for _, x := range s.meters {
 		p.Resources[x.resource] = x.read(meters[x.part], s.heap(meters), o.Discard, int(lasts), rng)
 	}
-	return p, s.profile(meters, o.Discard, int(lasts), rng), o.Last(lasts)
+	p.Locks = s.profile(meters, o.Discard, int(lasts), rng)
+	return p, o.Last(lasts)
 }
 
 // read samples the resource each second of a step that counts.
@@ -123,9 +119,11 @@ func (s *System) heap(meters []*meter) []float64 {
 
 // profile is the mutex profile of the seconds that count, if a part is a lock.
 // It is of a sample of what happened, so that it has a sampling error.
-func (s *System) profile(meters []*meter, from, to int, rng *rand.Rand) []capacity.LockWait {
+func (s *System) profile(meters []*meter, from, to int, rng *rand.Rand) []observation.LockWait {
 	for k, p := range s.parts {
-		if q, ok := p.station.(queue); !ok || q != 1 || s.Bottleneck != lockName {
+		q, ordered := p.station.(queue)
+		_, locked := p.station.(lock)
+		if !locked && (!ordered || q != 1 || s.Bottleneck != lockName) {
 			continue
 		}
 		m := meters[k]
@@ -136,7 +134,7 @@ func (s *System) profile(meters []*meter, from, to int, rng *rand.Rand) []capaci
 		}
 		over := float64(max(to-from, 1))
 		error := 1 + 0.3*rng.NormFloat64()/math.Sqrt(contended+1)
-		return []capacity.LockWait{{Function: lockFunction, Seconds: waited * error / over, Contentions: contended * error / over}}
+		return []observation.LockWait{{Function: lockFunction, Seconds: waited * error / over, Contentions: contended * error / over}}
 	}
 	return nil
 }

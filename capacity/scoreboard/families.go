@@ -61,6 +61,17 @@ func DrawHeavy(n int, seed uint64) []*System {
 	return systems
 }
 
+// DrawLocks returns n systems whose lock a request takes several times, or only some of
+// them. They are no family of the table: most locks are taken once.
+func DrawLocks(n int, seed uint64) []*System {
+	systems := make([]*System, n)
+	for i := range systems {
+		systems[i] = lockOften(rand.New(rand.NewPCG(seed, uint64(i))))
+		systems[i].Family = "lock, not once"
+	}
+	return systems
+}
+
 // distinct is by how much an objective lies above the response at 40% of
 // saturation: one that is nearly broken without any load crosses nowhere.
 const distinct = 1.3
@@ -171,6 +182,16 @@ func oneLock(rng *rand.Rand) *System {
 	s := &System{Saturation: x, Bottleneck: lockName, meters: []instrument{meter}}
 	hold := lognormal(1/x, between(rng, 0, 1.5))
 	s.parts = []part{cpu, {station: queue(1), work: hold}, outside(rng, ratio(rng, 0.001, 0.02))}
+	return s
+}
+
+// lockOften is a lock that a request takes several times, or that some requests take.
+func lockOften(rng *rand.Rand) *System {
+	x := load(rng)
+	cpu, meter := busy(rng, x)
+	s := &System{Saturation: x, Bottleneck: lockName, meters: []instrument{meter}}
+	held := lock{times: []float64{0.3, 0.5, 2, 3, 5}[rng.IntN(5)], gap: ratio(rng, 0.0005, 0.005)}
+	s.parts = []part{cpu, {station: held, work: lognormal(1/x, between(rng, 0, 1.5))}, outside(rng, ratio(rng, 0.001, 0.02))}
 	return s
 }
 

@@ -40,7 +40,7 @@ func (s *System) Try(share float64, seed uint64) Result {
 
 // score says how well the model predicts from a drill.
 func (s *System) score(d Drill, seed uint64) Result {
-	a := capacity.Analyse(d.Points, capacity.Spec{Objectives: s.Objectives, Seed: seed, LockWaits: d.Waits})
+	a := capacity.Analyse(d.Points, capacity.Spec{Objectives: s.Objectives, Seed: seed})
 	r := Result{Family: s.Family, Off: [3]float64{none, none, none}, P99: [3]float64{none, none, none}}
 	if c := a.Capacity; c != nil && c.Bound == capacity.Predicted {
 		v := c.Value

@@ -24,7 +24,10 @@ const (
 // Systems of each seed.
 const (
 	training = 1000
-	table    = 220
+
+	// trainingLocks is of how many systems with locks that are not taken once.
+	trainingLocks = 100
+	table         = 220
 )
 
 func number(name string, otherwise int) int {
@@ -38,7 +41,8 @@ func number(name string, otherwise int) int {
 // tries them all and writes docs/scoreboard.md (make scoreboard), =train writes the
 // calibration that is shipped (make scoreboard-train), =check prints the table of
 // another seed (make scoreboard-check SEED=3), =heavy that of service with a heavy tail
-// (make scoreboard-heavy), =look prints each result.
+// (make scoreboard-heavy), =locks that of locks that are not taken once (make
+// scoreboard-locks), =look prints each result.
 func TestScoreboard(t *testing.T) {
 	switch os.Getenv("HEADROOM_SCOREBOARD") {
 	case "table":
@@ -50,7 +54,9 @@ func TestScoreboard(t *testing.T) {
 	case "look":
 		look(t)
 	case "heavy":
-		heavy(t)
+		apart(t, DrawHeavy, "heavy, in order", "heavy, shared")
+	case "locks":
+		apart(t, DrawLocks, "lock, not once")
 	default:
 		smoke(t)
 	}
@@ -93,9 +99,14 @@ func train(t *testing.T) {
 		}
 	}
 	shares := []float64{0.6, 0.4}
-	for _, trials := range Run(Draw(training, seed), seed, shares, 2, runtime.GOMAXPROCS(0)) {
+	drilled := Run(Draw(training, seed), seed, shares, 2, runtime.GOMAXPROCS(0))
+	drilled = append(drilled, Run(DrawLocks(trainingLocks, seed), seed, shares, 0, runtime.GOMAXPROCS(0))...)
+	for i, trials := range drilled {
 		for _, t := range trials {
 			add(t.Whole)
+			if i >= len(shares) { // no tables of them
+				continue
+			}
 			add(t.Table)
 			if t.Bare.Score.Kind != t.Table.Score.Kind { // else it is the same prediction once more
 				add(t.Bare)
@@ -162,13 +173,13 @@ func check(t *testing.T) {
 	t.Logf("\n%s", b.String())
 }
 
-// heavy prints how service with a heavy tail is predicted from 60%.
-func heavy(t *testing.T) {
+// apart prints how systems that are no family of the table are predicted from 60%.
+func apart(t *testing.T, draw func(n int, seed uint64) []*System, families ...string) {
 	seed := uint64(number("SEED", tableSeed))
-	list := whole(Run(DrawHeavy(48, seed), seed, []float64{0.6}, 0, runtime.GOMAXPROCS(0))[0])
+	list := whole(Run(draw(number("N", 48), seed), seed, []float64{float64(number("SHARE", 60)) / 100}, 0, runtime.GOMAXPROCS(0))[0])
 	var b bytes.Buffer
 	head(&b)
-	for _, name := range []string{"heavy, in order", "heavy, shared"} {
+	for _, name := range families {
 		Summarise(list, func(r Result) bool { return r.Family == name }).row(&b, name)
 	}
 	for i, r := range list {

@@ -3,6 +3,7 @@ package scoreboard
 import (
 	"container/heap"
 	"math"
+	"math/rand/v2"
 )
 
 // hit is one request on its way through a system; times are in seconds.
@@ -75,6 +76,63 @@ func (q queue) pass(hits []hit, work []float64, m *meter) {
 		free[0] = h.at
 		free.down()
 	}
+}
+
+// lock is held by one at a time, in order of arrival. A hit takes it so often, each time for
+// an equal part of its work, and does something else for gap seconds in between. Where
+// times is below 1, so many of the hits take it, and each does the work of those that do not.
+type lock struct{ times, gap float64 }
+
+// visit is when a hit wants the lock, and how often it will yet want it after.
+type visit struct {
+	at   float64
+	hit  int
+	left int
+}
+
+// visits is a heap by time.
+type visits []visit
+
+func (v visits) Len() int           { return len(v) }
+func (v visits) Less(i, k int) bool { return v[i].at < v[k].at }
+func (v visits) Swap(i, k int)      { v[i], v[k] = v[k], v[i] }
+func (v *visits) Push(x any)        { *v = append(*v, x.(visit)) }
+func (v *visits) Pop() any {
+	last := (*v)[len(*v)-1]
+	*v = (*v)[:len(*v)-1]
+	return last
+}
+
+func (l lock) pass(hits []hit, work []float64, m *meter) {
+	var next visits
+	for i, h := range hits {
+		if n := l.visits(h.id); n > 0 {
+			next = append(next, visit{at: h.at, hit: i, left: n})
+		}
+	}
+	heap.Init(&next)
+	for free := 0.0; len(next) > 0; {
+		v := heap.Pop(&next).(visit)
+		h := &hits[v.hit]
+		begin := max(v.at, free)
+		m.wait(v.at, begin-v.at)
+		free = begin + work[h.id]/l.times
+		m.use(begin, free, 1)
+		if h.at = free; v.left > 1 {
+			heap.Push(&next, visit{at: free + l.gap, hit: v.hit, left: v.left - 1})
+		}
+	}
+}
+
+// visits is how often a hit takes the lock.
+func (l lock) visits(id int32) int {
+	if l.times >= 1 {
+		return int(l.times)
+	}
+	if rand.New(rand.NewPCG(uint64(id), 23)).Float64() < l.times {
+		return 1
+	}
+	return 0
 }
 
 // instants is a heap of the times at which servers become free.

@@ -84,6 +84,8 @@ type Point struct {
 	// from a table.
 	Tallies   map[string]*Tally
 	Resources map[string]Use
+	// Locks is who waited for locks of the target, the longest wait first.
+	Locks []LockWait
 	// Valid is false if the generator, not the target, shaped the figures, or
 	// if the step is too short to say anything; WhyInvalid names each cause.
 	Valid      bool

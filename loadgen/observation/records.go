@@ -64,6 +64,23 @@ type Capture struct {
 	// To: mallocs (objects), total_alloc (bytes), gc_cycles; of a capture of type
 	// counters, which has no file.
 	Counters map[string]float64 `json:"counters,omitempty"`
+	// Locks is what a mutex profile says, the longest wait first, at most MaxLocks: what
+	// the search goes by before the file is read.
+	Locks []LockWait `json:"locks,omitempty"`
+}
+
+// MaxLocks bounds the locks of one capture.
+const MaxLocks = 20
+
+// LockWait is how long goroutines of the target waited for the locks that a function
+// holds.
+type LockWait struct {
+	Function string `json:"function"`
+	// Seconds of waiting, summed over goroutines, per second.
+	Seconds float64 `json:"seconds"`
+	// Contentions is how often in a second it was passed on to one who waited; 0 if not
+	// known.
+	Contentions float64 `json:"contentions"`
 }
 
 // wholly is the share of a capture's time that must lie in its step for it to

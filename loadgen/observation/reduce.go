@@ -1,6 +1,7 @@
 package observation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -398,6 +399,37 @@ func (r *Reducer) Record(i int) (StepRecord, *StepEnd, []Capture) {
 	return s.rec, s.end, s.captures
 }
 
+// Locks returns who waited for locks of the target in step i, the longest wait first, by
+// the captures that are the step's own.
+func (r *Reducer) Locks(i int) []LockWait { return r.step(i).locks() }
+
+func (s *stepSum) locks() []LockWait {
+	var list []LockWait
+	over := 0.0
+	for _, c := range s.captures {
+		if c.Type != "mutex" || !c.Usable() || c.Source != "" && c.Source != CaptureFetched {
+			continue
+		}
+		seconds := (c.To - c.From).Seconds()
+		over += seconds
+		for _, w := range c.Locks[:min(len(c.Locks), MaxLocks)] {
+			k := slices.IndexFunc(list, func(o LockWait) bool { return o.Function == w.Function })
+			if k < 0 {
+				k, list = len(list), append(list, LockWait{Function: w.Function})
+			}
+			list[k].Seconds += w.Seconds * seconds
+			list[k].Contentions += w.Contentions * seconds
+		}
+	}
+	for k := range list {
+		list[k].Seconds, list[k].Contentions = list[k].Seconds/over, list[k].Contentions/over
+	}
+	slices.SortFunc(list, func(a, b LockWait) int {
+		return cmp.Or(cmp.Compare(b.Seconds, a.Seconds), cmp.Compare(a.Function, b.Function))
+	})
+	return list
+}
+
 // Totals returns the hits of the whole drill, and the failed ones by class.
 func (r *Reducer) Totals() (planned, sent, ok, failed, dropped uint64, errors map[string]uint64) {
 	errors = map[string]uint64{}
@@ -493,6 +525,7 @@ func (s *stepSum) point() Point {
 	}
 	p.Windows = s.seconds(s.cells, s.width)
 	p.Flow = s.flow()
+	p.Locks = s.locks()
 	return p
 }
 

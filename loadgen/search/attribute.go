@@ -44,7 +44,7 @@ func (a *Attribute) Next(points []observation.Point, elapsed time.Duration) Deci
 	target, halved, begun := a.progress(points)
 	var d Decision
 	if !begun {
-		if d = a.Search.Next(points, elapsed); !d.Done {
+		if d = a.Search.Next(points, elapsed); !d.Done || d.Failed != "" {
 			return d
 		}
 	}

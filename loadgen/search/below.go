@@ -31,8 +31,11 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	for _, p := range Usable(run) {
 		top = max(top, p.Offered)
 	}
-	if bound, _ := ceiling(run, s.cfg.MaxUtilisation); bound < 0.99*top {
+	switch bound, _ := s.ceiling(run); {
+	case bound < 0.99*top:
 		top = bound // demand rose: what was offered before is more than is allowed
+	case s.cfg.MaxUtilisation > 0 && min(bound, s.cfg.MaxRPS) > roomy*top:
+		top = min(bound, s.cfg.MaxRPS, factor*top) // more steps told that more is allowed
 	}
 	if (e.Predicted || s.cfg.MaxUtilisation > 0) && !rested(run, restful*top) {
 		return s.offer(scenarios.KindRefine, max(restful*top, lowest), s.step,
@@ -57,6 +60,10 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	return s.offer(scenarios.KindRefine, load, s.step,
 		"the crossing is predicted between %.4g and %.4g/s; %s", e.Low, e.High, why), true
 }
+
+// roomy is how much higher than the highest load the bound must be for a search to go
+// higher once more: growth ends where it is closer.
+const roomy = 1.1
 
 // rested says whether a refinement was made at about that load.
 func rested(run []observation.Point, load float64) bool {

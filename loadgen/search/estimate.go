@@ -42,6 +42,16 @@ type Planner interface {
 	Best(points []observation.Point, loads []float64, seconds float64) int
 }
 
+// Bounder is an Estimator that also sees resources whose use no source reads, such as
+// locks.
+type Bounder interface {
+	Estimator
+	// Ceiling returns the greatest load in requests/s at which none of those is
+	// predicted to be used for more than ratio of its limit, and the one that sets it;
+	// +Inf if none does. It keeps the promises of Estimate.
+	Ceiling(points []observation.Point, ratio float64) (load float64, resource string)
+}
+
 // Bracket is the simplest Estimator: the crossing lies half way between the
 // highest load that held and the lowest above it that broke.
 type Bracket []scenarios.Objective

@@ -48,8 +48,11 @@ func (s *Search) up(run []observation.Point, last observation.Point, left time.D
 	if last.Offered >= 0.999*s.cfg.MaxRPS || left < s.grow+s.confirm+2*drain {
 		return Decision{}, false
 	}
+	if why := s.unbounded(run); why != "" {
+		return Decision{Done: true, Reason: why, Failed: why}, true
+	}
 	next := min(factor*last.Offered, s.cfg.MaxRPS)
-	bound, resource := ceiling(run, s.cfg.MaxUtilisation)
+	bound, resource := s.ceiling(run)
 	if bound < 1.1*last.Offered {
 		return Decision{}, false
 	}

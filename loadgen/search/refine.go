@@ -84,7 +84,7 @@ func (s *Search) between(use []observation.Point, e Estimate, held, broke float6
 
 // allowed keeps a load below the ceiling of utilisation.
 func (s *Search) allowed(run []observation.Point, load float64) float64 {
-	bound, _ := ceiling(run, s.cfg.MaxUtilisation)
+	bound, _ := s.ceiling(run)
 	return max(lowest, min(load, bound, s.cfg.MaxRPS))
 }
 
@@ -107,7 +107,7 @@ func (s *Search) confirmBound(run []observation.Point, e Estimate, left time.Dur
 		return d
 	}
 	d := s.confirmAt(run, e, held, left)
-	switch bound, resource := ceiling(run, s.cfg.MaxUtilisation); {
+	switch bound, resource := s.ceiling(run); {
 	case !usable(last):
 		d.Reason = "growth ended at an invalid step (" + why(last) + "); " + d.Reason
 	case bound < 1.1*last.Offered:

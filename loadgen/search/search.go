@@ -58,6 +58,9 @@ type Decision struct {
 	Step scenarios.Step
 	// Reason says why, in words for the report.
 	Reason string
+	// Failed says, with Done, why the search cannot be made as it was asked for; empty if
+	// it can.
+	Failed string
 	// Predicted is the estimate that a confirmation step is to prove, and with
 	// Done the last one.
 	Predicted *Estimate

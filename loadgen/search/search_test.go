@@ -289,3 +289,34 @@ func FuzzNext(f *testing.F) {
 		t.Fatal("the search does not end")
 	})
 }
+
+// A bound that nothing can hold ends the search, while the load is still low.
+func TestBoundThatHoldsNothing(t *testing.T) {
+	points, _, d := drill(t, New(Config{Objectives: p99, MaxUtilisation: 0.6}), target{limit: 1e9})
+	if d.Failed == "" || !strings.Contains(d.Failed, "hint:") || len(offered(points)) != blindSteps {
+		t.Errorf("after %d steps: %+v", len(offered(points)), d)
+	}
+	if _, _, d = drill(t, New(Config{Objectives: p99}), target{limit: 1e9}); d.Failed != "" {
+		t.Errorf("no bound was asked for: %+v", d)
+	}
+}
+
+// locked knows of a lock that is held all the time at 1000/s.
+type locked struct{ Bracket }
+
+func (locked) Ceiling(_ []observation.Point, ratio float64) (float64, string) {
+	return 1000 * ratio, "lock: f"
+}
+
+// A lock bounds the load as cores do, though no source reads its use.
+func TestLockBoundsTheLoad(t *testing.T) {
+	points, _, d := drill(t, New(Config{Objectives: p99, MaxUtilisation: 0.6, Estimator: locked{p99}}), target{limit: 1e9})
+	for _, p := range points {
+		if p.Offered > 600 {
+			t.Errorf("%g/s offered", p.Offered)
+		}
+	}
+	if l := last(points); d.Failed != "" || l.Offered < 590 {
+		t.Errorf("ended at %g/s: %+v", l.Offered, d)
+	}
+}

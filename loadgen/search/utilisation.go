@@ -1,6 +1,7 @@
 package search
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -10,6 +11,43 @@ import (
 
 // utilisationMargin is by how much the demand may be underestimated.
 const utilisationMargin = 0.05
+
+// ceiling is the greatest load, in requests/s, that the bound of utilisation allows, and
+// the resource that sets it; +Inf if none does or there is no bound.
+func (s *Search) ceiling(run []observation.Point) (load float64, resource string) {
+	ratio := s.cfg.MaxUtilisation
+	load, resource = ceiling(run, ratio)
+	if b, can := s.cfg.Estimator.(Bounder); can && ratio > 0 {
+		if x, name := b.Ceiling(run, ratio); x < load {
+			load, resource = x, name
+		}
+	}
+	return load, resource
+}
+
+// blindSteps is in how many steps a resource must have been read: a source may need
+// one to begin with.
+const blindSteps = 3
+
+// unbounded says why the bound of utilisation would hold nothing, or "": who asked for it
+// relies on it.
+func (s *Search) unbounded(run []observation.Point) string {
+	if s.cfg.MaxUtilisation <= 0 || len(run) < blindSteps || len(resourceNames(run)) > 0 {
+		return ""
+	}
+	if load, _ := s.ceiling(run); !math.IsInf(load, 1) {
+		return ""
+	}
+	return fmt.Sprintf("no use of a resource with a limit was read from the target in %d steps, up to %g/s, so that a bound of %g%% of it holds nothing; hint: name the target under resources, or bound the load (safety.max_rps) in its place",
+		len(run), highest(run), 100*s.cfg.MaxUtilisation)
+}
+
+func highest(run []observation.Point) (top float64) {
+	for _, p := range run {
+		top = max(top, p.Offered)
+	}
+	return top
+}
 
 // ceiling returns the greatest load, in requests/s, at which no limited resource
 // is predicted to go above ratio of its limit, and the resource that sets it;

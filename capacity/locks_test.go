@@ -1,0 +1,98 @@
+package capacity
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+// lockSteps are steps of a lock that saturates at 400/s, taken times by each request and
+// held for times whose squared coefficient of variation is scv. What the profiles say of
+// each has the error of a count.
+func lockSteps(times, scv float64, rng *rand.Rand, loads ...float64) []observation.Point {
+	var points []observation.Point
+	for i, x := range loads {
+		u := x / 400
+		const seconds = 8
+		n := times * x * u * seconds
+		n += math.Sqrt(n*(1+u)/(1-u)) * rng.NormFloat64()
+		each := (1 + scv) / 400 / times / (2 * (1 - u)) // E[S^2]/(2 E[S] (1-U))
+		each *= 1 + math.Sqrt((1+scv)*(1+u)/(1-u)/n)*rng.NormFloat64()
+		p := step(x, seconds, 5)
+		p.Step = i
+		p.Locks = []observation.LockWait{{Function: "main.hold", Contentions: n / seconds, Seconds: n * each / seconds}}
+		points = append(points, p)
+	}
+	return points
+}
+
+// step is a valid one that served what it offered, of a table.
+func step(load, seconds, p99 float64) observation.Point {
+	p := observation.Point{Offered: load, Seconds: seconds, Valid: true}
+	p.Throughput, p.OK = load, uint64(load*seconds)
+	p.Response = observation.Quantiles{Mean: p99 / 3, P50: p99 / 3, P90: p99 / 2, P95: p99 / 1.5, P99: p99, P999: p99, Max: p99}
+	return p
+}
+
+// Where a request takes a lock is told by how the waits grow: the profile has no count of
+// acquisitions.
+func TestLockIsTakenSeveralTimes(t *testing.T) {
+	loads := []float64{40, 60, 80, 120, 160, 200, 240, 240, 60, 240}
+	for _, times := range []float64{0.3, 0.5, 1, 2, 3, 5} {
+		for _, scv := range []float64{0, 1, 3} {
+			t.Run(fmt.Sprintf("%g times, scv %g", times, scv), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(3, uint64(10*times)))
+				var squares float64
+				for range 40 {
+					all := digest(lockSteps(times, scv, rng, loads...))
+					fits := fitLocks(all, 100, rng)
+					if len(fits) != 1 {
+						t.Fatalf("%d locks fitted", len(fits))
+					}
+					off := math.Log(fits[0].ceiling(-1) / 400)
+					squares += off * off / 40
+					// The counts of all steps err by 3% together.
+					if math.Abs(off) > 3.5*math.Hypot(fits[0].doubt(), 0.03) {
+						t.Errorf("ceiling %.4g, truth 400, with a doubt of %.2g, as if it was taken %.3g times", fits[0].ceiling(-1), fits[0].doubt(), fits[0].times)
+					}
+				}
+				if rms := math.Sqrt(squares); rms > 0.2 || times == 1 && rms > 0.04 {
+					t.Errorf("off by %.2g%%, root mean square", 100*rms)
+				}
+			})
+		}
+	}
+}
+
+// The bound of utilisation keeps a lock below its share from the first steps of a search
+// on, when too few waits were counted to fit a law.
+func TestLockCeilingIsSafe(t *testing.T) {
+	for _, times := range []float64{1, 2, 4} {
+		rng := rand.New(rand.NewPCG(7, uint64(times)))
+		for _, loads := range [][]float64{{100}, {50, 100}, {50, 100, 200}, {50, 100, 200, 60, 220}} {
+			over, low := 0, 0.0
+			for range 200 {
+				x, name := lockCeiling(lockSteps(times, 0.5, rng, loads...), 0.6)
+				if name != "lock: main.hold" {
+					t.Fatalf("%v: bound by %q", loads, name)
+				}
+				if x > 1.05*240 {
+					over++
+				}
+				low += x / 240 / 200
+			}
+			if over > 10 {
+				t.Errorf("%g times, after %v: %d of 200 bounds are more than 5%% too high", times, loads, over)
+			}
+			if times == 1 && low < 0.75 {
+				t.Errorf("after %v: the bound is %.2g of the right one in the mean", loads, low)
+			}
+		}
+	}
+	if x, name := lockCeiling([]observation.Point{step(100, 8, 5)}, 0.6); !math.IsInf(x, 1) || name != "" {
+		t.Errorf("no lock: %g by %q", x, name)
+	}
+}
