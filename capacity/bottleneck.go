@@ -227,9 +227,9 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		ceiling := f.reaches(f.limit)
 		list = append(list, Bottleneck{
 			Resource: f.name, Probability: share[i], RPS: ceiling,
-			PerRequest: f.demand, Unit: f.unit, Limit: f.limit,
-			Evidence: fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
-				f.resting(), f.unit, f.demand, f.limit, 100*f.peak),
+			PerRequest: f.demand, Unit: f.unit, Limit: f.limit, Law: lawOf(f.line),
+			Evidence: fmt.Sprintf("%.3g %s at rest, %s, limit %.3g; %.0f%% of it was the most seen",
+				f.resting(), f.unit, f.each(), f.limit, 100*f.peak),
 		})
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
@@ -249,6 +249,15 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		list[i].AfterFixRPS = lowestOther(list, i, limited)
 	}
 	return list
+}
+
+// each is what a request takes, in words: one more at the limit too, if that is more than
+// where a request is alone.
+func (f *fit) each() string {
+	if !f.curved() {
+		return fmt.Sprintf("%.3g for each request/s", f.demand)
+	}
+	return fmt.Sprintf("%.3g for the first request/s and %.3g for one more at the limit", f.demand, f.slopeOf(f.line, f.reaches(f.limit)))
 }
 
 // resting is what is used without load: nothing rather than the noise of a fit.

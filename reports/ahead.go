@@ -43,7 +43,8 @@ func (c *computation) ahead() {
 	}
 	e := c.run.Capacity.RPS
 	peak := d.Peak * max(g.After(outlook), 1)
-	c.run.Headroom.AtForecastPeak = room(e, forecast.Figure{Value: peak, Low: peak, High: peak})
+	c.peak = &forecast.Figure{Value: peak, Low: peak, High: peak}
+	c.run.Headroom.AtForecastPeak = room(e, *c.peak)
 	if after, ok := g.Reaches(e.Value / d.Peak); ok && !now.IsZero() {
 		c.run.Headroom.ExhaustedOn = now.Add(after).UTC().Format(time.DateOnly)
 	}
@@ -79,6 +80,7 @@ func (c *computation) forecast() bool {
 		return false
 	}
 	e := c.run.Capacity.RPS
+	c.peak = &f.Peak
 	c.run.Headroom.AtForecastPeak = room(e, f.Peak)
 	c.run.Headroom.ExhaustedOn, _, _ = f.Exhausted(forecast.Figure{Value: e.Value, Low: e.Low, High: e.High})
 	for _, w := range f.Warnings {

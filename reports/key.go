@@ -167,20 +167,6 @@ func headroomFigure(h *Headroom, c *Capacity, dash string) Figure {
 	return f
 }
 
-func costFigure(c *Cost) Figure {
-	f := Figure{Name: "Cost per million", Value: money(c.PerMillion.Loaded.Value, ""), Unit: clean(c.Currency)}
-	if c.AtRPS > 0 {
-		f.Notes = append(f.Notes, "at "+perSecond(c.AtRPS)+" req/s")
-	}
-	if c.PerMillion.Marginal.Value > 0 {
-		f.Notes = append(f.Notes, money(c.PerMillion.Marginal.Value, "")+" of it marginal")
-	}
-	if c.PerMillion.Idle.Value > 0 {
-		f.Notes = append(f.Notes, money(c.PerMillion.Idle.Value, "")+" idle")
-	}
-	return f
-}
-
 // bottleneckLine says what is known of one bottleneck.
 func bottleneckLine(b Bottleneck) string {
 	s := resourceName(b.Resource)
