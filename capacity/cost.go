@@ -118,13 +118,16 @@ func (c *Cost) AtLoad(name string, load Value) CostAt {
 		Value: loaded(y.Value, good.Value), Low: loaded(y.High, good.High), High: loaded(y.Low, good.Low),
 		Confidence: p.confidence, Method: "all that is allocated, over the load it serves" + p.failed.at(x.Value).said(), Warnings: doubts,
 	}
-	if name == AtCapacity && p.capacity.Bound == Above {
+	if name == AtCapacity && p.capacity != nil && p.capacity.Bound == Above {
 		out.Loaded.Warnings = append(slices.Clone(doubts), "the capacity is at least this: at the capacity itself requests cost no more")
 	}
 	out.Idle = Value{
 		Value: max(out.Loaded.Value-out.Marginal.Value, 0),
 		Low:   max(out.Loaded.Low-out.Marginal.High, 0), High: max(out.Loaded.High-out.Marginal.Low, 0),
 		Confidence: p.confidence, Method: "loaded - marginal",
+	}
+	if out.Marginal.Value > out.Loaded.Value {
+		out.Idle.Warnings = []string{"one more request takes more than its share of all that is allocated: nothing idles at this load"}
 	}
 	return out
 }

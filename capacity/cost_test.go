@@ -185,6 +185,9 @@ func TestCostsHoldTogether(t *testing.T) {
 					t.Fatalf("%s at %g/s: %s %+v", at.Load, at.RPS, name, v)
 				}
 			}
+			if steep := at.Marginal.Value > at.Loaded.Value; steep && at.Idle.Value != 0 || steep != (len(at.Idle.Warnings) > 0) {
+				t.Fatalf("one more costs %g, each costs %g, and %+v idles", at.Marginal.Value, at.Loaded.Value, at.Idle)
+			}
 			if !l.curved() && at.Loaded.Value < at.Marginal.Value*(1-1e-9) {
 				t.Fatalf("%+v costs less than one more does", at)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -52,5 +53,21 @@ func TestCostAtEachLoadIsShown(t *testing.T) {
 	r = fitTable(t, rising, Question{Prices: &scenarios.Prices{VCPUHour: 0.04}})
 	if notes := strings.Join(costFigure(r.Cost).Notes, "; "); len(r.Cost.At) != 1 || strings.Contains(notes, "(") {
 		t.Errorf("one load, and %q", notes)
+	}
+}
+
+// What a request takes is said of one that is alone where others take more.
+func TestDemandOfACurvedUse(t *testing.T) {
+	straight := Bottleneck{Resource: "cpu", Unit: "cores", PerRequest: 0.004, Law: &capacity.Law{Demand: 0.004}}
+	if got := demand(straight); got != "each request takes a core for 4 ms" {
+		t.Error(got)
+	}
+	straight.Law.Pole = 0.001
+	if got := demand(straight); got != "a request that is alone takes a core for 4 ms" {
+		t.Error(got)
+	}
+	straight.Unit = "bytes"
+	if got := demand(straight); !strings.HasSuffix(got, " for the first request/s") {
+		t.Error(got)
 	}
 }

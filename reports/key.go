@@ -188,12 +188,16 @@ func bottleneckLine(b Bottleneck) string {
 // demand writes what one request takes of a resource. A demand in
 // resource-seconds is a time during which one unit of it is taken.
 func demand(b Bottleneck) string {
+	each, takes := "each request/s", "each request takes"
+	if b.Law != nil && b.Law.Curved() { // at a higher load it takes more
+		each, takes = "the first request/s", "a request that is alone takes"
+	}
 	if b.Unit == "bytes" {
-		return fmt.Sprintf("%s for each request/s", binary(b.PerRequest))
+		return fmt.Sprintf("%s for %s", binary(b.PerRequest), each)
 	}
 	unit := map[string]string{"cores": "a core", "slots": "a slot"}[b.Unit]
 	if unit == "" {
 		unit = orElse(clean(b.Unit), "it")
 	}
-	return fmt.Sprintf("each request takes %s for %s", unit, nanos(b.PerRequest*1e9))
+	return fmt.Sprintf("%s %s for %s", takes, unit, nanos(b.PerRequest*1e9))
 }
