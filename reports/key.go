@@ -157,10 +157,16 @@ func headroomFigure(h *Headroom, c *Capacity, dash string) Figure {
 	if h.AtForecastPeak != nil {
 		f.Notes = append(f.Notes, percent(h.AtForecastPeak.Value)+" at the forecast peak")
 	}
+	if h.ExhaustedOn == "" && len(h.ExhaustedBetween) == 2 {
+		f.Notes = append(f.Notes, "may be used up from "+clean(h.ExhaustedBetween[0])+" on")
+	}
 	if h.ExhaustedOn != "" {
 		day := "used up on " + clean(h.ExhaustedOn)
-		if atLeast {
+		switch {
+		case atLeast:
 			day += " at the earliest"
+		case len(h.ExhaustedBetween) == 2 && h.ExhaustedBetween[0] != h.ExhaustedBetween[1]:
+			day += " (" + clean(h.ExhaustedBetween[0]) + " to " + orElse(clean(h.ExhaustedBetween[1]), "later than is looked ahead") + ")"
 		}
 		f.Notes = append(f.Notes, day)
 	}

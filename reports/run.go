@@ -239,6 +239,10 @@ type Headroom struct {
 	AtForecastPeak *Estimate `json:"at_forecast_peak,omitempty"`
 	// ExhaustedOn is a date (YYYY-MM-DD), or empty.
 	ExhaustedOn string `json:"exhausted_on,omitempty"`
+	// ExhaustedBetween are the earliest and the latest such day: the demand at its highest
+	// against the low end of the capacity, and at its lowest against the high end. An empty
+	// one is not within what is looked at: the horizon of a forecast, a century of growth.
+	ExhaustedBetween []string `json:"exhausted_between,omitempty"`
 }
 
 // Cost is what requests cost, in Currency.
