@@ -51,6 +51,19 @@ func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 	a.Warnings = append(a.Warnings, c.Marginal.Warnings...)
 }
 
+// believed are the fits, of which those that can give out are by what a prediction made of
+// them: where use and responses together speak for crosstalk, a law of the use alone would
+// price a straight line.
+func believed(fits, limited []fit) []fit {
+	all := slices.Clone(fits)
+	for i := range all {
+		if k := slices.IndexFunc(limited, func(f fit) bool { return f.name == all[i].name }); k >= 0 {
+			all[i] = limited[k]
+		}
+	}
+	return all
+}
+
 // pricing is the rule by which a load is priced.
 type pricing struct {
 	prices     scenarios.Prices

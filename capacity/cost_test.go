@@ -132,6 +132,38 @@ func TestMarginalCostOfACurvedDemand(t *testing.T) {
 	}
 }
 
+// A cost goes by the law that the bottleneck has, also where that needed the responses: the
+// use alone, of a few readings on eight cores, does not tell crosstalk from a straight line.
+func TestCostGoesByTheLawOfTheBottleneck(t *testing.T) {
+	t.Parallel()
+	law := Law{Base: 0.1, Demand: 0.004, Serial: 0.02, Pairs: 0.002, Cores: 8}
+	points := ladder(1e9, func(x float64) map[string]observation.Use {
+		return map[string]observation.Use{"cpu": {Used: law.At(x), Limit: 8, Unit: "cores", Samples: 1}}
+	}, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1050)
+	for i := range points {
+		p := &points[i]
+		mean := 1000 * crosstalk{law.Serial, law.Pairs}.present(law.Demand*p.Offered, law.Cores-law.Base).mean / p.Offered
+		p.Response = observation.Quantiles{Mean: mean, P50: 0.7 * mean, P99: 4.6 * mean}
+	}
+	a := Analyse(points, Spec{Objectives: p99, Prices: &scenarios.Prices{VCPUHour: 0.036}, DemandRPS: 500, Replicates: 60})
+	if a.Cost == nil || a.Saturation == nil {
+		t.Fatalf("%+v", a)
+	}
+	own := a.Saturation.Bottlenecks[0].Law
+	if !own.Curved() {
+		t.Fatalf("no crosstalk in %+v", own)
+	}
+	for _, at := range a.Cost.At {
+		want, real := 10*own.Slope(at.RPS), 10*law.Slope(at.RPS)
+		// Its crosstalk is ten times the usual, which shows where it was read and is not
+		// extrapolated.
+		missed := at.Load == AtNow && (at.Marginal.Low > real || at.Marginal.High < real)
+		if x := at.Marginal; math.Abs(x.Value/want-1) > 1e-6 || missed || x.High > 1.3*x.Low {
+			t.Errorf("%s at %g/s: %+v, want %g by the law of the bottleneck; true is %g", at.Load, at.RPS, x, want, real)
+		}
+	}
+}
+
 // Cores that no reading shows to go with the load are left out of the marginal cost, which
 // is said.
 func TestMarginalCostWithoutCoresIsSaid(t *testing.T) {

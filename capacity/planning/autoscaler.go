@@ -27,7 +27,9 @@ type Autoscaler struct {
 	// Min is where the fewest replicas run on the average of loads from none to the peak:
 	// the fewer it is, the greater a share of them the loss takes, and the lower the target.
 	Min int `json:"min_replicas"`
-	// Max is what the target asks for at the peak, and at least the replicas of the plan.
+	// Max is what the target asks for at the peak, and at least the replicas of the plan. The
+	// manifests, which name less, would run up to a tenth more; at Max none is asked for more
+	// than its target up to the peak.
 	Max int `json:"max_replicas"`
 	// HPA and KEDA are manifests; HPA is empty if Utilisation is 0, and both are where
 	// there is nothing to scale, since Min is Max. What they name is lower than the targets,
