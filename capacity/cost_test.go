@@ -227,6 +227,31 @@ func TestCostsHoldTogether(t *testing.T) {
 	})
 }
 
+// The more a replica is asked, the less each request costs with all that is allocated, and
+// the more, or as much, one more uses.
+func TestCostsGoWithTheLoad(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]line{
+		"straight": {base: 0.1, demand: 0.004}, "bent": {base: 0.1, demand: 0.002, bend: 2e-6}, "poled": {base: 0.1, demand: 0.002, pole: 5e-4},
+		"with crosstalk": {base: 0.1, demand: 0.004, limit: 4, talk: crosstalk{0.03, 0.001}},
+	} {
+		f := fit{name: cpu, limit: 4, line: l, exercised: true, draws: []line{l}}
+		c := &Cost{rule: &pricing{prices: scenarios.Prices{VCPUHour: 0.04}, confidence: 0.9, fits: []fit{f}, hourly: 0.16}}
+		var last CostAt
+		for k := 1; k <= 20; k++ {
+			load := l.reaches(4) * float64(k) / 20
+			at := c.AtLoad(AtNow, Value{Value: load, Low: load, High: load})
+			if k > 1 && (at.Loaded.Value >= last.Loaded.Value || at.Marginal.Value < last.Marginal.Value*(1-1e-9) || at.Idle.Value > last.Idle.Value) {
+				t.Errorf("%s: %+v at %g/s after %+v", name, at, load, last)
+			}
+			if rises := at.Marginal.Value > last.Marginal.Value*(1+1e-6); k > 1 && rises == (name == "straight") {
+				t.Errorf("%s: one more uses %g at %g/s, after %g", name, at.Marginal.Value, load, last.Marginal.Value)
+			}
+			last = at
+		}
+	}
+}
+
 // The load of each of the replicas lies between these, and comes as near to them as can be,
 // for whichever load in the interval.
 func TestLoadOfEachReplica(t *testing.T) {

@@ -92,14 +92,13 @@ const (
 
 // peakSentence says from which count on more replicas carry less, and how sure that is.
 func peakSentence(f *scaleout.Fit) string {
-	if f.PeakAt == 0 {
+	if f.PeakAt == 0 || len(f.PeakBetween) != 2 {
 		return ""
-	}
-	if len(f.PeakBetween) != 2 { // of an older fit, which did not say
-		return fmt.Sprintf(" Beyond %d more replicas carry less.", f.PeakAt)
 	}
 	low, high := f.PeakBetween[0], f.PeakBetween[1]
 	switch {
+	case low == high && f.PeakSure >= surely:
+		return fmt.Sprintf(" Beyond %d more replicas carry less.", f.PeakAt)
 	case high > 0 && float64(high) <= wide*float64(low) && f.PeakSure >= surely:
 		return fmt.Sprintf(" Beyond %d (%d-%d) more replicas carry less.", f.PeakAt, low, high)
 	case high > 0:

@@ -88,8 +88,9 @@ type Cost struct {
 	Currency string `json:"currency"`
 	// ReplicaHour is the price of a replica for an hour.
 	ReplicaHour float64 `json:"replica_hour"`
-	// PerMillion is the cost of a million requests at the peak, Marginal what a
-	// million more use.
+	// PerMillion is the cost of a million requests that are asked at the peak, where the
+	// replicas meet the objectives, and Marginal what a million more use; cost.at of run.json
+	// is of those that are answered OK.
 	PerMillion Estimate  `json:"per_million"`
 	Marginal   *Estimate `json:"marginal_per_million,omitempty"`
 	// PerMonth is for replicas that run all month; egress is not in it.
