@@ -145,6 +145,9 @@ func (c *Cost) AtLoad(name string, load Value) CostAt {
 	return out
 }
 
+// Good is the share of what a replica is asked, in requests/s, that it answers OK.
+func (c *Cost) Good(load float64) float64 { return 1 - c.rule.failed.at(load).Value }
+
 // each is the load of one of the replicas that carry a load, and how many these are: one
 // where the capacity is not known, or is the load.
 func (p *pricing) each(name string, load Value) (x Value, replicas int) {

@@ -83,6 +83,9 @@ func TestCostPerGoodRequest(t *testing.T) {
 		if x := a.Cost; math.Abs(x.Loaded.Value-loaded) > 1e-6 || math.Abs(x.Marginal.Value-marginal) > 0.01*marginal {
 			t.Errorf("%s: loaded %g, marginal %g, want %g and %g", c.name, x.Loaded.Value, x.Marginal.Value, loaded, marginal)
 		}
+		if good := a.Cost.Good(200); math.Abs(good-c.good) > 1e-9 {
+			t.Errorf("%s: %g are answered OK", c.name, good)
+		}
 		if said := strings.Contains(a.Cost.Loaded.Method, "10% of it fails"); said != (c.good < 1) {
 			t.Errorf("%s: %q", c.name, a.Cost.Loaded.Method)
 		}

@@ -85,6 +85,15 @@ func MarginalParts(r *Run, each float64) (map[string]planning.Figure, planning.B
 	return parts, basisOf(whole)
 }
 
+// GoodShare is the share of what a replica is asked that it answers OK; 1 of a run without a
+// cost, or that was read from a file.
+func GoodShare(r *Run, each float64) float64 {
+	if r.Cost == nil || r.Cost.seen == nil {
+		return 1
+	}
+	return r.Cost.seen.Good(each)
+}
+
 // PlanJSON writes a plan as JSON.
 func PlanJSON(w io.Writer, p *Planned) error { return writeJSON(w, p, "plan") }
 

@@ -39,6 +39,8 @@ type Config struct {
 	// Marginal is what a million more requests use where a replica has such a load, priced;
 	// it returns nil if that is not known, and may itself be nil.
 	Marginal func(each float64) *Estimate
+	// Good is the share of such a load that is answered OK; nil for all.
+	Good func(each float64) float64
 	// Ramp is by how much of itself the load rises in a second at most, and Lag how
 	// long a new replica takes to serve.
 	Ramp float64
@@ -88,9 +90,8 @@ type Cost struct {
 	Currency string `json:"currency"`
 	// ReplicaHour is the price of a replica for an hour.
 	ReplicaHour float64 `json:"replica_hour"`
-	// PerMillion is the cost of a million requests that are asked at the peak, where the
-	// replicas meet the objectives, and Marginal what a million more use; cost.at of run.json
-	// is of those that are answered OK.
+	// PerMillion is the cost of a million good requests at the peak, Marginal what a
+	// million more use.
 	PerMillion Estimate  `json:"per_million"`
 	Marginal   *Estimate `json:"marginal_per_million,omitempty"`
 	// PerMonth is for replicas that run all month; egress is not in it.
@@ -220,8 +221,12 @@ func (p *Plan) cost(s Service, c Config) {
 		return
 	}
 	x := &Cost{Currency: c.Prices.Currency, ReplicaHour: hour}
+	each, good := c.Peak/float64(p.Replicas), 1.0
 	if c.Marginal != nil {
-		x.Marginal = c.Marginal(c.Peak / float64(p.Replicas))
+		x.Marginal = c.Marginal(each)
+	}
+	if c.Good != nil {
+		good = c.Good(each)
 	}
 	x.EgressPerMillion = million * s.BytesPerRequest / gigabyte * c.Prices.EgressGB
 	x.EgressPerMonth = x.EgressPerMillion * c.Peak * 3600 * hoursPerMonth / million
@@ -229,7 +234,7 @@ func (p *Plan) cost(s Service, c Config) {
 		return Basis{Method: method, Confidence: s.Basis.Confidence, Warnings: slices.Concat(s.Basis.Warnings, p.Warnings[before:])}
 	}
 	all := Figure{float64(p.Replicas), float64(p.Between[0]), float64(p.Between[1])}.times(hour)
-	x.PerMillion = Estimate{all.times(million / (3600 * c.Peak)).plus(x.EgressPerMillion), basis("all replicas, over the load of the peak; egress by the size of the answers")}
+	x.PerMillion = Estimate{all.times(million / (3600 * c.Peak)).plus(x.EgressPerMillion).times(1 / good), basis("all replicas, over what is answered OK of the load of the peak; egress by the size of the answers")}
 	x.PerMonth = Estimate{all.times(hoursPerMonth), basis("all replicas for a month, without egress")}
 	x.MonthAtMost = Estimate{x.PerMonth.plus(x.EgressPerMonth), basis("all replicas for a month, and egress as if all of it were the peak")}
 	p.Cost = x

@@ -281,6 +281,11 @@ func TestEgressOfAMonth(t *testing.T) {
 	if m := p.Months[3]; math.Abs(m.EgressPerMonth-sent*m.PeakRPS/3000) > 1e-6*sent {
 		t.Errorf("%+v", m)
 	}
+	// Where a tenth fails, the rest bears its share; the month has all of the answers.
+	failing, err := Make(shop(), Config{Peak: 3000, Prices: list, Good: func(each float64) float64 { return 1.9 - each/(3000.0/9) }})
+	if err != nil || math.Abs(failing.Cost.PerMillion.Value-p.Cost.PerMillion.Value/0.9) > 1e-9 || failing.Cost.MonthAtMost.Value != p.Cost.MonthAtMost.Value {
+		t.Errorf("%+v %v", failing.Cost, err)
+	}
 	s := shop()
 	s.BytesPerRequest = 0
 	p, err = Make(s, Config{Peak: 3000, Prices: list})

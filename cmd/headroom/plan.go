@@ -296,10 +296,17 @@ func whatIf(name string, x *planning.Plan, err error) reports.WhatIf {
 func (p *planner) priced(s planning.Service, list *planning.Prices, instance *planning.Instance, notes []string) (*planning.Plan, error) {
 	cfg := p.cfg
 	cfg.Prices, cfg.Instance = list, instance
-	if list != nil && instance == nil {
+	if list != nil {
 		r, err := p.compute(list)
 		if err != nil {
 			return nil, err
+		}
+		// What fails goes with how near a replica is to its capacity, on another instance too.
+		cfg.Good = func(each float64) float64 {
+			return reports.GoodShare(r, each*p.service.Capacity.Value/s.Capacity.Value)
+		}
+		if instance != nil { // how much a request takes there is not priced
+			return p.made(s, cfg, notes)
 		}
 		cfg.Marginal = func(each float64) *planning.Estimate {
 			parts, basis := reports.MarginalParts(r, p.service.Alike(each, s))
@@ -310,6 +317,11 @@ func (p *planner) priced(s planning.Service, list *planning.Prices, instance *pl
 			return &planning.Estimate{Figure: *f, Basis: basis}
 		}
 	}
+	return p.made(s, cfg, notes)
+}
+
+// made makes a plan that says what is assumed on the way.
+func (p *planner) made(s planning.Service, cfg planning.Config, notes []string) (*planning.Plan, error) {
 	s.Basis.Warnings = slices.Concat(s.Basis.Warnings, notes)
 	x, err := planning.Make(s, cfg)
 	if err != nil {
