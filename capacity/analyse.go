@@ -47,7 +47,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	a.pitfalls(all, fits, sat)
 	a.saturation(all, limited, sat, p, no, spec, source)
 	a.headroom(spec)
-	a.cost(all, fits, spec)
+	a.cost(all, believed(fits, limited), spec)
 	a.Contention = contention(all, sat, spec)
 	return a
 }

@@ -228,7 +228,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 		ceiling := f.reaches(f.limit)
 		list = append(list, Bottleneck{
 			Resource: f.name, Probability: share[i], RPS: ceiling,
-			PerRequest: f.demand, Unit: f.unit, Limit: f.limit,
+			PerRequest: f.demand, Unit: f.unit, Limit: f.limit, Law: lawOf(f.line),
 			Evidence: f.evidence(),
 		})
 	}
@@ -252,12 +252,21 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 }
 
 func (f *fit) evidence() string {
-	text := fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
-		f.resting(), f.unit, f.demand, f.limit, 100*f.peak)
+	text := fmt.Sprintf("%.3g %s at rest, %s, limit %.3g; %.0f%% of it was the most seen",
+		f.resting(), f.unit, f.each(), f.limit, 100*f.peak)
 	if f.lock != "" && f.times != 1 {
-		text += fmt.Sprintf("; by the growth of the waits, a request takes it about %.2g times", f.times)
+		text += fmt.Sprintf("; by how long is waited for it, a request takes it about %.2g times", f.times)
 	}
 	return text
+}
+
+// each is what a request takes, in words: one more at the limit too, if that is more than
+// where a request is alone.
+func (f *fit) each() string {
+	if !f.curved() {
+		return fmt.Sprintf("%.3g for each request/s", f.demand)
+	}
+	return fmt.Sprintf("%.3g for the first request/s and %.3g for one more at the limit", f.demand, f.slopeOf(f.line, f.reaches(f.limit)))
 }
 
 // resting is what is used without load: nothing rather than the noise of a fit.

@@ -21,13 +21,7 @@ const (
 	egressPart = "egress"
 )
 
-// cost fills in Cost. Marginal is what one more million requests use, by the
-// demands of the resource law; Loaded is what all that is allocated costs,
-// divided by the load that it serves:
-//
-//	marginal = (vcpu*D_cpu + gb*D_memory) / 3600 + egress
-//	loaded   = (vcpu*L_cpu + gb*L_memory) / (3600 X) + egress
-//	idle     = loaded - marginal
+// cost fills in Cost, for each load that is known.
 func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 	p := spec.Prices
 	if p == nil {
@@ -37,75 +31,161 @@ func (a *Analysis) cost(all []series, fits []fit, spec Spec) {
 		a.warn("no cost: a price is negative or not a number")
 		return
 	}
-	at, low, high, ok := a.costLoad(spec)
-	if !ok {
-		a.warn("no cost: neither the demand nor the capacity is known")
-		return
-	}
-	egress := egressPerRequest(all) * p.EgressGB / gigabyte
-	parts := marginals(fits, *p, spec.Confidence)
-	if egress > 0 {
-		parts[egressPart] = Value{Value: million * egress, Low: million * egress, High: million * egress, Confidence: spec.Confidence, Method: "size of the answers times price"}
-	}
-	hourly, doubts := a.allocated(all, fits, *p)
-	if egress == 0 && p.EgressGB > 0 {
-		doubts = append(doubts, "the cost leaves egress out: the size of the answers is not known")
-	}
-	loaded := func(x, replicas float64) float64 {
-		return million * (hourly*replicas/(secondsPerHour*x) + egress)
-	}
-	few, some, many := a.replicas(at)
-	if some > 1 {
-		doubts = append(doubts, fmt.Sprintf("%.4g/s are more than one replica carries: the cost is that of %.0f", at, some))
-	}
-	c := &Cost{Currency: p.Currency, AtRPS: at}
+	c := &Cost{Currency: p.Currency, rule: a.pricing(all, fits, spec)}
 	if c.Currency == "" {
 		c.Currency = "USD"
 	}
-	c.Parts = parts
-	c.Marginal = Value{Confidence: spec.Confidence, Method: "demand for each request times price", Warnings: doubts}
-	for _, name := range []string{cpu, memory, egressPart} { // in one order: sums of floats differ by it
-		part := parts[name]
-		c.Marginal.Value, c.Marginal.Low, c.Marginal.High = c.Marginal.Value+part.Value, c.Marginal.Low+part.Low, c.Marginal.High+part.High
-	}
-	c.Loaded = Value{
-		Value: loaded(at, some), Low: loaded(high, few), High: loaded(low, many),
-		Confidence: spec.Confidence, Method: "all that is allocated, over the load it serves", Warnings: doubts,
-	}
-	c.Idle = Value{
-		Value: max(c.Loaded.Value-c.Marginal.Value, 0),
-		Low:   max(c.Loaded.Low-c.Marginal.High, 0), High: max(c.Loaded.High-c.Marginal.Low, 0),
-		Confidence: spec.Confidence, Method: "loaded - marginal",
-	}
-	a.Cost = c
-	a.Warnings = append(a.Warnings, doubts...)
-}
-
-// costLoad is the load at which the allocated costs are shared out: the demand,
-// or without one the capacity.
-func (a *Analysis) costLoad(spec Spec) (at, low, high float64, ok bool) {
 	if spec.DemandRPS > 0 {
-		return spec.DemandRPS, spec.DemandRPS, spec.DemandRPS, true
+		c.At = append(c.At, c.AtLoad(AtNow, Value{Value: spec.DemandRPS, Low: spec.DemandRPS, High: spec.DemandRPS}))
 	}
-	c := a.Capacity
-	if c == nil || !(c.Value.Value > 0) || c.Bound == Below {
-		return 0, 0, 0, false
+	if x := c.rule.capacity; x != nil && x.Value.Value > 0 {
+		c.At = append(c.At, c.AtLoad(AtCapacity, x.Value))
 	}
-	return c.Value.Value, max(c.Low, 0.01*c.Value.Value), c.High, true
+	if len(c.At) == 0 {
+		a.warn("no cost: neither the demand nor the capacity is known")
+		return
+	}
+	first := c.At[0]
+	c.Marginal, c.Loaded, c.Idle, c.Parts, c.AtRPS = first.Marginal, first.Loaded, first.Idle, first.Parts, first.RPS
+	a.Cost = c
+	a.Warnings = append(a.Warnings, c.Marginal.Warnings...)
 }
 
-// replicas is how many carry a load: by the high end of the capacity, by the capacity, and
-// by its low end. One where it is not known, or what a load without a demand is.
-func (a *Analysis) replicas(load float64) (few, some, many float64) {
-	c := a.Capacity
-	if c == nil || c.Bound == Below || !(c.Low > 0) {
-		return 1, 1, 1
+// believed are the fits, of which those that can give out are by what a prediction made of
+// them: where use and responses together speak for crosstalk, a law of the use alone would
+// price a straight line.
+func believed(fits, limited []fit) []fit {
+	all := slices.Clone(fits)
+	for i := range all {
+		if k := slices.IndexFunc(limited, func(f fit) bool { return f.name == all[i].name }); k >= 0 {
+			all[i] = limited[k]
+		}
 	}
-	count := func(capacity float64) float64 { return max(math.Ceil(load/capacity*(1-1e-9)), 1) }
-	if load == c.Value.Value { // the capacity itself, in whose place its interval is taken
-		return 1, 1, 1
+	return all
+}
+
+// pricing is the rule by which a load is priced.
+type pricing struct {
+	prices     scenarios.Prices
+	confidence float64
+	// fits are of what has a price and was seen to grow with the load.
+	fits []fit
+	// hourly is the price of an hour of all that is allocated to one replica, and
+	// egress that of one answer.
+	hourly, egress float64
+	failed         failures
+	// capacity is nil if it is not known.
+	capacity *Capacity
+	doubts   []string
+}
+
+func (a *Analysis) pricing(all []series, fits []fit, spec Spec) *pricing {
+	p := &pricing{prices: *spec.Prices, confidence: spec.Confidence, failed: failuresOf(all)}
+	if c := a.Capacity; c != nil && c.Bound != Below {
+		p.capacity = c
 	}
-	return count(c.High), count(c.Value.Value), count(c.Low)
+	p.egress = egressPerRequest(all) * p.prices.EgressGB / gigabyte
+	p.allocated(all, fits)
+	if p.egress == 0 && p.prices.EgressGB > 0 {
+		p.doubts = append(p.doubts, "the cost leaves egress out: the size of the answers is not known")
+	}
+	for _, f := range fits {
+		if hourlyPrice(f.name, p.prices) > 0 && f.exercised {
+			p.fits = append(p.fits, f)
+		}
+	}
+	return p
+}
+
+// AtLoad prices a load with its interval, in requests/s. Marginal is what one more million
+// good requests use, by the growth of the use there; Loaded is what all that is allocated
+// costs, divided by the good requests that it serves (docs/model.md):
+//
+//	marginal = (vcpu*U'_cpu(y) + gb*U'_memory(y)) / 3600 + egress/g
+//	loaded   = (vcpu*L_cpu + gb*L_memory) / (3600 y) + egress/g
+//	idle     = loaded - marginal
+//
+// x is what one of the replicas that carry the load is asked, g the share of it that is
+// answered OK, and y = g x. The use was fitted over what was answered OK, so that U' is
+// of a good request, failures on the way and all. Idle is 0 rather than negative: where
+// the use rises so steeply that one more request takes more than its share of all that
+// is allocated, nothing idles.
+func (c *Cost) AtLoad(name string, load Value) CostAt {
+	p := c.rule
+	x, replicas := p.each(name, load)
+	good, y := p.failed.answered(x)
+	doubts := slices.Clone(p.doubts)
+	if replicas > 1 {
+		doubts = append(doubts, fmt.Sprintf("%.4g/s are more than one replica carries: the cost is that of %d", load.Value, replicas))
+	}
+	out := CostAt{Load: name, RPS: load.Value, Replicas: replicas, Parts: p.marginals(y, good)}
+	out.Marginal = Value{Confidence: p.confidence, Method: p.method(), Warnings: doubts}
+	for _, name := range []string{cpu, memory, egressPart} { // in one order: sums of floats differ by it
+		part := out.Parts[name]
+		out.Marginal.Value, out.Marginal.Low, out.Marginal.High = out.Marginal.Value+part.Value, out.Marginal.Low+part.Low, out.Marginal.High+part.High
+	}
+	loaded := func(y, good float64) float64 {
+		return million * (p.hourly/(secondsPerHour*y) + p.egress/good)
+	}
+	out.Loaded = Value{
+		Value: loaded(y.Value, good.Value), Low: loaded(y.High, good.High), High: loaded(y.Low, good.Low),
+		Confidence: p.confidence, Method: "all that is allocated, over the load it serves" + p.failed.at(x.Value).said(), Warnings: doubts,
+	}
+	if name == AtCapacity && p.capacity != nil && p.capacity.Bound == Above {
+		out.Loaded.Warnings = append(slices.Clone(doubts), "the capacity is at least this: at the capacity itself requests cost no more")
+	}
+	out.Idle = Value{
+		Value: max(out.Loaded.Value-out.Marginal.Value, 0),
+		Low:   max(out.Loaded.Low-out.Marginal.High, 0), High: max(out.Loaded.High-out.Marginal.Low, 0),
+		Confidence: p.confidence, Method: "loaded - marginal",
+	}
+	if out.Marginal.Value > out.Loaded.Value {
+		out.Idle.Warnings = []string{"one more request takes more than its share of all that is allocated: nothing idles at this load"}
+	}
+	return out
+}
+
+// Good is the share of what a replica is asked, in requests/s, that it answers OK.
+func (c *Cost) Good(load float64) float64 { return 1 - c.rule.failed.at(load).Value }
+
+// each is the load of one of the replicas that carry a load, and how many these are: one
+// where the capacity is not known, or is the load.
+func (p *pricing) each(name string, load Value) (x Value, replicas int) {
+	c := p.capacity
+	if name == AtCapacity {
+		return Value{Value: load.Value, Low: max(load.Low, 0.01*load.Value), High: load.High}, 1
+	}
+	if c == nil || !(c.Low > 0) {
+		return load, 1
+	}
+	n := carriers(load.Value, c.Value.Value)
+	x = Value{Value: load.Value / n}
+	x.Low = min(leastEach(load.Low, load.High, c.Low), x.Value)
+	x.High = max(mostEach(load.Low, load.High, c.High), x.Value)
+	return x, int(n)
+}
+
+// carriers is how many replicas of a capacity carry a load.
+func carriers(load, capacity float64) float64 { return max(math.Ceil(load/capacity*(1-1e-9)), 1) }
+
+// leastEach is the least load of each of the replicas that carry one from low to high.
+// It is a saw: it rises with the load, and falls where another replica is needed, the
+// most where that is the second.
+func leastEach(low, high, capacity float64) float64 {
+	n := carriers(low, capacity)
+	least := low / n
+	if n*capacity < high*(1-1e-9) {
+		least = min(least, n*capacity/(n+1))
+	}
+	return least
+}
+
+// mostEach is the greatest such load: the capacity, if any number of replicas carries that.
+func mostEach(low, high, capacity float64) float64 {
+	if n := math.Floor(high / capacity); n >= 1 && n*capacity >= low {
+		return capacity
+	}
+	return high / carriers(high, capacity)
 }
 
 // egressPerRequest is the mean number of bytes answered for each request.
@@ -122,26 +202,71 @@ func egressPerRequest(all []series) float64 {
 	return bytes / max(hits, 1)
 }
 
-// marginals are the prices of what a million requests use of cores and memory.
-func marginals(fits []fit, p scenarios.Prices, confidence float64) map[string]Value {
+// How what a million more requests use is known.
+const (
+	byDemand = "demand for each request times price"
+	bySlope  = "growth of the use at this load times price"
+)
+
+func (p *pricing) method() string {
+	if slices.ContainsFunc(p.fits, func(f fit) bool { return f.curved() }) {
+		return bySlope
+	}
+	return byDemand
+}
+
+// marginals are the prices of what a million more good requests use of cores and memory,
+// where a replica answers so many requests/s OK, a share of what it is asked, and of the
+// answers.
+func (p *pricing) marginals(y, good Value) map[string]Value {
 	parts := map[string]Value{}
-	for _, f := range fits {
-		price := hourlyPrice(f.name, p) / secondsPerHour
-		if price == 0 || !f.exercised {
-			continue
+	for i := range p.fits {
+		f := &p.fits[i]
+		v := f.growth(y, p.confidence)
+		k := million * hourlyPrice(f.name, p.prices) / secondsPerHour
+		v.Value, v.Low, v.High, v.Method = k*v.Value, k*v.Low, k*v.High, byDemand
+		if f.curved() {
+			v.Method = bySlope
 		}
-		demands := make([]float64, 0, len(f.draws))
-		for _, d := range f.draws {
-			demands = append(demands, max(d.demand, 0))
-		}
-		l, h := interval(demands, confidence)
-		k := million * price
-		parts[f.name] = Value{
-			Value: k * f.demand, Low: k * min(l, f.demand), High: k * max(h, f.demand),
-			Confidence: confidence, Method: "demand for each request times price",
-		}
+		parts[f.name] = v
+	}
+	if k := million * p.egress; k > 0 {
+		parts[egressPart] = Value{Value: k / good.Value, Low: k / good.High, High: k / good.Low, Confidence: p.confidence, Method: "size of the answers times price"}
 	}
 	return parts
+}
+
+// growth is what one more request takes at a load, with the interval over the replicates
+// and over that of the load.
+func (f *fit) growth(load Value, confidence float64) Value {
+	over := func(load float64) (from, to float64) {
+		slopes := make([]float64, 0, len(f.draws))
+		for _, d := range f.draws {
+			slopes = append(slopes, max(f.slopeOf(d, load), 0))
+		}
+		return interval(slopes, confidence)
+	}
+	v := Value{Value: f.slopeOf(f.line, load.Value), Confidence: confidence}
+	v.Low, _ = over(load.Low)
+	_, v.High = over(load.High)
+	v.Low, v.High = min(v.Low, v.Value), max(v.High, v.Value)
+	return v
+}
+
+// slopeOf is the slope of a replicate, which says nothing beyond its limit; beyond the
+// highest reading, if there is none and the use has a pole, which may lie just above.
+func (f *fit) slopeOf(l line, load float64) float64 {
+	switch {
+	case f.limit > 0:
+		load = min(load, l.reaches(f.limit))
+	case l.pole > 0:
+		top := 0.0
+		for _, u := range f.readings {
+			top = max(top, u.load)
+		}
+		load = min(load, top)
+	}
+	return l.slope(load)
 }
 
 // hourlyPrice is the price of one unit (a core, a byte) for an hour.
@@ -155,27 +280,31 @@ func hourlyPrice(name string, p scenarios.Prices) float64 {
 	return 0
 }
 
-// allocated is the price of an hour of all that is allocated: limits, or the most
-// that was used where there is none.
-func (a *Analysis) allocated(all []series, fits []fit, p scenarios.Prices) (hourly float64, doubts []string) {
+// allocated prices an hour of all that is allocated: limits, or the most that was used
+// where there is none.
+func (p *pricing) allocated(all []series, fits []fit) {
 	for _, name := range []string{cpu, memory} {
-		price := hourlyPrice(name, p)
+		price := hourlyPrice(name, p.prices)
 		if price == 0 {
 			continue
 		}
 		amount, known := allocation(all, name)
-		hourly += price * amount
+		p.hourly += price * amount
 		switch {
 		case amount == 0:
-			doubts = append(doubts, "no readings of "+name+": its cost is left out")
+			p.doubts = append(p.doubts, "no readings of "+name+": its cost is left out")
 		case !known:
-			doubts = append(doubts, "no limit of "+name+" is known: its cost is of the most that was used")
+			p.doubts = append(p.doubts, "no limit of "+name+" is known: its cost is of the most that was used")
 		}
-		if i := slices.IndexFunc(fits, func(f fit) bool { return f.name == name }); i < 0 && amount > 0 {
-			doubts = append(doubts, "the demand of "+name+" could not be fitted: marginal cost leaves it out")
+		i := slices.IndexFunc(fits, func(f fit) bool { return f.name == name })
+		switch {
+		case amount > 0 && i < 0:
+			p.doubts = append(p.doubts, "the demand of "+name+" could not be fitted: marginal cost leaves it out")
+		case amount > 0 && name == cpu && !fits[i].exercised:
+			// Every request takes cores; memory that rests is no part of one.
+			p.doubts = append(p.doubts, "marginal cost leaves cpu out: its use did not grow with the load beyond doubt")
 		}
 	}
-	return hourly, doubts
 }
 
 func allocation(all []series, name string) (amount float64, known bool) {

@@ -109,12 +109,15 @@ type Bottleneck struct {
 	RPS float64
 	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
 	AfterFixRPS float64
-	// PerRequest is its demand: Unit-seconds for one request; 0 if not known.
+	// PerRequest is its demand: Unit-seconds for one request, where that is alone if Law
+	// is curved; 0 if not known.
 	PerRequest float64
 	Unit       string
 	Limit      float64
 	// Evidence says in a sentence what shows it.
 	Evidence string
+	// Law is how its use grows with the load; nil if not known.
+	Law *Law
 }
 
 // Headroom is (capacity - demand) / capacity.
@@ -133,6 +136,30 @@ type Cost struct {
 	// Parts are what Marginal consists of: "cpu", "memory", "egress", as far as they
 	// have a price and are known.
 	Parts map[string]Value
-	// AtRPS is the load at which Loaded and Idle hold.
+	// AtRPS is the load at which they hold: the demand, or without one the capacity.
 	AtRPS float64
+	// At has the cost at each load that is known, that of AtRPS first. AtLoad prices
+	// another one.
+	At   []CostAt
+	rule *pricing
+}
+
+// Loads that a cost is known at.
+const (
+	// AtNow is the demand, AtPeak the highest load that is forecast.
+	AtNow      = "now"
+	AtPeak     = "peak"
+	AtCapacity = "capacity"
+)
+
+// CostAt is what a million good requests cost at a load.
+type CostAt struct {
+	// Load is AtNow, AtPeak or AtCapacity.
+	Load string
+	// RPS is the load in requests/s, and Replicas how many carry it.
+	RPS      float64
+	Replicas int
+	// As of Cost.
+	Marginal, Loaded, Idle Value
+	Parts                  map[string]Value
 }

@@ -43,11 +43,30 @@ func (c *computation) ahead() {
 	}
 	e := c.run.Capacity.RPS
 	peak := d.Peak * max(g.After(outlook), 1)
-	c.run.Headroom.AtForecastPeak = room(e, forecast.Figure{Value: peak, Low: peak, High: peak})
-	if after, ok := g.Reaches(e.Value / d.Peak); ok && !now.IsZero() {
-		c.run.Headroom.ExhaustedOn = now.Add(after).UTC().Format(time.DateOnly)
+	c.peak = &forecast.Figure{Value: peak, Low: peak, High: peak}
+	c.run.Headroom.AtForecastPeak = room(e, *c.peak)
+	day := func(rps float64) string {
+		after, ok := g.Reaches(rps / d.Peak)
+		if !ok || now.IsZero() {
+			return ""
+		}
+		return now.Add(after).UTC().Format(time.DateOnly)
 	}
+	c.exhausted(day(e.Value), day(e.Low), day(e.High))
 	c.outlook = fmt.Sprintf("The demand at its forecast peak is today's, grown by %s for 13 weeks.", d.Growth)
+}
+
+// exhausted takes the day on which the demand uses the capacity up, and the earliest and
+// latest. Of a capacity that is only known to be at least so much there is no latest.
+func (c *computation) exhausted(on, earliest, latest string) {
+	if c.run.Capacity.Bound == capacity.Above {
+		latest = ""
+	}
+	h := c.run.Headroom
+	h.ExhaustedOn = on
+	if earliest != "" {
+		h.ExhaustedBetween = []string{earliest, latest}
+	}
 }
 
 // room is the headroom of a capacity at a load, with the ends of both intervals.
@@ -79,8 +98,9 @@ func (c *computation) forecast() bool {
 		return false
 	}
 	e := c.run.Capacity.RPS
+	c.peak = &f.Peak
 	c.run.Headroom.AtForecastPeak = room(e, f.Peak)
-	c.run.Headroom.ExhaustedOn, _, _ = f.Exhausted(forecast.Figure{Value: e.Value, Low: e.Low, High: e.High})
+	c.exhausted(f.Exhausted(forecast.Figure{Value: e.Value, Low: e.Low, High: e.High}))
 	for _, w := range f.Warnings {
 		c.warn("forecast of the demand: " + w)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/headroom-project/headroom/capacity"
+	"github.com/headroom-project/headroom/capacity/forecast"
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/scenarios"
@@ -83,7 +84,9 @@ type computation struct {
 	now time.Time
 	// outlook says in a sentence how the demand to come was found.
 	outlook string
-	split   *halvesOf
+	// peak is the highest load of production that is ahead; nil if it is not known.
+	peak  *forecast.Figure
+	split *halvesOf
 	// others says that the objectives are not those that the drill searched for.
 	others bool
 	// absent are the captures that the bundle does not hold.

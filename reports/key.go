@@ -157,26 +157,18 @@ func headroomFigure(h *Headroom, c *Capacity, dash string) Figure {
 	if h.AtForecastPeak != nil {
 		f.Notes = append(f.Notes, percent(h.AtForecastPeak.Value)+" at the forecast peak")
 	}
+	if h.ExhaustedOn == "" && len(h.ExhaustedBetween) == 2 {
+		f.Notes = append(f.Notes, "may be used up from "+clean(h.ExhaustedBetween[0])+" on")
+	}
 	if h.ExhaustedOn != "" {
 		day := "used up on " + clean(h.ExhaustedOn)
-		if atLeast {
+		switch {
+		case atLeast:
 			day += " at the earliest"
+		case len(h.ExhaustedBetween) == 2 && h.ExhaustedBetween[0] != h.ExhaustedBetween[1]:
+			day += " (" + clean(h.ExhaustedBetween[0]) + " to " + orElse(clean(h.ExhaustedBetween[1]), "later than is looked ahead") + ")"
 		}
 		f.Notes = append(f.Notes, day)
-	}
-	return f
-}
-
-func costFigure(c *Cost) Figure {
-	f := Figure{Name: "Cost per million", Value: money(c.PerMillion.Loaded.Value, ""), Unit: clean(c.Currency)}
-	if c.AtRPS > 0 {
-		f.Notes = append(f.Notes, "at "+perSecond(c.AtRPS)+" req/s")
-	}
-	if c.PerMillion.Marginal.Value > 0 {
-		f.Notes = append(f.Notes, money(c.PerMillion.Marginal.Value, "")+" of it marginal")
-	}
-	if c.PerMillion.Idle.Value > 0 {
-		f.Notes = append(f.Notes, money(c.PerMillion.Idle.Value, "")+" idle")
 	}
 	return f
 }
@@ -202,12 +194,16 @@ func bottleneckLine(b Bottleneck) string {
 // demand writes what one request takes of a resource. A demand in
 // resource-seconds is a time during which one unit of it is taken.
 func demand(b Bottleneck) string {
+	each, takes := "each request/s", "each request takes"
+	if b.Law != nil && b.Law.Curved() { // at a higher load it takes more
+		each, takes = "the first request/s", "a request that is alone takes"
+	}
 	if b.Unit == "bytes" {
-		return fmt.Sprintf("%s for each request/s", binary(b.PerRequest))
+		return fmt.Sprintf("%s for %s", binary(b.PerRequest), each)
 	}
 	unit := map[string]string{"cores": "a core", "slots": "a slot"}[b.Unit]
 	if unit == "" {
 		unit = orElse(clean(b.Unit), "it")
 	}
-	return fmt.Sprintf("each request takes %s for %s", unit, nanos(b.PerRequest*1e9))
+	return fmt.Sprintf("%s %s for %s", takes, unit, nanos(b.PerRequest*1e9))
 }

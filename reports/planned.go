@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/planning"
 )
 
@@ -40,11 +41,12 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 		return s, false
 	}
 	s.Capacity = planning.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}
+	s.Basis = basisOf(x.RPS)
 	s.AtLeast, s.Predicted = x.Bound == "above", x.Bound == "predicted"
 	s.BytesPerRequest, s.Requests = r.BytesPerRequest, mixOf(r)
 	if r.Saturation != nil {
 		for _, b := range r.Saturation.Bottlenecks {
-			s.Limits = append(s.Limits, planning.Limit{Resource: b.Resource, Probability: b.Probability, RPS: b.RPS, Demand: b.PerRequest, Limit: b.Limit})
+			s.Limits = append(s.Limits, planning.Limit{Resource: b.Resource, Probability: b.Probability, RPS: b.RPS, Demand: b.PerRequest, Limit: b.Limit, Law: b.Law})
 		}
 	}
 	for i := range r.Steps {
@@ -54,23 +56,42 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 	return s, true
 }
 
-// MarginalParts are what a million more requests cost by its parts (cpu, memory,
-// egress); all in one, as "all", where a run has none.
-func MarginalParts(r *Run) map[string]planning.Figure {
+func basisOf(e Estimate) planning.Basis {
+	return planning.Basis{Method: e.Method, Confidence: e.Confidence, Warnings: e.Warnings}
+}
+
+// MarginalParts are what a million more requests cost where a replica has a load, by its
+// parts (cpu, memory, egress); all in one, as "all", where a run has none. A run that was
+// read from a file knows the load of its own cost only.
+func MarginalParts(r *Run, each float64) (map[string]planning.Figure, planning.Basis) {
 	if r.Cost == nil {
-		return nil
+		return nil, planning.Basis{}
+	}
+	whole, known := r.Cost.PerMillion.Marginal, r.Cost.Parts
+	if seen := r.Cost.seen; seen != nil && each > 0 {
+		at := seen.AtLoad(capacity.AtPeak, capacity.Value{Value: each, Low: each, High: each})
+		whole, known = estimate(at.Marginal), estimates(at.Parts)
 	}
 	figure := func(e Estimate) planning.Figure {
 		return planning.Figure{Value: e.Value, Low: e.Low, High: e.High}
 	}
-	if len(r.Cost.Parts) == 0 {
-		return map[string]planning.Figure{"all": figure(r.Cost.PerMillion.Marginal)}
+	if len(known) == 0 {
+		return map[string]planning.Figure{"all": figure(whole)}, basisOf(whole)
 	}
 	parts := map[string]planning.Figure{}
-	for name, e := range r.Cost.Parts {
+	for name, e := range known {
 		parts[name] = figure(e)
 	}
-	return parts
+	return parts, basisOf(whole)
+}
+
+// GoodShare is the share of what a replica is asked that it answers OK; 1 of a run without a
+// cost, or that was read from a file.
+func GoodShare(r *Run, each float64) float64 {
+	if r.Cost == nil || r.Cost.seen == nil {
+		return 1
+	}
+	return r.Cost.seen.Good(each)
 }
 
 // PlanJSON writes a plan as JSON.
@@ -130,20 +151,36 @@ func planFigures(x *planning.Plan) [][2]string {
 	}
 	if c := x.Cost; c != nil {
 		out = append(out,
-			[2]string{"Cost per million", spread(c.PerMillion) + " " + clean(c.Currency) + " at the peak" + marginal(c)},
-			[2]string{"Cost per month", spread(c.PerMonth) + " " + clean(c.Currency) + " for replicas that run all month"})
+			[2]string{"Cost per million", spread(c.PerMillion.Figure) + " " + clean(c.Currency) + " at the peak" + marginal(c)},
+			[2]string{"Cost per month", perMonth(c)})
 	}
 	if x.ExhaustedOn != "" {
-		day := x.ExhaustedOn
-		if x.Today > 0 { // not of those planned
-			day += fmt.Sprintf(" for the %d of today", x.Today)
-		}
-		if len(x.ExhaustedBetween) == 2 {
-			day += fmt.Sprintf(" (at the high end of the capacity: %s)", x.ExhaustedBetween[1])
-		}
-		out = append(out, [2]string{"Used up on", day})
+		out = append(out, [2]string{"Used up on", usedUpOn(x)})
 	}
 	return out
+}
+
+// perMonth is the cost of a month; what answers cost is known of one that is all peak.
+func perMonth(c *planning.Cost) string {
+	currency := " " + clean(c.Currency)
+	s := spread(c.PerMonth.Figure) + currency + " for replicas that run all month"
+	if c.EgressPerMonth > 0 {
+		s = fmt.Sprintf("at most %s%s: %s; egress is %s if the load were the peak all month", money(c.MonthAtMost.Value, ""), currency, s, money(c.EgressPerMonth, ""))
+	}
+	return s
+}
+
+// usedUpOn is the day, and by which end of the capacity.
+func usedUpOn(x *planning.Plan) string {
+	day := x.ExhaustedOn
+	if x.Today > 0 { // not of those planned
+		day += fmt.Sprintf(" for the %d of today", x.Today)
+	}
+	if len(x.ExhaustedBetween) != 2 || x.ExhaustedBetween[1] == x.ExhaustedOn {
+		return day
+	}
+	expected := orElse(x.ExhaustedExpectedOn, "later than a century")
+	return fmt.Sprintf("%s by the low end of the capacity, as planned with (%s by its value, %s by its high end)", day, expected, x.ExhaustedBetween[1])
 }
 
 func spread(f planning.Figure) string {
@@ -158,7 +195,7 @@ func marginal(c *planning.Cost) string {
 	if c.Marginal == nil || !(c.Marginal.Value > 0) {
 		return ""
 	}
-	return "; a million more use " + spread(*c.Marginal)
+	return "; a million more use " + spread(c.Marginal.Figure)
 }
 
 // pairs writes names and values in two columns.
@@ -179,18 +216,26 @@ func (t *terminal) pairs(list [][2]string) {
 	}
 }
 
+// monthly heads a column of costs of a month, egress and all.
+func monthly(x *planning.Plan) string {
+	if c := x.Cost; c != nil && c.EgressPerMonth > 0 {
+		return "per month, at most"
+	}
+	return "per month"
+}
+
 func (t *terminal) months(x *planning.Plan) {
 	if len(x.Months) == 0 {
 		return
 	}
-	fmt.Fprintf(t, "\n%s\n", t.paint("month    peak req/s  replicas  per month", faint))
+	fmt.Fprintf(t, "\n%s\n", t.paint("month    peak req/s  replicas  "+monthly(x), faint))
 	for i, m := range x.Months {
 		if i%3 != 0 {
 			continue // a quarter is enough for a terminal; JSON has them all
 		}
 		cost := none
-		if m.PerMonth > 0 {
-			cost = money(m.PerMonth, "")
+		if m.PerMonth+m.EgressPerMonth > 0 {
+			cost = money(m.PerMonth+m.EgressPerMonth, "")
 		}
 		fmt.Fprintf(t, "%s  %10s  %8d  %9s\n", m.Month, perSecond(m.PeakRPS), m.Replicas, cost)
 	}
@@ -205,18 +250,19 @@ func (t *terminal) whatIfs(p *Planned) {
 		width = max(width, len(clean(x.Name)))
 	}
 	width = min(width, 44)
-	fmt.Fprintf(t, "\n%s\n", t.paint(fmt.Sprintf("%-*s  req/s each  replicas  per million  per month", width, "what if"), faint))
+	month := monthly(p.Plan)
+	fmt.Fprintf(t, "\n%s\n", t.paint(fmt.Sprintf("%-*s  req/s each  replicas  per million  %s", width, "what if", month), faint))
 	for _, x := range append([]WhatIf{{Name: "as measured", Plan: p.Plan}}, p.WhatIf...) {
 		name := shortened(clean(x.Name), width)
 		if x.Plan == nil {
 			fmt.Fprintf(t, "%-*s  %s\n", width, name, clean(x.Error))
 			continue
 		}
-		million, month := none, none
+		million, cost := none, none
 		if c := x.Plan.Cost; c != nil {
-			million, month = money(c.PerMillion.Value, ""), money(c.PerMonth.Value, "")
+			million, cost = money(c.PerMillion.Value, ""), money(c.MonthAtMost.Value, "")
 		}
-		fmt.Fprintf(t, "%-*s  %10s  %8d  %11s  %9s\n", width, name, perSecond(x.Plan.PerReplica.Low), x.Plan.Replicas, million, month)
+		fmt.Fprintf(t, "%-*s  %10s  %8d  %11s  %9s\n", width, name, perSecond(x.Plan.PerReplica.Low), x.Plan.Replicas, million, cost)
 	}
 	seen := map[string]bool{}
 	for _, w := range p.Plan.Warnings {

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
@@ -220,12 +221,15 @@ type Bottleneck struct {
 	RPS float64 `json:"rps"`
 	// AfterFixRPS is the saturation once it is out of the way; 0 if unknown.
 	AfterFixRPS float64 `json:"after_fix_rps,omitempty"`
-	// PerRequest is its demand: Unit-seconds for one request.
+	// PerRequest is its demand: Unit-seconds for one request, where that is alone if Law
+	// is curved.
 	PerRequest float64 `json:"per_request,omitempty"`
 	Unit       string  `json:"unit,omitempty"`
 	Limit      float64 `json:"limit,omitempty"`
 	// Evidence says in a sentence what shows it.
 	Evidence string `json:"evidence,omitempty"`
+	// Law is how its use grows with the load; nil if not known.
+	Law *capacity.Law `json:"law,omitempty"`
 }
 
 // Headroom is (capacity - demand) / capacity.
@@ -235,21 +239,42 @@ type Headroom struct {
 	AtForecastPeak *Estimate `json:"at_forecast_peak,omitempty"`
 	// ExhaustedOn is a date (YYYY-MM-DD), or empty.
 	ExhaustedOn string `json:"exhausted_on,omitempty"`
+	// ExhaustedBetween are the earliest and the latest such day: the demand at its highest
+	// against the low end of the capacity, and at its lowest against the high end. An empty
+	// one is not within what is looked at: the horizon of a forecast, a century of growth.
+	ExhaustedBetween []string `json:"exhausted_between,omitempty"`
 }
 
 // Cost is what requests cost, in Currency.
 type Cost struct {
-	Currency   string `json:"currency"`
-	PerMillion struct {
-		Marginal Estimate `json:"marginal"`
-		Loaded   Estimate `json:"loaded"`
-		Idle     Estimate `json:"idle"`
-	} `json:"per_million"`
+	Currency   string     `json:"currency"`
+	PerMillion PerMillion `json:"per_million"`
 	// Parts are what Marginal consists of: cpu, memory, egress, as far as they have a
 	// price and are known.
 	Parts map[string]Estimate `json:"marginal_parts,omitempty"`
-	// AtRPS is the load at which Loaded and Idle hold.
+	// AtRPS is the load at which they hold.
 	AtRPS float64 `json:"at_rps"`
+	// At has the cost at each load that is known, that of AtRPS first.
+	At   []CostAt `json:"at,omitempty"`
+	seen *capacity.Cost
+}
+
+// PerMillion is what a million good requests cost.
+type PerMillion struct {
+	Marginal Estimate `json:"marginal"`
+	Loaded   Estimate `json:"loaded"`
+	Idle     Estimate `json:"idle"`
+}
+
+// CostAt is the cost at a load.
+type CostAt struct {
+	// Load is now, peak (that is forecast) or capacity.
+	Load string  `json:"load"`
+	RPS  float64 `json:"rps"`
+	// Replicas is how many carry it.
+	Replicas   int                 `json:"replicas"`
+	PerMillion PerMillion          `json:"per_million"`
+	Parts      map[string]Estimate `json:"marginal_parts,omitempty"`
 }
 
 // Tick is one second of the drill.

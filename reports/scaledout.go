@@ -73,9 +73,7 @@ func scaleOutSentence(f *scaleout.Fit) string {
 	if !f.Bounded {
 		s = fmt.Sprintf("Every replica up to %d adds at least %s of what the first one carries.", f.PaysUpTo, percent(f.Worth))
 	}
-	if f.PeakAt > 0 {
-		s += fmt.Sprintf(" Beyond %d more replicas carry less.", f.PeakAt)
-	}
+	s += peakSentence(f)
 	switch {
 	case f.ForPeak > 0:
 		s += fmt.Sprintf(" The peak needs %d.", f.ForPeak)
@@ -83,6 +81,30 @@ func scaleOutSentence(f *scaleout.Fit) string {
 		s += fmt.Sprintf(" No number of them up to 1,000 carries the peak of %s req/s for sure.", perSecond(f.PeakRPS))
 	}
 	return s
+}
+
+// surely and wide say when a peak is stated as it is: it is there in nearly all of what the
+// drills leave open, and its interval is no wider than a factor.
+const (
+	surely = 0.99
+	wide   = 1.5
+)
+
+// peakSentence says from which count on more replicas carry less, and how sure that is.
+func peakSentence(f *scaleout.Fit) string {
+	if f.PeakAt == 0 || len(f.PeakBetween) != 2 {
+		return ""
+	}
+	low, high := f.PeakBetween[0], f.PeakBetween[1]
+	switch {
+	case low == high && f.PeakSure >= surely:
+		return fmt.Sprintf(" Beyond %d more replicas carry less.", f.PeakAt)
+	case high > 0 && float64(high) <= wide*float64(low) && f.PeakSure >= surely:
+		return fmt.Sprintf(" Beyond %d (%d-%d) more replicas carry less.", f.PeakAt, low, high)
+	case high > 0:
+		return fmt.Sprintf(" Beyond some %d more replicas probably carry less (%s sure), but that may begin anywhere from %d to %d.", f.PeakAt, percent(f.PeakSure), low, high)
+	}
+	return fmt.Sprintf(" Beyond some %d more replicas may carry less (%s sure): that may begin from %d on, or not at all.", f.PeakAt, percent(f.PeakSure), low)
 }
 
 func ends(f scaleout.Figure) string {

@@ -58,19 +58,7 @@ func (c *computation) analyse() {
 		c.run.Headroom = &Headroom{DemandRPS: x.DemandRPS, Now: &now}
 		c.ahead()
 	}
-	switch x := seen.Cost; {
-	case x != nil && !(x.Loaded.Value > 0) && !(x.Marginal.Value > 0):
-		c.warn("no cost: nothing that has a price was measured")
-	case x != nil:
-		c.run.Cost = &Cost{Currency: x.Currency, AtRPS: x.AtRPS}
-		c.run.Cost.PerMillion.Marginal = estimate(x.Marginal)
-		c.run.Cost.PerMillion.Loaded = estimate(x.Loaded)
-		c.run.Cost.PerMillion.Idle = estimate(x.Idle)
-		c.run.Cost.Parts = map[string]Estimate{}
-		for name, part := range x.Parts {
-			c.run.Cost.Parts[name] = estimate(part)
-		}
-	}
+	c.cost(seen.Cost)
 }
 
 // foretell adds what the model says of loads that were not offered, and holds what

@@ -19,13 +19,21 @@ type Autoscaler struct {
 	// that it takes there; 0 if the demand on cores is not known.
 	RPS         float64 `json:"target_rps"`
 	Utilisation float64 `json:"target_cpu_utilisation,omitempty"`
+	// Between are the utilisations if the capacity is at its low and at its high end; the
+	// target is that of the low end.
+	Between []float64 `json:"target_cpu_utilisation_between,omitempty"`
+	// Basis is that of both targets.
+	Basis Basis `json:"basis"`
 	// Min is where the fewest replicas run on the average of loads from none to the peak:
 	// the fewer it is, the greater a share of them the loss takes, and the lower the target.
 	Min int `json:"min_replicas"`
-	// Max is what the target asks for at the peak, and at least the replicas of the plan.
+	// Max is what the target asks for at the peak, and at least the replicas of the plan. The
+	// manifests, which name less, would run up to a tenth more; at Max none is asked for more
+	// than its target up to the peak.
 	Max int `json:"max_replicas"`
 	// HPA and KEDA are manifests; HPA is empty if Utilisation is 0, and both are where
-	// there is nothing to scale, since Min is Max.
+	// there is nothing to scale, since Min is Max. What they name is lower than the targets,
+	// by the tolerance of Kubernetes.
 	HPA  string `json:"hpa,omitempty"`
 	KEDA string `json:"keda"`
 	// Warnings say what speaks against scaling, or scaling by CPU.
@@ -37,7 +45,17 @@ const (
 	sure = 0.9
 	// tooSteep is the share of a replica's capacity from which no less is left to scale at.
 	tooSteep = 0.1
+	// tolerance is by how much, as a ratio, a metric may be off its target until a
+	// HorizontalPodAutoscaler acts, and the one that KEDA makes: 0.1 unless the cluster says
+	// otherwise (Kubernetes, Horizontal Pod Autoscaling, "Algorithm details";
+	// --horizontal-pod-autoscaler-tolerance). It acts above 1.1 times what a manifest names.
+	// So a manifest names the target over 1.1: a new replica is started at the target, and
+	// not at a tenth above it, which is more than what is left for the time that it takes.
+	tolerance = 0.1
 )
+
+// named is the whole number of per cent that a manifest names for a share of the cores.
+func named(share float64) float64 { return math.Floor(100*share/(1+tolerance)+1e-9) / 100 }
 
 func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 	a := &Autoscaler{Warnings: []string{}}
@@ -49,8 +67,12 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 		a.RPS, a.Min, a.Max = s.scale(c, each, min(max(c.Zones, c.Spare+1), p.Replicas), p.Replicas)
 	}
 	idles := false
+	a.Basis = s.Basis
+	a.Basis.Method = "the low end of the capacity, less what arrives until a new replica serves, and less the loss"
 	if l, ok := s.cores(); ok {
 		a.Utilisation = l.share(a.RPS)
+		a.Between = []float64{a.Utilisation, max(l.share(a.RPS*s.Capacity.High/s.Capacity.Low), a.Utilisation)}
+		a.Basis.Method += "; the use of the cores there, by the law that was fitted to it"
 		idles = l.idles(a.Utilisation)
 	}
 	switch {
@@ -67,7 +89,7 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 	case s.Limits[0].Resource != cpu || s.Limits[0].Probability < sure:
 		a.Warnings = append(a.Warnings, fmt.Sprintf("%s gives out before the cores do: CPU rises little near the limit, so that scaling by requests per second (KEDA) is safer", s.Limits[0].Resource))
 	}
-	if a.Utilisation >= 0.01 && !idles {
+	if named(a.Utilisation) >= 0.01 && !idles {
 		a.HPA = a.hpa()
 	}
 	a.KEDA = a.keda()
@@ -114,12 +136,13 @@ func (s Service) reach(c Config, each float64, least, planned int) (target float
 	return target, most
 }
 
-// asked is how many replicas the manifests run at a load, whichever asks for more. The HPA's
-// target is a whole number of per cent, and what idles counts in each replica.
+// asked is how many replicas the manifests run at a load at least, whichever asks for more:
+// with fewer it acts. The HPA's target is a whole number of per cent, and what idles counts
+// in each replica.
 func (s Service) asked(target, load float64) int {
 	n := math.Ceil(load/target - 1e-9)
 	if l, ok := s.cores(); ok && !l.idles(l.share(target)) {
-		n = max(n, math.Ceil(l.Demand*load/l.room(l.share(target))-1e-9))
+		n = max(n, math.Ceil(load/l.usedTo((1+tolerance)*named(l.share(target)))-1e-9))
 	}
 	return int(min(n, mostReplicas))
 }
@@ -134,11 +157,10 @@ func (s Service) cores() (Limit, bool) {
 	return Limit{}, false
 }
 
-// share is which of the limit is used at a load, room what a whole number of per cent of
-// it leaves to requests; a resource idles at a share if that is none.
-func (l Limit) share(rps float64) float64  { return min(max((l.base()+l.Demand*rps)/l.Limit, 0), 1) }
-func (l Limit) room(share float64) float64 { return math.Floor(100*share)/100*l.Limit - l.base() }
-func (l Limit) idles(share float64) bool   { return !(l.room(share) > 0) }
+// share is which of the limit is used at a load; a resource idles at a share if a manifest
+// for it names no more than what is used at rest.
+func (l Limit) share(rps float64) float64 { return min(max(l.law().At(rps)/l.Limit, 0), 1) }
+func (l Limit) idles(share float64) bool  { return !(l.usedTo(named(share)) > 0) }
 
 // kept is the share of n replicas that remains after the loss.
 func (c Config) kept(n int) float64 { return float64(c.left(n)) / float64(n) }
@@ -168,9 +190,10 @@ spec:
     - type: Resource
       resource:
         name: cpu
-        # of resources.requests.cpu, which must be what the drilled replica had
-        target: {type: Utilization, averageUtilization: %d}
-`, a.Min, a.Max, int(math.Floor(100*a.Utilisation))), "\n")
+        # of resources.requests.cpu, which must be what the drilled replica had;
+        # Kubernetes acts above 1.1 times this, at %.0f%%
+        target: {type: Utilization, averageUtilization: %.0f}
+`, a.Min, a.Max, math.Floor(110*named(a.Utilisation)+1e-9), 100*named(a.Utilisation)), "\n")
 }
 
 // keda is a ScaledObject on the rate of requests.
@@ -189,7 +212,7 @@ spec:
       metadata:
         serverAddress: http://prometheus:9090
         query: sum(rate(http_requests_total{service="SERVICE"}[1m]))
-        # requests per second of one replica
+        # requests per second of one replica; Kubernetes acts above 1.1 times this
         threshold: "%.4g"
-`, a.Min, a.Max, a.RPS), "\n")
+`, a.Min, a.Max, down(a.RPS/(1+tolerance))), "\n")
 }

@@ -3,6 +3,7 @@ package planning
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,8 +36,11 @@ type Config struct {
 	// what was measured.
 	Prices   *Prices
 	Instance *Instance
-	// Marginal is what a million more requests use, priced; nil if not known.
-	Marginal *Figure
+	// Marginal is what a million more requests use where a replica has such a load, priced;
+	// it returns nil if that is not known, and may itself be nil.
+	Marginal func(each float64) *Estimate
+	// Good is the share of such a load that is answered OK; nil for all.
+	Good func(each float64) float64
 	// Ramp is by how much of itself the load rises in a second at most, and Lag how
 	// long a new replica takes to serve.
 	Ramp float64
@@ -49,12 +53,14 @@ type Config struct {
 type Plan struct {
 	PeakRPS float64 `json:"peak_rps"`
 	// PerReplica is the capacity that was planned with, in requests/s.
-	PerReplica Figure `json:"per_replica_rps"`
+	PerReplica Estimate `json:"per_replica_rps"`
 	// Carrying replicas carry the peak, Replicas also survive what may fail; both
 	// on the low end of the capacity. The interval is that of the capacity.
 	Carrying int    `json:"carrying"`
 	Replicas int    `json:"replicas"`
 	Between  [2]int `json:"replicas_between"`
+	// Basis is that of the replicas.
+	Basis Basis `json:"basis"`
 	// Utilisation is how much of PerReplica.Low each takes at the peak, and after
 	// the loss.
 	Utilisation      float64 `json:"utilisation"`
@@ -68,10 +74,15 @@ type Plan struct {
 	// plan, no longer carry the peak through the loss; empty if the demand does not grow
 	// so far.
 	ExhaustedOn string `json:"exhausted_on,omitempty"`
-	// ExhaustedBetween are that day at the low and at the high end of the capacity.
-	ExhaustedBetween []string `json:"exhausted_between,omitempty"`
-	Months           []Month  `json:"months,omitempty"`
-	Warnings         []string `json:"warnings"`
+	// ExhaustedBetween are that day at the low and at the high end of the capacity, and
+	// ExhaustedExpectedOn is the day by its value, which for one replica is
+	// headroom.exhausted_on of run.json. A plan goes by the low end, as its replicas do.
+	ExhaustedBetween    []string `json:"exhausted_between,omitempty"`
+	ExhaustedExpectedOn string   `json:"exhausted_expected_on,omitempty"`
+	// ExhaustedBasis is that of the days; nil without one.
+	ExhaustedBasis *Basis   `json:"exhausted_basis,omitempty"`
+	Months         []Month  `json:"months,omitempty"`
+	Warnings       []string `json:"warnings"`
 }
 
 // Cost is what the replicas cost.
@@ -79,14 +90,18 @@ type Cost struct {
 	Currency string `json:"currency"`
 	// ReplicaHour is the price of a replica for an hour.
 	ReplicaHour float64 `json:"replica_hour"`
-	// PerMillion is the cost of a million requests at the peak, Marginal what a
+	// PerMillion is the cost of a million good requests at the peak, Marginal what a
 	// million more use.
-	PerMillion Figure  `json:"per_million"`
-	Marginal   *Figure `json:"marginal_per_million,omitempty"`
+	PerMillion Estimate  `json:"per_million"`
+	Marginal   *Estimate `json:"marginal_per_million,omitempty"`
 	// PerMonth is for replicas that run all month; egress is not in it.
-	PerMonth Figure `json:"per_month"`
-	// EgressPerMillion is what the answers to a million requests cost to send.
+	PerMonth Estimate `json:"per_month"`
+	// EgressPerMillion is what the answers to a million requests cost to send, and
+	// EgressPerMonth those of a month that is all peak, which is the most that it can be.
 	EgressPerMillion float64 `json:"egress_per_million"`
+	EgressPerMonth   float64 `json:"egress_per_month"`
+	// MonthAtMost is PerMonth and EgressPerMonth.
+	MonthAtMost Estimate `json:"per_month_with_egress"`
 }
 
 // Month is a month of a growing demand.
@@ -95,6 +110,8 @@ type Month struct {
 	PeakRPS  float64 `json:"peak_rps"`
 	Replicas int     `json:"replicas"`
 	PerMonth float64 `json:"per_month,omitempty"`
+	// EgressPerMonth is at most that, as of Cost.
+	EgressPerMonth float64 `json:"egress_per_month,omitempty"`
 }
 
 // Make plans for a service. It fails if the capacity or the peak is not known.
@@ -102,12 +119,14 @@ func Make(s Service, c Config) (*Plan, error) {
 	switch {
 	case !(c.Peak > 0) || c.Peak > 1e12:
 		return nil, fmt.Errorf("the peak of %g requests/s is not above 0", c.Peak)
+	case s.Unfit != nil:
+		return nil, s.Unfit.unfit()
 	case !(s.Capacity.Low > 0):
 		return nil, fmt.Errorf("the low end of the capacity is %g requests/s: the drill does not say how much a replica carries for sure", s.Capacity.Low)
 	case c.Zones < 0 || c.Survive < 0 || c.Survive > 0 && c.Survive >= c.Zones || c.Spare < 0:
 		return nil, fmt.Errorf("%d of %d zones cannot be lost", c.Survive, c.Zones)
 	}
-	p := &Plan{PeakRPS: c.Peak, PerReplica: s.Capacity, Today: c.Replicas, Warnings: []string{}}
+	p := &Plan{PeakRPS: c.Peak, PerReplica: Estimate{s.Capacity, s.Basis}, Today: c.Replicas, Warnings: []string{}}
 	var ok bool
 	if p.Carrying, p.Replicas, ok = c.replicas(c.Peak, s.Capacity.Low); !ok {
 		return nil, fmt.Errorf("more than %d replicas", mostReplicas)
@@ -118,10 +137,20 @@ func Make(s Service, c Config) (*Plan, error) {
 	p.UtilisationAfter = c.Peak / (float64(c.left(p.Replicas)) * s.Capacity.Low)
 	p.Autoscaler = s.autoscaler(c, p)
 	p.doubts(s, c)
+	p.Basis = Basis{Method: "the peak over the low end of the capacity, rounded up, and what may fail besides", Confidence: s.Basis.Confidence, Warnings: slices.Concat(s.Basis.Warnings, p.Warnings)}
 	p.cost(s, c)
 	p.exhaustion(s, c)
 	p.months(s, c)
 	return p, nil
+}
+
+// unfit says that what is used at rest does not fit into a limit.
+func (l *Limit) unfit() error {
+	amount := func(x float64) string { return fmt.Sprintf("%.3g", x) }
+	if l.Resource == memory {
+		amount = func(x float64) string { return fmt.Sprintf("%.3g GB", x/gigabyte) }
+	}
+	return fmt.Errorf("%s of %s is used at rest, and %s is all there is: it does not fit, and such a replica carries nothing", amount(l.law().Base), l.Resource, amount(l.Limit))
 }
 
 // replicas returns how many carry a peak, and how many there must be.
@@ -180,6 +209,7 @@ func (p *Plan) cost(s Service, c Config) {
 	if c.Prices == nil {
 		return
 	}
+	before := len(p.Warnings)
 	hour, without := c.hour(s)
 	if len(without) > 0 {
 		p.warn("the cost leaves %s out: how much a replica has is not known; hint: --instance vcpu=2,memory_gb=4", strings.Join(without, " and "))
@@ -190,12 +220,23 @@ func (p *Plan) cost(s Service, c Config) {
 	if hour == 0 && (s.BytesPerRequest == 0 || c.Prices.EgressGB == 0) {
 		return
 	}
-	x := &Cost{Currency: c.Prices.Currency, ReplicaHour: hour, Marginal: c.Marginal}
+	x := &Cost{Currency: c.Prices.Currency, ReplicaHour: hour}
+	each, good := c.Peak/float64(p.Replicas), 1.0
+	if c.Marginal != nil {
+		x.Marginal = c.Marginal(each)
+	}
+	if c.Good != nil {
+		good = c.Good(each)
+	}
 	x.EgressPerMillion = million * s.BytesPerRequest / gigabyte * c.Prices.EgressGB
-	each := func(n int) float64 { return float64(n) * hour }
-	perMillion := func(n int) float64 { return million*each(n)/(3600*c.Peak) + x.EgressPerMillion }
-	x.PerMillion = Figure{perMillion(p.Replicas), perMillion(p.Between[0]), perMillion(p.Between[1])}
-	x.PerMonth = Figure{each(p.Replicas), each(p.Between[0]), each(p.Between[1])}.times(hoursPerMonth)
+	x.EgressPerMonth = x.EgressPerMillion * c.Peak * 3600 * hoursPerMonth / million
+	basis := func(method string) Basis {
+		return Basis{Method: method, Confidence: s.Basis.Confidence, Warnings: slices.Concat(s.Basis.Warnings, p.Warnings[before:])}
+	}
+	all := Figure{float64(p.Replicas), float64(p.Between[0]), float64(p.Between[1])}.times(hour)
+	x.PerMillion = Estimate{all.times(million / (3600 * c.Peak)).plus(x.EgressPerMillion).times(1 / good), basis("all replicas, over what is answered OK of the load of the peak; egress by the size of the answers")}
+	x.PerMonth = Estimate{all.times(hoursPerMonth), basis("all replicas for a month, without egress")}
+	x.MonthAtMost = Estimate{x.PerMonth.plus(x.EgressPerMonth), basis("all replicas for a month, and egress as if all of it were the peak")}
 	p.Cost = x
 }
 
@@ -241,6 +282,11 @@ func (p *Plan) exhaustion(s Service, c Config) {
 			latest = "later than a century"
 		}
 		p.ExhaustedBetween = []string{p.ExhaustedOn, latest}
+		p.ExhaustedExpectedOn = day(s.Capacity.Value)
+		p.ExhaustedBasis = &Basis{
+			Method: "when growth has brought the peak to what the replicas carry after the loss, on the low end of the capacity", Confidence: s.Basis.Confidence,
+			Warnings: slices.Concat(s.Basis.Warnings, []string{"the growth is taken to be as steady as was said: its own error is not in the interval"}),
+		}
 	}
 }
 
@@ -267,6 +313,7 @@ func (p *Plan) months(s Service, c Config) {
 		m := Month{Month: at.UTC().Format("2006-01"), PeakRPS: peak, Replicas: n}
 		if p.Cost != nil {
 			m.PerMonth = float64(n) * p.Cost.ReplicaHour * hoursPerMonth
+			m.EgressPerMonth = p.Cost.EgressPerMonth * peak / c.Peak
 		}
 		p.Months = append(p.Months, m)
 	}

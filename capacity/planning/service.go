@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/erlang"
 )
 
@@ -17,7 +18,22 @@ type Figure struct {
 	High  float64 `json:"high"`
 }
 
+// Basis is how a figure was found: the confidence of its interval, 0 without one, and
+// what weakens it.
+type Basis struct {
+	Method     string   `json:"method"`
+	Confidence float64  `json:"confidence,omitempty"`
+	Warnings   []string `json:"warnings,omitempty"`
+}
+
+// Estimate is a figure and its basis.
+type Estimate struct {
+	Figure
+	Basis
+}
+
 func (f Figure) times(k float64) Figure { return Figure{f.Value * k, f.Low * k, f.High * k} }
+func (f Figure) plus(x float64) Figure  { return Figure{f.Value + x, f.Low + x, f.High + x} }
 
 // Names of the resources that an instance type changes.
 const (
@@ -32,6 +48,8 @@ const egress = "egress"
 type Service struct {
 	// Capacity is the highest load that meets the objectives, in requests/s.
 	Capacity Figure
+	// Basis is that of the capacity.
+	Basis Basis
 	// AtLeast says that the capacity is bounded below only.
 	AtLeast bool
 	// Predicted says that no load near the capacity was offered.
@@ -44,9 +62,11 @@ type Service struct {
 	BytesPerRequest float64
 	// Requests is the demand by request name; nil if it was not attributed.
 	Requests []RequestDemand
+	// Unfit is a limit below what is used at rest, so that nothing is carried; else nil.
+	Unfit *Limit
 }
 
-// Limit is a resource that can give out: use = Base + Demand * load, up to Limit.
+// Limit is a resource that can give out: its use grows with the load, up to Limit.
 type Limit struct {
 	Resource string
 	// Probability that it is the first to give out.
@@ -56,12 +76,28 @@ type Limit struct {
 	// Demand is resource-seconds for one request, 0 if it is not known (an
 	// unmeasured limit, a lock); Limit is in the resource's unit.
 	Demand, Limit float64
+	// Law is how its use grows; nil for a straight line, by Demand and up to Limit at RPS.
+	Law *capacity.Law
 }
 
-func (l Limit) base() float64 { return l.Limit - l.Demand*l.RPS }
+func (l Limit) law() capacity.Law {
+	if l.Law != nil {
+		return *l.Law
+	}
+	return capacity.Law{Base: l.Limit - l.Demand*l.RPS, Demand: l.Demand}
+}
 
 // usedTo is the load at which a share of the limit is used.
-func (l Limit) usedTo(share float64) float64 { return max((share*l.Limit-l.base())/l.Demand, 0) }
+func (l Limit) usedTo(share float64) float64 { return l.law().Reaches(share * l.Limit) }
+
+// under is a limit of so much, with a law.
+func (l Limit) under(law capacity.Law, limit float64) Limit {
+	if law.Cores > 0 {
+		law.Cores = limit // with which crosstalk goes
+	}
+	l.Limit, l.Demand, l.Law, l.RPS = limit, law.Demand, &law, law.Reaches(limit)
+	return l
+}
 
 // RequestDemand is what one request of a name takes.
 type RequestDemand struct {
@@ -102,10 +138,10 @@ func (s Service) On(i Instance) (Service, []string) {
 				limit *= i.VCPU / cores
 			}
 			moved = true
-			out.Limits[k] = at(l, limit, l.base()/i.Speed, l.Demand/i.Speed)
+			out.Limits[k] = l.under(l.law().Slowed(1/i.Speed, 1/i.Speed), limit)
 		case l.Resource == memory && l.Demand > 0 && i.MemoryGB > 0:
 			moved = true
-			out.Limits[k] = at(l, i.MemoryGB*1e9, l.base(), l.Demand)
+			out.Limits[k] = l.under(l.law(), i.MemoryGB*1e9)
 		}
 	}
 	if !moved {
@@ -114,7 +150,7 @@ func (s Service) On(i Instance) (Service, []string) {
 	}
 	for k, l := range out.Limits {
 		if l.RPS == 0 && s.Limits[k].RPS > 0 {
-			out.Capacity = Figure{}
+			out.Capacity, out.Unfit = Figure{}, &out.Limits[k]
 			return out, append(notes, fmt.Sprintf("what is used of %s without a request does not fit: it carries nothing", l.Resource))
 		}
 	}
@@ -147,13 +183,6 @@ func (s Service) On(i Instance) (Service, []string) {
 	return out, notes
 }
 
-// at is a limit with other coefficients.
-func at(l Limit, limit, base, demand float64) Limit {
-	l.Limit, l.Demand = limit, demand
-	l.RPS = max((limit-base)/demand, 0)
-	return l
-}
-
 // manyWait is the share of requests that wait for a core from which cores that were not
 // seen to give out are taken to do so.
 const manyWait = 0.5
@@ -161,7 +190,7 @@ const manyWait = 0.5
 // staffing is to which share a replica may use fewer cores so that no more requests wait
 // than at its capacity.
 func (s Service) staffing(l Limit, cores float64) float64 {
-	rho := min((l.base()+l.Demand*s.Capacity.Value)/l.Limit, 1)
+	rho := l.share(s.Capacity.Value)
 	if !(rho > 0 && rho < 1) || s.VCPU <= 0 {
 		return rho
 	}
@@ -243,7 +272,7 @@ func (s Service) WithMix(shares map[string]float64) (Service, []string, error) {
 		old, changed := s.demand(l.Resource), out.demand(l.Resource)
 		if l.Demand > 0 && old > 0 && changed > 0 {
 			moved = true
-			out.Limits[k] = at(l, l.Limit, l.base(), l.Demand*changed/old)
+			out.Limits[k] = l.under(l.law().Slowed(changed/old, 1), l.Limit)
 		}
 	}
 	if !moved {
@@ -284,6 +313,15 @@ func (s Service) Marginal(parts map[string]Figure, other Service) *Figure {
 		return nil
 	}
 	return &sum
+}
+
+// Alike is the load of a replica of s that asks as much of its cores as other's does at a
+// load; the same where that is not known.
+func (s Service) Alike(load float64, other Service) float64 {
+	if k := ratio(other.demand(cpu), s.demand(cpu)); k > 0 {
+		return k * load
+	}
+	return load
 }
 
 // ratio is 0 where it is not known.

@@ -83,6 +83,11 @@ type Fit struct {
 	// PeakAt is the count at which the capacity is greatest, 0 if none was
 	// identified: the interval of beta reaches 0.
 	PeakAt int `json:"peak_at,omitempty"`
+	// PeakBetween is the 90% interval of that count, from what the drills leave open; a
+	// second 0 is no peak up to the most that are looked at. PeakSure is the probability
+	// that there is one. Both are there if PeakAt is.
+	PeakBetween []int   `json:"peak_at_between,omitempty"`
+	PeakSure    float64 `json:"peak_probability,omitempty"`
 	// PeakRPS is the peak that was asked for, in requests/s; 0 for none.
 	PeakRPS float64 `json:"peak_rps,omitempty"`
 	// ForPeak is the least count whose low end carries the peak; 0 if none does or
@@ -119,7 +124,7 @@ func Analyse(counts []Count, c Config) (*Fit, error) {
 	top := all[len(all)-1].Replicas
 	f.pays(best, draws, top)
 	if f.Law.Beta.Low > 0 {
-		f.PeakAt = max(1, best.peak())
+		f.peak(best, draws)
 	}
 	f.rows(all, best, draws, c)
 	f.doubts(all, best, top, c)
@@ -251,6 +256,25 @@ func (f *Fit) pays(best law, draws []law, top int) {
 	f.Between = [2]int{min(ends[len(ends)/20], f.PaysUpTo), max(ends[len(ends)*19/20], f.PaysUpTo)}
 }
 
+// peak finds the count at which the capacity is greatest, and how sure that is.
+func (f *Fit) peak(best law, draws []law) {
+	f.PeakAt = max(1, best.peak())
+	counts := make([]float64, len(draws))
+	for i, d := range draws {
+		counts[i] = math.Inf(1)
+		if d.Beta > 0 && math.Sqrt(max(1-d.Alpha, 0)/d.Beta) <= mostReplicas {
+			counts[i] = float64(max(1, d.peak()))
+			f.PeakSure += 1 / float64(len(draws))
+		}
+	}
+	slices.Sort(counts)
+	last := len(counts) - 1
+	f.PeakBetween = []int{min(int(min(counts[last/20], mostReplicas)), f.PeakAt), 0}
+	if high := counts[(19*last+19)/20]; !math.IsInf(high, 1) {
+		f.PeakBetween[1] = max(int(high), f.PeakAt)
+	}
+}
+
 // rows has every count up to twice what was drilled, and those that matter beyond.
 func (f *Fit) rows(all []Count, best law, draws []law, c Config) {
 	top := all[len(all)-1].Replicas
@@ -301,6 +325,9 @@ func (f *Fit) doubts(all []Count, best law, top int, c Config) {
 		f.warn("the count up to which replicas pay is extrapolated to %.1f times what was drilled", float64(f.PaysUpTo)/float64(top))
 	case !f.Bounded:
 		f.warn("no count beyond which replicas do not pay was identified; it is above %d, if there is one", f.PaysUpTo)
+	}
+	if f.PeakAt > top {
+		f.warn("no drill went to the %d replicas from which more are said to carry less: that is the law's, beyond the %d that were drilled", f.PeakAt, top)
 	}
 	if f.PeakAt == 0 {
 		f.warn("no peak identified: the data do not show that more replicas ever carry less")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -122,5 +123,43 @@ func TestWhatSaysNothing(t *testing.T) {
 	f, err := Analyse([]Count{{1, 10, 9.9, 10.1}, {2, 25, 24, 26}}, Config{Seed: 1})
 	if err != nil || f.Law.Alpha.Value != 0 || f.PeakAt != 0 || len(f.Warnings) < 2 {
 		t.Errorf("%+v %v", f, err)
+	}
+}
+
+// How well the drills show the count from which more carry less is part of it: closely where
+// they are exact and go there, and hardly where neither is so.
+func TestPeakHasAnInterval(t *testing.T) {
+	l := of(100, 0.05, 0.01) // sqrt(0.95/0.01) = 9.7
+	for _, c := range []struct {
+		off     float64
+		drilled []int
+		close   bool
+	}{{0.01, []int{1, 2, 4, 8, 12, 16}, true}, {0.03, []int{1, 2, 4, 6, 8}, false}} {
+		var counts []Count
+		for _, n := range c.drilled {
+			x := l.At(float64(n))
+			counts = append(counts, Count{n, x, x * (1 - c.off), x * (1 + c.off)})
+		}
+		f, err := Analyse(counts, Config{Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.PeakAt == 0 {
+			t.Logf("%g: no peak: %+v", c.off, f.Law.Beta)
+			if c.close || f.PeakBetween != nil || f.PeakSure != 0 {
+				t.Errorf("%+v", f)
+			}
+			continue
+		}
+		low, high := f.PeakBetween[0], f.PeakBetween[1]
+		if low > f.PeakAt || high > 0 && high < f.PeakAt || f.PeakSure < 0.9 || f.PeakSure > 1+1e-9 {
+			t.Errorf("%g: %d, between %d and %d, %g sure", c.off, f.PeakAt, low, high, f.PeakSure)
+		}
+		if narrow := high > 0 && float64(high) < 1.5*float64(low); narrow != c.close {
+			t.Errorf("%g: between %d and %d", c.off, low, high)
+		}
+		if warned := strings.Contains(strings.Join(f.Warnings, "\n"), "no drill went to"); warned == c.close {
+			t.Errorf("%g: %q", c.off, f.Warnings)
+		}
 	}
 }

@@ -35,7 +35,7 @@ var stages = map[string][]string{
 	"capacity/table":       {"scenarios", "loadgen/observation"},
 	"capacity/importer":    {"scenarios", "loadgen/observation", "loadgen/attack/recorded", "loadgen/attack/recorded/recordedtest", "capacity/table"},
 	"capacity/erlang":      {},
-	"capacity/planning":    {"scenarios", "capacity/erlang"},
+	"capacity/planning":    {"scenarios", "capacity", "capacity/erlang"},
 	"capacity/scaleout":    {"capacity"},
 	"capacity/attribution": {"scenarios", "loadgen/observation"},
 	"capacity/forecast":    {"capacity/table"},

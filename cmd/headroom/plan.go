@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,8 @@ type planner struct {
 	service planning.Service
 	cfg     planning.Config
 	lists   []*planning.Prices
+	// forecasts says that the scenario has a history of the demand.
+	forecasts bool
 }
 
 func plan(c *cli.Context, s streams) error {
@@ -141,7 +144,7 @@ func (p *planner) demand() error {
 	}
 	growth := p.c.String("growth")
 	if d := scenario.Demand; d != nil {
-		p.cfg.Peak = d.Peak
+		p.cfg.Peak, p.forecasts = d.Peak, d.History != ""
 		if growth == "" { // another peak grows no less
 			growth = d.Growth
 		}
@@ -247,6 +250,9 @@ func (p *planner) plan() (*reports.Planned, error) {
 	if out.Plan, err = p.priced(p.service, list, nil, nil); err != nil {
 		return nil, badInput("", "plan: %w", err)
 	}
+	if p.forecasts && out.Plan.ExhaustedOn != "" {
+		out.Plan.Warnings = append(out.Plan.Warnings, "the day is by the growth; that of the report (headroom.exhausted_on) is by the forecast of the scenario's history")
+	}
 	for _, text := range p.c.StringSlice("instance") {
 		name, instance, err := planning.ParseInstance(text, list)
 		if err != nil {
@@ -290,13 +296,33 @@ func whatIf(name string, x *planning.Plan, err error) reports.WhatIf {
 func (p *planner) priced(s planning.Service, list *planning.Prices, instance *planning.Instance, notes []string) (*planning.Plan, error) {
 	cfg := p.cfg
 	cfg.Prices, cfg.Instance = list, instance
-	if list != nil && instance == nil {
+	if list != nil {
 		r, err := p.compute(list)
 		if err != nil {
 			return nil, err
 		}
-		cfg.Marginal = p.service.Marginal(reports.MarginalParts(r), s)
+		// What fails goes with how near a replica is to its capacity, on another instance too.
+		cfg.Good = func(each float64) float64 {
+			return reports.GoodShare(r, each*p.service.Capacity.Value/s.Capacity.Value)
+		}
+		if instance != nil { // how much a request takes there is not priced
+			return p.made(s, cfg, notes)
+		}
+		cfg.Marginal = func(each float64) *planning.Estimate {
+			parts, basis := reports.MarginalParts(r, p.service.Alike(each, s))
+			f := p.service.Marginal(parts, s)
+			if f == nil {
+				return nil
+			}
+			return &planning.Estimate{Figure: *f, Basis: basis}
+		}
 	}
+	return p.made(s, cfg, notes)
+}
+
+// made makes a plan that says what is assumed on the way.
+func (p *planner) made(s planning.Service, cfg planning.Config, notes []string) (*planning.Plan, error) {
+	s.Basis.Warnings = slices.Concat(s.Basis.Warnings, notes)
 	x, err := planning.Make(s, cfg)
 	if err != nil {
 		return nil, err
