@@ -140,6 +140,12 @@ type Headroom struct {
 type Cost struct {
 	Currency string
 	// Marginal is what one million more would use, Loaded what they cost with all
+	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
+	// AfterFixRPS, with the Confidence of the Saturation. An end that is not known is 0.
+	Low, High                 float64
+	AfterFixLow, AfterFixHigh float64
+	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
+	Method string
 	// that is allocated at AtRPS, Idle the difference.
 	Marginal, Loaded, Idle Value
 	// Parts are what Marginal consists of: "cpu", "memory", "egress", as far as they

@@ -222,6 +222,8 @@ type Bottleneck struct {
 	AfterFixRPS float64 `json:"after_fix_rps,omitempty"`
 	// PerRequest is its demand: Unit-seconds for one request.
 	PerRequest float64 `json:"per_request,omitempty"`
+	// Measured says that the target was seen saturated; else RPS is where laws put it.
+	Measured bool `json:"measured"`
 	Unit       string  `json:"unit,omitempty"`
 	Limit      float64 `json:"limit,omitempty"`
 	// Evidence says in a sentence what shows it.
@@ -232,6 +234,14 @@ type Bottleneck struct {
 type Headroom struct {
 	DemandRPS      float64   `json:"demand_rps"`
 	Now            *Estimate `json:"now,omitempty"`
+	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
+	// AfterFixRPS, with the Confidence of the saturation. An end that is not known is 0.
+	Low          float64 `json:"rps_low,omitempty"`
+	High         float64 `json:"rps_high,omitempty"`
+	AfterFixLow  float64 `json:"after_fix_low,omitempty"`
+	AfterFixHigh float64 `json:"after_fix_high,omitempty"`
+	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
+	Method string `json:"method,omitempty"`
 	AtForecastPeak *Estimate `json:"at_forecast_peak,omitempty"`
 	// ExhaustedOn is a date (YYYY-MM-DD), or empty.
 	ExhaustedOn string `json:"exhausted_on,omitempty"`

@@ -47,7 +47,7 @@ func (c *computation) analyse() {
 		c.foretell(&seen, spec)
 	}
 	if x := seen.Saturation; x != nil {
-		c.run.Saturation = &Saturation{RPS: estimate(x.Value), Bottlenecks: []Bottleneck{}}
+		c.run.Saturation = &Saturation{RPS: estimate(x.Value), Bottlenecks: []Bottleneck{}, Measured: x.Measured}
 		for _, b := range x.Bottlenecks {
 			c.run.Saturation.Bottlenecks = append(c.run.Saturation.Bottlenecks, Bottleneck(b))
 		}
