@@ -75,7 +75,9 @@ func (p *prediction) doubts(limited []fit, top float64) []string {
 	if p.reach > farAway {
 		add("the capacity is extrapolated to %.1f times the highest load offered", p.reach)
 	}
-	list = append(list, p.unforetold...)
+	for _, u := range p.unforetold {
+		add("%s", u)
+	}
 	most := 0.0
 	for i := range limited {
 		most = max(most, limited[i].peak)

@@ -11,12 +11,28 @@ type Response struct {
 	laws []*fitted // their weights add up to 1
 	// Method says in a few words what the law is.
 	Method string
+	// Confidence is that of Between.
+	Confidence float64
+	// sooner and later are the ends of the interval of the predicted capacity over it.
+	sooner, later float64
 }
 
 // Quantile returns the response time in ms that a share q (0..1) of the requests
 // stay below at a load in requests/s; +Inf at and above saturation.
 func (r *Response) Quantile(rps, q float64) float64 {
 	return r.over(rps, func(l *latency) float64 { return l.quantile(max(rps, 0), min(max(q, 0), 1-1e-9)) })
+}
+
+// Between returns the interval of Quantile: its values at the loads that are to the ends
+// of the interval of the predicted capacity what rps is to that capacity. The capacity as a
+// function of the threshold is the inverse of the quantile as a function of the load, so
+// that the interval of the one, calibrated as it is, is turned into that of the other. It
+// says what the law may be off by, and nothing of how a quantile of so many hits scatters.
+func (r *Response) Between(rps, q float64) (low, high float64) {
+	if !(r.sooner > 0 && r.later > 0) {
+		return math.NaN(), math.NaN()
+	}
+	return r.Quantile(rps/r.later, q), r.Quantile(rps/r.sooner, q)
 }
 
 // Mean returns the mean response time in ms at a load in requests/s; +Inf at and
@@ -48,6 +64,7 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	}
 	p, no := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
 	if no != nil {
+		c.Unidentified = no.why
 		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+no.why)
 		return nil, no
 	}
@@ -66,8 +83,8 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 		c.Low = min(c.Low, low)
 	}
 	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
-	c.Bound, c.Objective = Predicted, p.objective
-	a.Response = &Response{laws: p.laws, Method: p.method()}
+	c.Bound, c.Objective, c.Unforetold = Predicted, p.objective, p.unforetold
+	a.Response = &Response{laws: p.laws, Method: p.method(), Confidence: spec.Confidence, sooner: p.low / p.value, later: p.high / p.value}
 	return p, nil
 }
 

@@ -121,7 +121,7 @@ type controller struct {
 
 	points    []observation.Point
 	numbers   numbering
-	predicted float64
+	predicted search.Estimate          // that the next confirmation is to prove
 	step      int                      // being offered, -1 between steps
 	idle      map[string]time.Duration // by worker: since when it has been idle
 	targetCPU float64
@@ -163,9 +163,19 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	if c.ended == nil {
 		c.ended = &observation.EndRecord{How: observation.EndDone}
 	}
-	c.ended.PredictedRPS = c.predicted
+	c.foretold()
 	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
 	return Outcome{How: c.ended.How, Detail: c.ended.Detail, Points: c.points}, err
+}
+
+// foretold puts what was predicted before the last confirmation into the record of the
+// end. The ends of an estimate that is bounded on one side only are no interval.
+func (c *controller) foretold() {
+	e, end := c.predicted, c.ended
+	end.PredictedRPS = e.Value
+	if (e.Bound == "" || e.Predicted) && e.Low > 0 && e.High > e.Low && !math.IsInf(e.High, 1) {
+		end.PredictedLow, end.PredictedHigh = e.Low, e.High
+	}
 }
 
 // begin notes what is run, or what was lost of what is gone on with.
@@ -312,7 +322,7 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 		d := c.cfg.Search.Next(c.points, c.cfg.Now())
 		// What was predicted before a confirmation, and not what is known after it.
 		if d.Predicted != nil && !d.Done {
-			c.predicted = d.Predicted.Value
+			c.predicted = *d.Predicted
 		}
 		if d.Done {
 			if d.Reason != "" {

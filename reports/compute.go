@@ -74,7 +74,6 @@ type computation struct {
 	drill  observation.DrillRecord
 	end    *observation.EndRecord
 	points []observation.Point // judged
-	seen   *capacity.Analysis
 	waits  map[int][]capacity.LockWait
 	// fit asks for the capacity of a fixed load too.
 	fit bool

@@ -163,8 +163,8 @@ type Estimate struct {
 	Warnings   []string `json:"warnings,omitempty"`
 }
 
-// Prediction is an Estimate whose interval may not be known: what a drill records of the
-// estimate before its confirmation is the value alone, and no interval is from 0 to 0.
+// Prediction is an Estimate whose interval may not be known: drills used to record the
+// value alone of the estimate before a confirmation, and no interval is from 0 to 0.
 type Prediction struct {
 	Value      float64 `json:"value"`
 	Low        float64 `json:"low,omitempty"`
@@ -187,6 +187,12 @@ type Capacity struct {
 	Predicted      *Prediction `json:"predicted,omitempty"`
 	ConfirmedAtRPS float64     `json:"confirmed_at_rps,omitempty"`
 	Check          *Check      `json:"check,omitempty"`
+	// Unidentified says why the steps do not tell where the objectives break, and which step
+	// would; empty unless Bound is "above".
+	Unidentified string `json:"unidentified,omitempty"`
+	// NotPredicted are the objectives of which no law speaks: a capacity whose Bound is
+	// "predicted" is not about them.
+	NotPredicted []string `json:"not_predicted,omitempty"`
 	// Curve is the response that is predicted at loads up to the capacity, if it
 	// was not offered.
 	Curve []CurvePoint `json:"curve,omitempty"`
@@ -197,6 +203,12 @@ type Check struct {
 	RPS         float64 `json:"rps"`
 	PredictedMS float64 `json:"predicted_p99_ms"`
 	ObservedMS  float64 `json:"observed_p99_ms"`
+	// PredictedLow and PredictedHigh are the interval of the prediction: the p99 at the
+	// loads that are to the capacities at its ends what RPS is to the capacity. What chance
+	// does to one step comes besides. PredictedHigh is 0 if the low end is saturated.
+	PredictedLow  float64 `json:"predicted_p99_low_ms,omitempty"`
+	PredictedHigh float64 `json:"predicted_p99_high_ms,omitempty"`
+	Confidence    float64 `json:"confidence,omitempty"`
 }
 
 // CurvePoint is the response at a load, as predicted.
@@ -210,6 +222,8 @@ type CurvePoint struct {
 type Saturation struct {
 	RPS         Estimate     `json:"rps"`
 	Bottlenecks []Bottleneck `json:"bottlenecks"` // the first to give out first
+	// Measured says that the target was seen saturated; else RPS is where laws put it.
+	Measured bool `json:"measured"`
 }
 
 // Bottleneck is a resource that limits the target.
@@ -220,10 +234,16 @@ type Bottleneck struct {
 	RPS float64 `json:"rps"`
 	// AfterFixRPS is the saturation once it is out of the way; 0 if unknown.
 	AfterFixRPS float64 `json:"after_fix_rps,omitempty"`
+	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
+	// AfterFixRPS, with the Confidence of the saturation. An end that is not known is 0.
+	Low          float64 `json:"rps_low,omitempty"`
+	High         float64 `json:"rps_high,omitempty"`
+	AfterFixLow  float64 `json:"after_fix_low,omitempty"`
+	AfterFixHigh float64 `json:"after_fix_high,omitempty"`
+	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
+	Method string `json:"method,omitempty"`
 	// PerRequest is its demand: Unit-seconds for one request.
 	PerRequest float64 `json:"per_request,omitempty"`
-	// Measured says that the target was seen saturated; else RPS is where laws put it.
-	Measured bool `json:"measured"`
 	Unit       string  `json:"unit,omitempty"`
 	Limit      float64 `json:"limit,omitempty"`
 	// Evidence says in a sentence what shows it.
@@ -234,14 +254,6 @@ type Bottleneck struct {
 type Headroom struct {
 	DemandRPS      float64   `json:"demand_rps"`
 	Now            *Estimate `json:"now,omitempty"`
-	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
-	// AfterFixRPS, with the Confidence of the saturation. An end that is not known is 0.
-	Low          float64 `json:"rps_low,omitempty"`
-	High         float64 `json:"rps_high,omitempty"`
-	AfterFixLow  float64 `json:"after_fix_low,omitempty"`
-	AfterFixHigh float64 `json:"after_fix_high,omitempty"`
-	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
-	Method string `json:"method,omitempty"`
 	AtForecastPeak *Estimate `json:"at_forecast_peak,omitempty"`
 	// ExhaustedOn is a date (YYYY-MM-DD), or empty.
 	ExhaustedOn string `json:"exhausted_on,omitempty"`

@@ -215,3 +215,7 @@ type EndRecord struct {
 	// there was none.
 	PredictedRPS float64 `json:"predicted_rps,omitempty"`
 }
+	// PredictedLow and PredictedHigh are its 90% interval; both 0 if it had none, as one
+	// that was bounded on one side only, or was recorded before they were kept.
+	PredictedLow  float64 `json:"predicted_low,omitempty"`
+	PredictedHigh float64 `json:"predicted_high,omitempty"`
