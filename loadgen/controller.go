@@ -185,8 +185,16 @@ func (c *controller) begin() error {
 	}
 	return c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
 		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
-		Seed: c.cfg.Plan.Seed, Workers: len(c.workers), Environment: c.cfg.Environment,
+		Seed: c.cfg.Plan.Seed, Workers: len(c.workers), Environment: c.cfg.Environment, Objectives: objectiveTexts(c.cfg.Scenario.Objectives),
 	}})
+}
+
+func objectiveTexts(objectives []scenarios.Objective) []string {
+	out := make([]string, 0, len(objectives))
+	for _, o := range objectives {
+		out = append(out, o.String())
+	}
+	return out
 }
 
 // watchTarget starts the watcher; the returned function ends it and takes what

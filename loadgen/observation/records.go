@@ -130,6 +130,11 @@ type DrillRecord struct {
 	Workers int `json:"workers"`
 	// Environment holds headroom, go, os, arch, cpus, engine ... as shown.
 	Environment map[string]any `json:"environment"`
+	// Objectives are those that it was run for, as a scenario writes them, and
+	// ScenarioDigest is what Digest says of the scenario.yaml that is kept beside this. A
+	// drill that was recorded before they were kept has neither.
+	Objectives     []string `json:"objectives,omitempty"`
+	ScenarioDigest string   `json:"scenario_digest,omitempty"`
 }
 
 // StepRecord says what a step was to offer, and why.
