@@ -146,6 +146,8 @@ type StepRecord struct {
 	From  float64 `json:"from"`
 	To    float64 `json:"to"`
 	Users int     `json:"users,omitempty"`
+	// Think is the pause of each user before a request, its first one left out.
+	Think time.Duration `json:"think,omitempty"`
 	// Start is its begin in drill time.
 	Start time.Duration `json:"start"`
 	Lasts time.Duration `json:"lasts"`
@@ -219,8 +221,8 @@ type EndRecord struct {
 	// PredictedRPS is the estimate that the confirmation step was to prove, 0 if
 	// there was none.
 	PredictedRPS float64 `json:"predicted_rps,omitempty"`
-}
 	// PredictedLow and PredictedHigh are its 90% interval; both 0 if it had none, as one
 	// that was bounded on one side only, or was recorded before they were kept.
 	PredictedLow  float64 `json:"predicted_low,omitempty"`
 	PredictedHigh float64 `json:"predicted_high,omitempty"`
+}
