@@ -203,9 +203,9 @@ type Check struct {
 	RPS         float64 `json:"rps"`
 	PredictedMS float64 `json:"predicted_p99_ms"`
 	ObservedMS  float64 `json:"observed_p99_ms"`
-	// PredictedLow and PredictedHigh are the interval of the prediction: the p99 at the
-	// loads that are to the capacities at its ends what RPS is to the capacity. What chance
-	// does to one step comes besides. PredictedHigh is 0 if the low end is saturated.
+	// PredictedLow and PredictedHigh are the interval in which the prediction expects the
+	// p99 of a step, from what the law may be off by and what the steps before scattered by.
+	// Both are 0 if too few steps tell, PredictedHigh if the low end is saturated.
 	PredictedLow  float64 `json:"predicted_p99_low_ms,omitempty"`
 	PredictedHigh float64 `json:"predicted_p99_high_ms,omitempty"`
 	Confidence    float64 `json:"confidence,omitempty"`

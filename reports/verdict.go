@@ -103,10 +103,10 @@ func (c *computation) foretell(seen *capacity.Analysis, spec capacity.Spec) {
 	}
 	confirm := &points[last]
 	if p99 := before.Response.Quantile(confirm.Offered, 0.99); finite(p99) {
-		x.Check = &Check{RPS: confirm.Offered, PredictedMS: p99, ObservedMS: confirm.Response.P99, Confidence: before.Response.Confidence}
+		x.Check = &Check{RPS: confirm.Offered, PredictedMS: p99, ObservedMS: confirm.Response.P99}
 		low, high := before.Response.Between(confirm.Offered, 0.99)
 		if finite(low) {
-			x.Check.PredictedLow = low
+			x.Check.PredictedLow, x.Check.Confidence = low, before.Response.Confidence
 		}
 		if finite(high) { // else it has no upper end
 			x.Check.PredictedHigh = high
