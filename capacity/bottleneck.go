@@ -227,13 +227,15 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck, confide
 	var list []Bottleneck
 	for i, f := range limited {
 		ceiling := f.reaches(f.limit)
-		low, high := spanOf(ceiling, len(f.draws), f.ceiling, confidence)
 		list = append(list, Bottleneck{
-			Resource: f.name, Probability: share[i], RPS: ceiling, Low: low, High: high, Method: byResourceLaw,
+			Resource: f.name, Probability: share[i], RPS: ceiling,
 			PerRequest: f.demand, Unit: f.unit, Limit: f.limit,
 			Evidence: fmt.Sprintf("%.3g %s at rest, %.3g for each request/s, limit %.3g; %.0f%% of it was the most seen",
 				f.resting(), f.unit, f.demand, f.limit, 100*f.peak),
 		})
+		b := &list[len(list)-1]
+		b.Low, b.High = spanOf(ceiling, len(f.draws), f.ceiling, confidence)
+		b.Method = byResourceLaw
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
 		if other.Probability = p; !m.bound {
@@ -252,32 +254,6 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck, confide
 		list[i].repaired(limited, confidence)
 	}
 	return list
-}
-
-// byResourceLaw is the method of a ceiling.
-const byResourceLaw = "resource law"
-
-// spanOf is the interval of a ceiling, of which at gives that of each of so many
-// replicates. What the law is off by that no reading shows (askew) is as much again as a
-// normal error, so that the two add up as variances do. An end is 0 where it is not known:
-// a resource that gives out in some replicates only has no high end.
-func spanOf(value float64, replicates int, at func(r int) float64, confidence float64) (low, high float64) {
-	if !(value > 0) {
-		return 0, 0
-	}
-	draws := make([]float64, 0, replicates)
-	for r := range replicates {
-		draws = append(draws, at(r))
-	}
-	from, to := interval(draws, confidence)
-	besides := askew * distuv.UnitNormal.Quantile((1+confidence)/2)
-	end := func(x, sign float64) float64 {
-		if !(x > 0) || math.IsInf(x, 0) || math.IsNaN(x) {
-			return 0
-		}
-		return value * math.Exp(sign*math.Hypot(math.Log(x/value), besides))
-	}
-	return end(min(from, value), -1), end(max(to, value), 1)
 }
 
 // resting is what is used without load: nothing rather than the noise of a fit.
@@ -310,6 +286,32 @@ func compare(a, b float64) int {
 		return 1
 	}
 	return 0
+}
+
+// byResourceLaw is the method of a ceiling.
+const byResourceLaw = "resource law"
+
+// spanOf is the interval of a ceiling, of which at gives that of each of so many
+// replicates. What the law is off by that no reading shows (askew) is as much again as a
+// normal error, so that the two add up as variances do. An end is 0 where it is not known:
+// a resource that gives out in some replicates only has no high end.
+func spanOf(value float64, replicates int, at func(r int) float64, confidence float64) (low, high float64) {
+	if !(value > 0) {
+		return 0, 0
+	}
+	draws := make([]float64, 0, replicates)
+	for r := range replicates {
+		draws = append(draws, at(r))
+	}
+	from, to := interval(draws, confidence)
+	besides := askew * distuv.UnitNormal.Quantile((1+confidence)/2)
+	end := func(x, sign float64) float64 {
+		if !(x > 0) || math.IsInf(x, 0) || math.IsNaN(x) {
+			return 0
+		}
+		return value * math.Exp(sign*math.Hypot(math.Log(x/value), besides))
+	}
+	return end(min(from, value), -1), end(max(to, value), 1)
 }
 
 // repaired fills in the saturation once b is out of the way: the next ceiling of a

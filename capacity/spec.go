@@ -136,16 +136,16 @@ type Bottleneck struct {
 	Resource string
 	// Probability that it is the first to give out, over the replicates.
 	Probability float64
-	// RPS is the load at which it reaches its limit; 0 if not known.
-	RPS float64
-	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
-	AfterFixRPS float64
 	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
 	// AfterFixRPS, with the Confidence of the Saturation. An end that is not known is 0.
 	Low, High                 float64
 	AfterFixLow, AfterFixHigh float64
 	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
 	Method string
+	// RPS is the load at which it reaches its limit; 0 if not known.
+	RPS float64
+	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
+	AfterFixRPS float64
 	// PerRequest is its demand: Unit-seconds for one request; 0 if not known.
 	PerRequest float64
 	Unit       string

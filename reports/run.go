@@ -230,10 +230,6 @@ type Saturation struct {
 type Bottleneck struct {
 	Resource    string  `json:"resource"`
 	Probability float64 `json:"probability"`
-	// RPS is the load at which it reaches its limit.
-	RPS float64 `json:"rps"`
-	// AfterFixRPS is the saturation once it is out of the way; 0 if unknown.
-	AfterFixRPS float64 `json:"after_fix_rps,omitempty"`
 	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
 	// AfterFixRPS, with the Confidence of the saturation. An end that is not known is 0.
 	Low          float64 `json:"rps_low,omitempty"`
@@ -242,6 +238,10 @@ type Bottleneck struct {
 	AfterFixHigh float64 `json:"after_fix_high,omitempty"`
 	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
 	Method string `json:"method,omitempty"`
+	// RPS is the load at which it reaches its limit.
+	RPS float64 `json:"rps"`
+	// AfterFixRPS is the saturation once it is out of the way; 0 if unknown.
+	AfterFixRPS float64 `json:"after_fix_rps,omitempty"`
 	// PerRequest is its demand: Unit-seconds for one request.
 	PerRequest float64 `json:"per_request,omitempty"`
 	Unit       string  `json:"unit,omitempty"`
