@@ -37,7 +37,8 @@ week is not used.
 
 HEADROOM_PROMETHEUS_TOKEN is sent as a bearer token. The exit code is 0, or 1 if the
 load is expected to exceed the capacity within the horizon, or 3 if the history does
-not support a forecast, or the load exceeds what the bundle's capacity is at least.`,
+not support a forecast, the drill of the bundle broke off, or the load exceeds what its
+capacity is at least.`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "prometheus", Usage: "the `URL` of a Prometheus server"},
