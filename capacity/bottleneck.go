@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
@@ -115,13 +117,13 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		m, other = unexercised(share, low, top, no, other)
 		defer func() { a.Saturation.Measured = false }()
 	}
-	list := rank(limited, m, share, other)
+	list := rank(limited, m, share, other, spec.Confidence)
 	s := &Saturation{Bottlenecks: list, Measured: m != nil}
 	if m != nil {
 		s.Value = Value{Value: m.rate, Low: m.low, High: m.high, Method: m.method}
 	} else {
 		low, high := interval(lows, spec.Confidence)
-		s.Value = Value{Value: list[0].RPS, Low: min(low, list[0].RPS), High: max(high, list[0].RPS), Method: "resource law"}
+		s.Value = Value{Value: list[0].RPS, Low: min(low, list[0].RPS), High: max(high, list[0].RPS), Method: byResourceLaw}
 		s.doubtExtrapolation(all)
 	}
 	s.Confidence = spec.Confidence
@@ -222,7 +224,7 @@ func contest(limited []fit, m *measured, replicates int, source *rand.Rand) (sha
 }
 
 // rank orders the bottlenecks by probability, then by ceiling.
-func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottleneck {
+func rank(limited []fit, m *measured, share []float64, other Bottleneck, confidence float64) []Bottleneck {
 	var list []Bottleneck
 	for i, f := range limited {
 		ceiling := f.reaches(f.limit)
@@ -231,10 +233,13 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 			PerRequest: f.demand, Unit: f.unit, Limit: f.limit, Law: lawOf(f.line),
 			Evidence: f.evidence(),
 		})
+		b := &list[len(list)-1]
+		b.Low, b.High = spanOf(ceiling, len(f.draws), f.ceiling, confidence)
+		b.Method = byResourceLaw
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
 		if other.Probability = p; !m.bound {
-			other.RPS = m.rate
+			other.RPS, other.Low, other.High, other.Method = m.rate, m.low, m.high, m.method
 		}
 		list = append(list, other)
 	}
@@ -246,7 +251,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck) []Bottl
 	})
 	list = merged(list)
 	for i := range list {
-		list[i].AfterFixRPS = lowestOther(list, i, limited)
+		list[i].repaired(limited, confidence)
 	}
 	return list
 }
@@ -301,20 +306,55 @@ func compare(a, b float64) int {
 	return 0
 }
 
-// lowestOther is the saturation once bottleneck i is out of the way: the next
-// ceiling of a measured resource. What is unmeasured was inferred from the
-// saturation that is gone then.
-func lowestOther(list []Bottleneck, i int, limited []fit) float64 {
-	low := math.Inf(1)
-	for _, f := range limited {
-		if f.name != list[i].Resource {
-			low = min(low, f.reaches(f.limit))
+// byResourceLaw is the method of a ceiling.
+const byResourceLaw = "resource law"
+
+// spanOf is the interval of a ceiling, of which at gives that of each of so many
+// replicates. What the law is off by that no reading shows (askew) is as much again as a
+// normal error, so that the two add up as variances do. An end is 0 where it is not known:
+// a resource that gives out in some replicates only has no high end.
+func spanOf(value float64, replicates int, at func(r int) float64, confidence float64) (low, high float64) {
+	if !(value > 0) {
+		return 0, 0
+	}
+	draws := make([]float64, 0, replicates)
+	for r := range replicates {
+		draws = append(draws, at(r))
+	}
+	from, to := interval(draws, confidence)
+	besides := askew * distuv.UnitNormal.Quantile((1+confidence)/2)
+	end := func(x, sign float64) float64 {
+		if !(x > 0) || math.IsInf(x, 0) || math.IsNaN(x) {
+			return 0
 		}
+		return value * math.Exp(sign*math.Hypot(math.Log(x/value), besides))
 	}
-	if math.IsInf(low, 1) {
-		return 0
+	return end(min(from, value), -1), end(max(to, value), 1)
+}
+
+// repaired fills in the saturation once b is out of the way: the next ceiling of a
+// measured resource, in each replicate whichever that is. What is unmeasured was inferred
+// from the saturation that is gone then.
+func (b *Bottleneck) repaired(limited []fit, confidence float64) {
+	next := func(r int) float64 {
+		low := math.Inf(1)
+		for i := range limited {
+			if limited[i].name != b.Resource {
+				low = min(low, limited[i].ceiling(r))
+			}
+		}
+		return low
 	}
-	return low
+	after := next(-1)
+	if math.IsInf(after, 1) {
+		return
+	}
+	replicates := 0
+	for i := range limited {
+		replicates = max(replicates, len(limited[i].draws))
+	}
+	b.AfterFixRPS = after
+	b.AfterFixLow, b.AfterFixHigh = spanOf(after, replicates, next, confidence)
 }
 
 // unexplained names what gives out when no measured resource does: the lock that

@@ -155,34 +155,96 @@ func widening(kind string, reach, confidence float64, past []Score) float64 {
 	return near * math.Pow(far/near, part)
 }
 
+// Why predictions of a drill cannot be scored (Unscored.Reason).
+const (
+	// NoCapacity: its steps show none.
+	NoCapacity = "no capacity"
+	// BrokeAtOnce: its lowest load missed an objective, so that nothing lies below.
+	BrokeAtOnce = "broke at once"
+	// NoLimit: the objectives held at every load that was offered.
+	NoLimit = "no limit"
+	// NothingBelow: no valid step lies in the part that is read.
+	NothingBelow = "nothing below"
+	// NotPredicted: the steps in that part do not predict the rest.
+	NotPredicted = "not predicted"
+)
+
+// Unscored says why Backtest has no scores.
+type Unscored struct {
+	// Reason is one of the above.
+	Reason string
+	// Observed is the capacity that was measured, and UpTo the highest load that was read,
+	// in requests/s; both 0 unless the drill reached its limit.
+	Observed, UpTo float64
+	// Steps is how many valid steps there are up to UpTo, and Why what they lack to predict
+	// the rest (Capacity.Unidentified); empty if that is not known.
+	Steps int
+	Why   string
+}
+
 // Backtest says how well the capacity of a drill that did reach its limit would
 // have been predicted from below: the steps above shares (0..1) of the capacity
 // are hidden, and what is predicted without them is scored against what was
 // measured, and so it is from the tables of quantiles that these steps would be in another
-// tool. The scores calibrate later predictions (Spec.Past). It returns none
-// for a drill that reached no limit, or that says too little below it.
-func Backtest(points []observation.Point, spec Spec, shares ...float64) []Score {
+// tool. The scores calibrate later predictions (Spec.Past). For a drill that reached no
+// limit, or that says too little below it, it returns why there are none.
+func Backtest(points []observation.Point, spec Spec, shares ...float64) ([]Score, *Unscored) {
 	spec = spec.defaults()
-	whole := Analyse(points, spec)
-	if whole.Capacity == nil || whole.Capacity.Bound != "" || !(whole.Capacity.Value.Value > 0) {
-		return nil
+	observed, reason := limitOf(Analyse(points, spec).Capacity)
+	if reason != "" {
+		return nil, &Unscored{Reason: reason}
 	}
-	observed := whole.Capacity.Value.Value
 	var scores []Score
+	no := &Unscored{Reason: NothingBelow, Observed: observed}
 	for _, share := range shares {
 		below := slices.DeleteFunc(search.Usable(points), func(p observation.Point) bool { return p.Offered > share*observed })
+		if no.UpTo < share*observed {
+			no.UpTo, no.Steps, no.Why = share*observed, len(below), ""
+		}
 		if len(below) == 0 {
 			continue
 		}
-		seen := map[string]bool{}
-		for _, points := range [][]observation.Point{below, reduced(below, false), reduced(below, true)} {
-			if a := Analyse(points, spec); a.prediction != nil && !seen[a.prediction.class()] {
-				seen[a.prediction.class()] = true
-				scores = append(scores, a.prediction.score(observed))
-			}
+		list, why := scoresOf(below, spec, observed)
+		scores = append(scores, list...)
+		if no.Reason = NotPredicted; no.UpTo == share*observed {
+			no.Why = why
 		}
 	}
-	return scores
+	if len(scores) > 0 {
+		return scores, nil
+	}
+	return nil, no
+}
+
+// limitOf is the capacity of a drill that passed it, or the reason why it is none to hold
+// predictions against.
+func limitOf(c *Capacity) (rps float64, reason string) {
+	switch {
+	case c == nil || c.Bound == "" && !(c.Value.Value > 0):
+		return 0, NoCapacity
+	case c.Bound == Below:
+		return 0, BrokeAtOnce
+	case c.Bound != "":
+		return 0, NoLimit
+	}
+	return c.Value.Value, ""
+}
+
+// scoresOf holds what the steps predict, as they are and as tables, against what was
+// observed, once for each kind; why says what they lack if as they are they predict nothing.
+func scoresOf(below []observation.Point, spec Spec, observed float64) (scores []Score, why string) {
+	seen := map[string]bool{}
+	for i, points := range [][]observation.Point{below, reduced(below, false), reduced(below, true)} {
+		a := Analyse(points, spec)
+		if i == 0 && a.Capacity != nil {
+			why = a.Capacity.Unidentified
+		}
+		if a.prediction != nil && !seen[a.prediction.class()] {
+			seen[a.prediction.class()] = true
+			scores = append(scores, a.prediction.score(observed))
+		}
+	}
+	return scores, why
 }
 
 // reduced are points as a table of another tool has them, which predictions from tables

@@ -43,9 +43,9 @@ func TestBacktestOfARealDrill(t *testing.T) {
 	t.Parallel()
 	points := recorded(t, "pool")
 	spec := Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 100}}, Seed: 1}
-	scores := Backtest(points, spec, 0.6, 0.9)
-	if len(scores) == 0 {
-		t.Fatal("no score")
+	scores, no := Backtest(points, spec, 0.6, 0.9)
+	if len(scores) == 0 || no != nil {
+		t.Fatalf("no score: %+v", no)
 	}
 	for _, s := range scores {
 		t.Logf("%+v", s)
@@ -53,10 +53,65 @@ func TestBacktestOfARealDrill(t *testing.T) {
 			t.Errorf("score %+v", s)
 		}
 	}
-	low := slices.Clone(points)
-	low = slices.DeleteFunc(low, func(p observation.Point) bool { return p.Offered > 250 })
-	if scores := Backtest(low, spec, 0.6); len(scores) != 0 {
-		t.Errorf("a drill that reached no limit has scores: %v", scores)
+}
+
+// A drill that scores nothing says why in a field.
+func TestBacktestSaysWhyItHasNoScores(t *testing.T) {
+	t.Parallel()
+	points := recorded(t, "pool")
+	objective := func(ms float64) []scenarios.Objective {
+		return []scenarios.Objective{{Metric: "p99", Op: "<", Value: ms}}
+	}
+	low := slices.DeleteFunc(slices.Clone(points), func(p observation.Point) bool { return p.Offered > 250 })
+	for _, c := range []struct {
+		name       string
+		points     []observation.Point
+		objectives []scenarios.Objective
+		share      float64
+		want       string
+	}{
+		{"no step", nil, objective(100), 0.6, NoCapacity},
+		{"no objective", points, nil, 0.6, NoCapacity},
+		{"held throughout", low, objective(100), 0.6, NoLimit},
+		{"broke throughout", points, objective(1), 0.6, BrokeAtOnce},
+		{"nothing below", points, objective(100), 0.01, NothingBelow},
+		{"too little below", points, objective(100), 0.28, NotPredicted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			scores, no := Backtest(c.points, Spec{Objectives: c.objectives, Seed: 1}, c.share)
+			if len(scores) != 0 || no == nil || no.Reason != c.want {
+				t.Fatalf("scores %v, %+v; want %q", scores, no, c.want)
+			}
+			if reached := c.want == NothingBelow || c.want == NotPredicted; reached != (no.Observed > 0) || reached != (no.UpTo > 0) {
+				t.Errorf("%+v", no)
+			}
+			if (no.Steps > 0) != (c.want == NotPredicted) || (no.Why != "") != (c.want == NotPredicted) {
+				t.Errorf("%+v", no)
+			}
+		})
+	}
+}
+
+// Why a capacity is only bounded below is in a field, as the objectives of which no law
+// speaks are: no text has to be read for it.
+func TestReasonsAreInFields(t *testing.T) {
+	t.Parallel()
+	points := recorded(t, "pool")
+	upTo := func(rps float64) []observation.Point {
+		return slices.DeleteFunc(slices.Clone(points), func(p observation.Point) bool { return p.Offered > rps })
+	}
+	p99 := scenarios.Objective{Metric: "p99", Op: "<", Value: 100}
+	errors := scenarios.Objective{Metric: "errors", Op: "<", Value: 0.001}
+	c := Analyse(upTo(110), Spec{Objectives: []scenarios.Objective{p99}, Seed: 1}).Capacity
+	if c == nil || c.Bound != Above || c.Unidentified == "" {
+		t.Errorf("from two steps: %+v", c)
+	}
+	c = Analyse(upTo(250), Spec{Objectives: []scenarios.Objective{p99, errors}, Seed: 1}).Capacity
+	if c == nil || c.Bound != Predicted || c.Unidentified != "" || len(c.Unforetold) != 1 || c.Unforetold[0].Objective != errors {
+		t.Fatalf("from below the limit: %+v", c)
+	}
+	if !slices.Contains(c.Warnings, c.Unforetold[0].String()) {
+		t.Errorf("%q is not among the warnings %q", c.Unforetold[0], c.Warnings)
 	}
 }
 
@@ -111,6 +166,32 @@ func TestEachKindHasScores(t *testing.T) {
 			if scores, n := shipped(class, false); slices.Equal(scores, pooled) || n == 0 {
 				t.Errorf("%s has no scores of its own", class)
 			}
+		}
+	}
+}
+
+// What the law of a response may be off by is the interval of the capacity, seen from the
+// other axis: at the high end of the capacity the least is what the objective allows.
+func TestResponsesHaveTheIntervalOfTheCapacity(t *testing.T) {
+	t.Parallel()
+	points := slices.DeleteFunc(recorded(t, "pool"), func(p observation.Point) bool { return p.Offered > 250 })
+	a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 100}}, Seed: 1})
+	if a.Response == nil || a.Capacity.Bound != Predicted || a.Response.Confidence != DefaultConfidence {
+		t.Fatalf("%+v, %+v", a.Capacity, a.Response)
+	}
+	c := a.Capacity
+	for _, rps := range []float64{100, 250, 0.95 * c.Value.Value, c.Value.Value} {
+		low, high := a.Response.shifted(rps, 0.99)
+		if at := a.Response.Quantile(rps, 0.99); !(low > 0 && low <= at && at <= high) {
+			t.Errorf("at %.4g: %.4g ms between %.4g and %.4g", rps, at, low, high)
+		}
+	}
+	if low, _ := a.Response.shifted(c.High, 0.99); math.Abs(low/100-1) > 0.1 {
+		t.Errorf("at the high end of the capacity at least %.4g ms, want what is allowed, 100", low)
+	}
+	for rps, r := range map[float64]*Response{100: {}, c.Value.Value: a.Response} {
+		if low, high := r.Between(rps, 0.99); !math.IsNaN(low) || !math.IsNaN(high) {
+			t.Errorf("without steps at %.4g: %g to %g", rps, low, high)
 		}
 	}
 }

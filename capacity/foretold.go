@@ -147,11 +147,11 @@ func histogram(p *observation.Point, request string) (w window, first int) {
 
 // unforetold says of each objective that no law speaks of why, so that a
 // prediction is not taken to be about it.
-func (p *predictor) unforetold(f *fitted) []string {
-	var list []string
+func (p *predictor) unforetold(f *fitted) []Unforetold {
+	var list []Unforetold
 	for _, o := range p.objectives {
 		if why := p.silent(f, o); why != "" {
-			list = append(list, fmt.Sprintf("%s is not predicted: %s", o, why))
+			list = append(list, Unforetold{o, why})
 		}
 	}
 	return list

@@ -3,6 +3,10 @@ package capacity
 import (
 	"math"
 	"math/rand/v2"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
 // Response is the latency law of the target: the time that its requests take
@@ -11,12 +15,71 @@ type Response struct {
 	laws []*fitted // their weights add up to 1
 	// Method says in a few words what the law is.
 	Method string
+	// Confidence is that of Between.
+	Confidence float64
+	// sooner and later are the ends of the interval of the predicted capacity over it.
+	sooner, later float64
+	// seen are the steps that the law was fitted to.
+	seen []*observation.Point
 }
 
 // Quantile returns the response time in ms that a share q (0..1) of the requests
 // stay below at a load in requests/s; +Inf at and above saturation.
 func (r *Response) Quantile(rps, q float64) float64 {
 	return r.over(rps, func(l *latency) float64 { return l.quantile(max(rps, 0), min(max(q, 0), 1-1e-9)) })
+}
+
+// Between returns the interval in which the quantile of a step at a load is expected, in ms.
+// Two causes of error add up as variances of logs do: that of the law, by shifted, and what
+// the quantiles of the steps that were seen were off by (Student's t). These had fewer hits
+// as a rule than a step that is to confirm something, so that the interval is rather wide.
+// Both ends are NaN where too few steps tell, and above the loads that were seen: nearer to
+// saturation a queue needs longer than a step to reach the length that it has in the end, and
+// the quantile of a step is lower than that of the law. High is +Inf where the low end of the
+// capacity is saturated.
+func (r *Response) Between(rps, q float64) (low, high float64) {
+	off, n := r.off(q)
+	top := 0.0
+	for _, p := range r.seen {
+		top = max(top, p.Offered)
+	}
+	if n < leastSeen || rps > alikeLoads*top || !(r.sooner > 0 && r.later > 0) {
+		return math.NaN(), math.NaN()
+	}
+	at := r.Quantile(rps, q)
+	low, high = r.shifted(rps, q)
+	besides := off * distuv.StudentsT{Sigma: 1, Nu: float64(n - 1)}.Quantile((1+r.Confidence)/2)
+	return at * math.Exp(-math.Hypot(math.Log(low/at), besides)), at * math.Exp(math.Hypot(math.Log(high/at), besides))
+}
+
+// leastSeen is how many steps must tell what a quantile scatters by, and alikeLoads up to
+// which ratio a load is one of those that they had.
+const leastSeen, alikeLoads = 4, 1.1
+
+// shifted are the values of Quantile at the loads that are to the ends of the interval of
+// the predicted capacity what rps is to that capacity. The capacity as a function of the
+// threshold is the inverse of the quantile as a function of the load, so that the interval of
+// the one, calibrated as it is, is turned into that of the other.
+func (r *Response) shifted(rps, q float64) (low, high float64) {
+	return r.Quantile(rps/r.later, q), r.Quantile(rps/r.sooner, q)
+}
+
+// off is the root mean square of what the quantile of each step was off by, in logs, and of
+// how many steps. One of fewer hits than the quantile needs has none.
+func (r *Response) off(q float64) (rms float64, n int) {
+	sum := 0.0
+	for _, p := range r.seen {
+		x := p.Response
+		seen := map[float64]float64{0.5: x.P50, 0.9: x.P90, 0.95: x.P95, 0.99: x.P99, 0.999: x.P999}[q]
+		if at := r.Quantile(p.Offered, q); seen > 0 && at > 0 && !math.IsInf(at, 0) && float64(p.OK+p.Failed) >= 1/(1-q) {
+			off := math.Log(seen / at)
+			sum, n = sum+off*off, n+1
+		}
+	}
+	if n < 2 {
+		return 0, n
+	}
+	return math.Sqrt(sum / float64(n-1)), n
 }
 
 // Mean returns the mean response time in ms at a load in requests/s; +Inf at and
@@ -48,6 +111,7 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	}
 	p, no := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
 	if no != nil {
+		c.Unidentified = no.why
 		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+no.why)
 		return nil, no
 	}
@@ -66,8 +130,11 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 		c.Low = min(c.Low, low)
 	}
 	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
-	c.Bound, c.Objective = Predicted, p.objective
-	a.Response = &Response{laws: p.laws, Method: p.method()}
+	c.Bound, c.Objective, c.Unforetold = Predicted, p.objective, p.unforetold
+	a.Response = &Response{laws: p.laws, Method: p.method(), Confidence: spec.Confidence, sooner: p.low / p.value, later: p.high / p.value}
+	for i := range all {
+		a.Response.seen = append(a.Response.seen, all[i].point)
+	}
 	return p, nil
 }
 

@@ -81,10 +81,10 @@ func TestSlimChanceOfSomethingUnmeasuredIsNotListed(t *testing.T) {
 	limited := []fit{{name: "cpu", unit: "cores", limit: 1, line: line{demand: 0.0025}}}
 	m := &measured{rate: 400, spread: 4}
 	other := Bottleneck{Resource: Unmeasured}
-	if list := rank(limited, m, []float64{0.96, 0.04}, other); len(list) != 1 || list[0].Resource != "cpu" {
+	if list := rank(limited, m, []float64{0.96, 0.04}, other, 0.9); len(list) != 1 || list[0].Resource != "cpu" {
 		t.Errorf("4%%: %+v", list)
 	}
-	if list := rank(limited, m, []float64{0.94, 0.06}, other); len(list) != 2 || list[1].AfterFixRPS != 400 || list[0].AfterFixRPS != 0 {
+	if list := rank(limited, m, []float64{0.94, 0.06}, other, 0.9); len(list) != 2 || list[1].AfterFixRPS != 400 || list[0].AfterFixRPS != 0 {
 		t.Errorf("6%%: %+v", list)
 	}
 }

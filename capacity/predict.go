@@ -39,7 +39,7 @@ type prediction struct {
 	// calibrated.
 	halfLow, halfHigh float64
 	// unforetold says of which objectives it is not.
-	unforetold []string
+	unforetold []Unforetold
 }
 
 const (

@@ -100,6 +100,12 @@ func TestBottlenecks(t *testing.T) {
 			if math.Abs(b.AfterFixRPS-c.after) > 0.06*c.after {
 				t.Errorf("after the fix %g, want %g", b.AfterFixRPS, c.after)
 			}
+			if !(b.Low < 400 && b.High > 400) || b.Method == "" {
+				t.Errorf("first at %g-%g (%s), which misses 400", b.Low, b.High, b.Method)
+			}
+			if c.after > 0 && !(b.AfterFixLow < c.after && b.AfterFixHigh > c.after) || c.after == 0 && b.AfterFixHigh != 0 {
+				t.Errorf("after the fix %g-%g, want about %g", b.AfterFixLow, b.AfterFixHigh, c.after)
+			}
 			if c.next != "" && (len(s.Bottlenecks) < 2 || s.Bottlenecks[1].Resource != c.next) {
 				t.Errorf("next is %+v, want %s", s.Bottlenecks[1:], c.next)
 			}
@@ -232,5 +238,33 @@ func TestRobustLineOfManyReadings(t *testing.T) {
 	l, ok := theilSen(us)
 	if !ok || math.Abs(l.demand/0.01-1) > 0.05 || math.Abs(l.base/0.3-1) > 0.05 {
 		t.Errorf("%+v", l)
+	}
+}
+
+// A resource that gives out in some replicates only has no high end, one with a few that
+// are far off an interval that is not symmetric, and what no reading shows widens both.
+func TestIntervalOfACeiling(t *testing.T) {
+	t.Parallel()
+	at := func(values ...float64) func(int) float64 {
+		return func(r int) float64 { return values[r%len(values)] }
+	}
+	for _, c := range []struct {
+		name      string
+		value     float64
+		at        func(int) float64
+		low, high [2]float64
+	}{
+		{"exact readings", 100, at(100), [2]float64{95, 97}, [2]float64{103, 105}},
+		{"scattered", 100, at(80, 100, 150), [2]float64{78, 80}, [2]float64{150, 153}},
+		{"mostly without a limit", 100, at(90, math.Inf(1)), [2]float64{88, 90}, [2]float64{0, 0}},
+		{"at its limit without load", 0, at(0, 10), [2]float64{0, 0}, [2]float64{0, 0}},
+	} {
+		low, high := spanOf(c.value, 300, c.at, 0.9)
+		if low < c.low[0] || low > c.low[1] || high < c.high[0] || high > c.high[1] {
+			t.Errorf("%s: %.4g-%.4g, want an end in %v and one in %v", c.name, low, high, c.low, c.high)
+		}
+	}
+	if low, high := spanOf(100, 0, at(1), 0.9); low != 0 || high != 0 {
+		t.Errorf("without replicates: %g-%g", low, high)
 	}
 }

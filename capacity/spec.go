@@ -1,6 +1,8 @@
 package capacity
 
 import (
+	"fmt"
+
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -82,6 +84,23 @@ type Capacity struct {
 	Confirmed bool
 	// ConfirmedAtRPS is the highest load that was confirmed, 0 if none was.
 	ConfirmedAtRPS float64
+	// Unidentified says why the steps do not tell where the objectives break although all
+	// of them held, and which step would tell; empty if they do tell.
+	Unidentified string
+	// Unforetold are the objectives of which no law speaks, so that a capacity with the
+	// bound Predicted is not about them.
+	Unforetold []Unforetold
+}
+
+// Unforetold is an objective that is not predicted, and why.
+type Unforetold struct {
+	Objective scenarios.Objective
+	Why       string
+}
+
+// String is the warning of it.
+func (u Unforetold) String() string {
+	return fmt.Sprintf("%s is not predicted: %s", u.Objective, u.Why)
 }
 
 // Saturation is the load at which the first resource gives out.
@@ -105,6 +124,12 @@ type Bottleneck struct {
 	Resource string
 	// Probability that it is the first to give out, over the replicates.
 	Probability float64
+	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
+	// AfterFixRPS, with the Confidence of the Saturation. An end that is not known is 0.
+	Low, High                 float64
+	AfterFixLow, AfterFixHigh float64
+	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
+	Method string
 	// RPS is the load at which it reaches its limit; 0 if not known.
 	RPS float64
 	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.

@@ -121,7 +121,7 @@ type controller struct {
 
 	points    []observation.Point
 	numbers   numbering
-	predicted float64
+	predicted search.Estimate          // that the next confirmation is to prove
 	step      int                      // being offered, -1 between steps
 	idle      map[string]time.Duration // by worker: since when it has been idle
 	targetCPU float64
@@ -163,9 +163,19 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	if c.ended == nil {
 		c.ended = &observation.EndRecord{How: observation.EndDone}
 	}
-	c.ended.PredictedRPS = c.predicted
+	c.foretold()
 	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
 	return Outcome{How: c.ended.How, Detail: c.ended.Detail, Points: c.points}, err
+}
+
+// foretold puts what was predicted before the last confirmation into the record of the
+// end. The ends of an estimate that is bounded on one side only are no interval.
+func (c *controller) foretold() {
+	e, end := c.predicted, c.ended
+	end.PredictedRPS = e.Value
+	if (e.Bound == "" || e.Predicted) && e.Low > 0 && e.High > e.Low && !math.IsInf(e.High, 1) {
+		end.PredictedLow, end.PredictedHigh = e.Low, e.High
+	}
 }
 
 // begin notes what is run, or what was lost of what is gone on with.
@@ -175,8 +185,16 @@ func (c *controller) begin() error {
 	}
 	return c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
 		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
-		Seed: c.cfg.Plan.Seed, Workers: len(c.workers), Environment: c.cfg.Environment,
+		Seed: c.cfg.Plan.Seed, Workers: len(c.workers), Environment: c.cfg.Environment, Objectives: objectiveTexts(c.cfg.Scenario.Objectives),
 	}})
+}
+
+func objectiveTexts(objectives []scenarios.Objective) []string {
+	out := make([]string, 0, len(objectives))
+	for _, o := range objectives {
+		out = append(out, o.String())
+	}
+	return out
 }
 
 // watchTarget starts the watcher; the returned function ends it and takes what
@@ -315,7 +333,7 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 		d := c.cfg.Search.Next(c.points, c.cfg.Now())
 		// What was predicted before a confirmation, and not what is known after it.
 		if d.Predicted != nil && !d.Done {
-			c.predicted = d.Predicted.Value
+			c.predicted = *d.Predicted
 		}
 		if d.Done {
 			switch {

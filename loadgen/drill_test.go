@@ -251,9 +251,9 @@ type script struct {
 
 func (s *script) Next(points []observation.Point, _ time.Duration) search.Decision {
 	if len(points) >= len(s.steps) {
-		return search.Decision{Done: true, Reason: "that was all", Predicted: &search.Estimate{Value: 41}}
+		return search.Decision{Done: true, Reason: "that was all", Predicted: &search.Estimate{Value: 41, Low: 40, High: 42}}
 	}
-	return search.Decision{Step: s.steps[len(points)], Reason: "because", Predicted: &search.Estimate{Value: 42}}
+	return search.Decision{Step: s.steps[len(points)], Reason: "because", Predicted: &search.Estimate{Value: 42, Low: 39, High: 46}}
 }
 
 func (s *script) Cut(observation.Point, uint64) (string, bool) { return "hopeless", s.cut }
@@ -261,7 +261,7 @@ func (s *script) Cut(observation.Point, uint64) (string, bool) { return "hopeles
 func TestASearchSteersAndCuts(t *testing.T) {
 	srv, d := target(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, search: {from: 50, to: 1000}}")
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, search: {from: 50, to: 1000}}\nobjectives: [p99 < 300ms, errors < 1%]")
 	cfg.Search = &script{cut: true, steps: []scenarios.Step{
 		{Kind: scenarios.KindSearch, From: 100, To: 100, Lasts: time.Minute},
 		{Kind: scenarios.KindConfirm, From: 50, To: 50, Lasts: time.Minute},
@@ -274,8 +274,11 @@ func TestASearchSteersAndCuts(t *testing.T) {
 	if len(ends) != 2 || ends[0].StepEnd.Cut != "hopeless" || ends[0].StepEnd.Lasted > 10*time.Second {
 		t.Fatalf("steps ended %+v", ends)
 	}
-	if end := rec.find(observation.EntryEnd)[0].End; end.PredictedRPS != 42 {
-		t.Errorf("predicted %v, want 42, as before the last confirmation", end.PredictedRPS)
+	if end := rec.find(observation.EntryEnd)[0].End; end.PredictedRPS != 42 || end.PredictedLow != 39 || end.PredictedHigh != 46 {
+		t.Errorf("predicted %v (%v to %v), want 42 (39 to 46), as before the last confirmation", end.PredictedRPS, end.PredictedLow, end.PredictedHigh)
+	}
+	if d := rec.find(observation.EntryDrill)[0].Drill; !slices.Equal(d.Objectives, []string{"p99 < 300ms", "errors < 1%"}) {
+		t.Errorf("the journal has the objectives %q", d.Objectives)
 	}
 	if n := rec.sent; n != d.Truth().Received {
 		t.Errorf("%d sent, the target received %d", n, d.Truth().Received)

@@ -27,7 +27,7 @@ const early = 100 * time.Millisecond
 // order tells of a step, and has the workers offer it from an instant on.
 func (c *controller) order(ctx context.Context, step scenarios.Step, reason string, at time.Duration) (*ordered, error) {
 	rec := observation.StepRecord{
-		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5),
+		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5), Think: step.Think,
 		Start: at, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason, First: step.First, Numbers: c.numbersOf(step),
 	}
 	c.reducer.Begin(rec)

@@ -2,12 +2,9 @@ package reports
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
-	"github.com/headroom-project/headroom/loadgen/search"
 )
 
 // backtested are the shares of the capacity up to which a past drill is read, to
@@ -33,40 +30,36 @@ func Backtest(e *observation.Evidence) (Past, error) {
 	c.judge()
 	c.steps()
 	c.profiles()
-	past := Past{Scores: capacity.Backtest(c.tellingPoints(), c.spec(), backtested...)}
-	if len(past.Scores) == 0 {
-		past.NoHelp = c.noHelp()
+	scores, no := capacity.Backtest(c.tellingPoints(), c.spec(), backtested...)
+	past := Past{Scores: scores}
+	if no != nil {
+		past.NoHelp = noHelp(no)
 	}
 	return past, nil
 }
 
-// noHelp says why predictions of this drill cannot be scored: the conditions are those of
-// capacity.Backtest.
-func (c *computation) noHelp() string {
-	points, spec := c.tellingPoints(), c.spec()
-	x := capacity.Analyse(points, spec).Capacity
-	switch {
-	case x == nil:
+// noHelp says why predictions of a drill cannot be scored, and what it takes.
+func noHelp(no *capacity.Unscored) string {
+	switch no.Reason {
+	case capacity.NoCapacity:
 		return "its steps show no capacity; it takes a drill that passes one"
-	case x.Bound == "below":
+	case capacity.BrokeAtOnce:
 		return "its lowest load missed an objective already; it takes a drill with steps below its limit, from a lower load on"
-	case x.Bound != "":
+	case capacity.NoLimit:
 		return "it reached no limit: the objectives held at every load offered; it takes a drill that went on until one broke"
 	}
-	return "it did reach its limit, at " + perSecond(x.Value.Value) + " req/s, but " + tooFew(points, spec, slices.Max(backtested)*x.Value.Value)
+	return "it did reach its limit, at " + perSecond(no.Observed) + " req/s, but " + tooFew(no)
 }
 
-// tooFew says what is missing in the steps up to top for a prediction of the rest.
-func tooFew(points []observation.Point, spec capacity.Spec, top float64) string {
-	below := slices.DeleteFunc(search.Usable(points), func(p observation.Point) bool { return p.Offered > top })
-	upTo := fmt.Sprintf("up to %s of that, %s req/s,", percent(slices.Max(backtested)), perSecond(top))
-	if len(below) == 0 {
+// tooFew says what the steps that are read lack to predict the rest.
+func tooFew(no *capacity.Unscored) string {
+	upTo := fmt.Sprintf("up to %s of that, %s req/s,", percent(no.UpTo/no.Observed), perSecond(no.UpTo))
+	steps := plural(no.Steps, "step")
+	switch {
+	case no.Reason == capacity.NothingBelow:
 		return "it has no valid step " + upTo + " to predict it from; it takes steps there"
+	case no.Why != "":
+		return fmt.Sprintf("its %s %s do not predict it: %s (only steps up to %s req/s count here)", steps, upTo, no.Why, perSecond(no.UpTo))
 	}
-	for _, w := range capacity.Analyse(below, spec).Warnings {
-		if _, why, ok := strings.Cut(w, "not identifiable from these steps, because "); ok {
-			return fmt.Sprintf("its %s %s do not predict it: %s (only steps up to %s req/s count here)", plural(len(below), "step"), upTo, why, perSecond(top))
-		}
-	}
-	return fmt.Sprintf("its %s %s do not predict it; it takes more of them", plural(len(below), "step"), upTo)
+	return fmt.Sprintf("its %s %s do not predict it; it takes more of them", steps, upTo)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
 )
 
@@ -56,11 +57,22 @@ func TestBacktestSaysWhichStepsAreMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.judge()
-	points := c.tellingPoints()
-	if got := tooFew(points, c.spec(), 10); !strings.HasPrefix(got, "it has no valid step up to 60%") {
-		t.Error(got)
-	}
-	if got := tooFew(points, c.spec(), 110); !strings.HasPrefix(got, "its 2 steps up to 60% of that, 110 req/s, do not predict it") || !strings.Contains(got, "run a step above") {
-		t.Error(got)
+	observed := capacity.Analyse(c.points, c.spec()).Capacity.Value.Value
+	for _, test := range []struct {
+		upTo  float64 // requests/s
+		wants []string
+	}{
+		{10, []string{"it did reach its limit, at ", "it has no valid step up to 2.6% of that, 10 req/s"}},
+		{110, []string{"it did reach its limit, at ", "its 2 steps up to 28% of that, 110 req/s, do not predict it", "run a step above", "only steps up to 110"}},
+	} {
+		scores, no := capacity.Backtest(c.points, c.spec(), test.upTo/observed)
+		if len(scores) > 0 || no == nil {
+			t.Fatalf("up to %g: %d scores", test.upTo, len(scores))
+		}
+		for _, want := range test.wants {
+			if got := noHelp(no); !strings.Contains(got, want) {
+				t.Errorf("up to %g: %q, want %q", test.upTo, got, want)
+			}
+		}
 	}
 }

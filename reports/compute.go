@@ -75,7 +75,6 @@ type computation struct {
 	drill  observation.DrillRecord
 	end    *observation.EndRecord
 	points []observation.Point // judged
-	seen   *capacity.Analysis
 	// fit asks for the capacity of a fixed load too.
 	fit bool
 	// past are scores of earlier drills of the target.

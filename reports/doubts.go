@@ -1,6 +1,10 @@
 package reports
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/headroom-project/headroom/capacity"
+)
 
 // throttledShare is the share of the CPU limit that may have been asked for in
 // vain before it is worth a word.
@@ -10,6 +14,11 @@ const throttledShare = 0.05
 // although they are valid.
 func (c *computation) doubts() {
 	c.throttling()
+	if !c.searched() { // else the model says so
+		for _, w := range capacity.Bounds(c.points) {
+			c.warn(w)
+		}
+	}
 }
 
 // throttling names the lowest load at which the kernel held the target back. That

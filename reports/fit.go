@@ -78,6 +78,7 @@ func Fit(m Measured, q Question) *Run {
 	}
 	c.steps()
 	c.sum()
+	c.doubts()
 	c.analyse()
 	c.attribute()
 	c.objectives()

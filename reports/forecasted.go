@@ -20,12 +20,12 @@ type Forecasted struct {
 	Zone   string `json:"zone"`
 	*forecast.Forecast
 	// Capacity is nil if none was given.
-	Capacity *forecast.Figure `json:"capacity_rps,omitempty"`
+	Capacity *Estimate `json:"capacity_rps,omitempty"`
 	// Bound is that of the capacity, as in run.json: above if it is at least that,
 	// predicted if it was not offered.
 	Bound string `json:"capacity_bound,omitempty"`
 	// AtPeak is the headroom at the forecast peak, a ratio.
-	AtPeak *forecast.Figure `json:"headroom_at_peak,omitempty"`
+	AtPeak *Estimate `json:"headroom_at_peak,omitempty"`
 	// Exceeded is the last day of the history on which the load was above the capacity
 	// already.
 	Exceeded string `json:"exceeded_on,omitempty"`
@@ -35,17 +35,16 @@ type Forecasted struct {
 	ExhaustedOn string `json:"exhausted_on"`
 	Earliest    string `json:"exhausted_earliest"`
 	Latest      string `json:"exhausted_latest"`
+	// own is how many of the warnings are of the forecast alone, once there is a capacity.
+	own int
 }
 
 // Against holds the forecast against a capacity with a bound as in run.json.
-func (f *Forecasted) Against(rps forecast.Figure, bound string) {
-	f.Capacity, f.Bound = &rps, bound
-	room := func(c, peak float64) float64 { return (c - peak) / c }
-	f.AtPeak = &forecast.Figure{
-		Value: room(rps.Value, f.Peak.Value),
-		Low:   room(max(rps.Low, 1e-9), f.Peak.High), High: room(rps.High, f.Peak.Low),
-	}
-	f.ExhaustedOn, f.Earliest, f.Latest = f.Exhausted(rps)
+func (f *Forecasted) Against(rps Estimate, bound string) {
+	f.Capacity, f.Bound, f.own = &rps, bound, len(f.Warnings)
+	f.AtPeak = room(rps, f.Peak)
+	f.AtPeak.Confidence = f.Confidence // of the load, where the capacity has none
+	f.ExhaustedOn, f.Earliest, f.Latest = f.Exhausted(forecast.Figure{Value: rps.Value, Low: rps.Low, High: rps.High})
 	f.Exceeded = f.Forecast.Exceeded(rps.Value)
 	switch bound {
 	case capacity.Above:
@@ -64,8 +63,18 @@ func (f *Forecasted) atCapacity() string {
 	return "the capacity of " + rps
 }
 
-// ForecastJSON writes a forecast as JSON.
-func ForecastJSON(w io.Writer, f *Forecasted) error { return writeJSON(w, f, "forecast") }
+// ForecastJSON writes a forecast as JSON. Its peak says how it was found, as the other
+// estimates do; the loads ahead are of the same method and confidence.
+func ForecastJSON(w io.Writer, f *Forecasted) error {
+	own := f.Warnings
+	if f.Capacity != nil {
+		own = own[:f.own]
+	}
+	return writeJSON(w, struct {
+		*Forecasted
+		Peak Estimate `json:"peak_rps"` // in the place of that of Forecast
+	}{f, Estimate{Value: f.Peak.Value, Low: f.Peak.Low, High: f.Peak.High, Confidence: f.Confidence, Method: f.Method, Warnings: own}}, "forecast")
+}
 
 // ForecastText writes a forecast for a terminal, with the peaks as a row of blocks.
 func ForecastText(w io.Writer, f *Forecasted, opt TextOptions) error {

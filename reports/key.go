@@ -84,11 +84,23 @@ func capacityFigure(c *Capacity, dash string) Figure {
 	}
 	switch {
 	case c.Check != nil:
-		f.Notes = append(f.Notes, fmt.Sprintf("p99 there predicted %s, observed %s", millis(c.Check.PredictedMS), millis(c.Check.ObservedMS)))
+		f.Notes = append(f.Notes, fmt.Sprintf("p99 there predicted %s%s, observed %s", millis(c.Check.PredictedMS), c.Check.interval(dash), millis(c.Check.ObservedMS)))
 	case c.Bound == "" && c.Predicted != nil && c.Predicted.Value > 0:
-		f.Notes = append(f.Notes, "predicted "+perSecond(c.Predicted.Value)+" before that")
+		p := c.Predicted
+		f.Notes = append(f.Notes, "predicted "+perSecond(p.Value)+interval(Estimate{Low: p.Low, High: p.High}, dash)+" before that")
 	}
 	return f
+}
+
+// interval is that of the p99 that was predicted; empty if it is not known.
+func (c *Check) interval(dash string) string {
+	switch {
+	case !(c.PredictedLow > 0):
+		return ""
+	case !(c.PredictedHigh > 0):
+		return " (" + millis(c.PredictedLow) + " or more)"
+	}
+	return " (" + millis(c.PredictedLow) + dash + millis(c.PredictedHigh) + ")"
 }
 
 func confidence(e Estimate) string {

@@ -18,15 +18,22 @@ const (
 	maxRunFile = 64 << 20
 )
 
-// recorded compares the objectives that are asked about with those that the drill had:
-// a scenario that lost some since, or has others, would silently change the verdict. The
-// journal does not know them, so that a bundle without run.json is taken at its word.
+// recorded compares the scenario in the bundle with the one that the drill was run with:
+// one that was changed since would silently change the verdict. The journal knows its digest
+// and its objectives. One of before it did is helped out by run.json, which knows the
+// objectives; a bundle without either is taken at its word.
 func (c *computation) recorded(own []scenarios.Objective) {
-	was, now := objectivesOf(c.evidence.Dir), texts(own)
+	was, file, now := c.drill.Objectives, observation.JournalFile, texts(own)
+	if c.drill.ScenarioDigest == "" {
+		was, file = objectivesOf(c.evidence.Dir), runFile
+	}
 	changed := len(was) > 0 && !same(was, now)
-	if changed {
+	switch {
+	case changed:
 		c.warn(fmt.Sprintf("%s has the objectives %s, but %s of the drill was made for %s: the scenario was changed or damaged since, and the figures are not those of the drill",
-			observation.ScenarioFile, orElse(strings.Join(now, ", "), "none"), runFile, strings.Join(was, ", ")))
+			observation.ScenarioFile, orElse(strings.Join(now, ", "), "none"), file, strings.Join(was, ", ")))
+	case c.drill.ScenarioDigest != "" && c.drill.ScenarioDigest != observation.Digest(c.evidence.Scenario):
+		c.warn(observation.ScenarioFile + " is not the file that the drill wrote: it was changed or damaged since, and figures may not be those of the drill")
 	}
 	if !changed {
 		was = now

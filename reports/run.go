@@ -164,8 +164,8 @@ type Estimate struct {
 	Warnings   []string `json:"warnings,omitempty"`
 }
 
-// Prediction is an Estimate whose interval may not be known: what a drill records of the
-// estimate before its confirmation is the value alone, and no interval is from 0 to 0.
+// Prediction is an Estimate whose interval may not be known: drills used to record the
+// value alone of the estimate before a confirmation, and no interval is from 0 to 0.
 type Prediction struct {
 	Value      float64 `json:"value"`
 	Low        float64 `json:"low,omitempty"`
@@ -188,6 +188,12 @@ type Capacity struct {
 	Predicted      *Prediction `json:"predicted,omitempty"`
 	ConfirmedAtRPS float64     `json:"confirmed_at_rps,omitempty"`
 	Check          *Check      `json:"check,omitempty"`
+	// Unidentified says why the steps do not tell where the objectives break, and which step
+	// would; empty unless Bound is "above".
+	Unidentified string `json:"unidentified,omitempty"`
+	// NotPredicted are the objectives of which no law speaks: a capacity whose Bound is
+	// "predicted" is not about them.
+	NotPredicted []string `json:"not_predicted,omitempty"`
 	// Curve is the response that is predicted at loads up to the capacity, if it
 	// was not offered.
 	Curve []CurvePoint `json:"curve,omitempty"`
@@ -198,6 +204,12 @@ type Check struct {
 	RPS         float64 `json:"rps"`
 	PredictedMS float64 `json:"predicted_p99_ms"`
 	ObservedMS  float64 `json:"observed_p99_ms"`
+	// PredictedLow and PredictedHigh are the interval in which the prediction expects the
+	// p99 of a step, from what the law may be off by and what the steps before scattered by.
+	// Both are 0 if too few steps tell, PredictedHigh if the low end is saturated.
+	PredictedLow  float64 `json:"predicted_p99_low_ms,omitempty"`
+	PredictedHigh float64 `json:"predicted_p99_high_ms,omitempty"`
+	Confidence    float64 `json:"confidence,omitempty"`
 }
 
 // CurvePoint is the response at a load, as predicted.
@@ -211,12 +223,22 @@ type CurvePoint struct {
 type Saturation struct {
 	RPS         Estimate     `json:"rps"`
 	Bottlenecks []Bottleneck `json:"bottlenecks"` // the first to give out first
+	// Measured says that the target was seen saturated; else RPS is where laws put it.
+	Measured bool `json:"measured"`
 }
 
 // Bottleneck is a resource that limits the target.
 type Bottleneck struct {
 	Resource    string  `json:"resource"`
 	Probability float64 `json:"probability"`
+	// Low and High are the interval of RPS, AfterFixLow and AfterFixHigh that of
+	// AfterFixRPS, with the Confidence of the saturation. An end that is not known is 0.
+	Low          float64 `json:"rps_low,omitempty"`
+	High         float64 `json:"rps_high,omitempty"`
+	AfterFixLow  float64 `json:"after_fix_low,omitempty"`
+	AfterFixHigh float64 `json:"after_fix_high,omitempty"`
+	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
+	Method string `json:"method,omitempty"`
 	// RPS is the load at which it reaches its limit.
 	RPS float64 `json:"rps"`
 	// AfterFixRPS is the saturation once it is out of the way; 0 if unknown.

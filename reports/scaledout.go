@@ -17,6 +17,26 @@ type ScaledOut struct {
 	Schema  string        `json:"schema"`
 	Sources []string      `json:"sources"` // BUNDLE@N
 	Fit     *scaleout.Fit `json:"fit"`
+	// Method says how Fit was made, and Confidence is that of all its intervals; what
+	// weakens it are its warnings.
+	Method     string  `json:"method"`
+	Confidence float64 `json:"confidence"`
+	// Drilled are the capacities that it rests on.
+	Drilled []Drilled `json:"drilled"`
+}
+
+// Drilled is the capacity that was found of so many replicas.
+type Drilled struct {
+	Source   string   `json:"source"`
+	Replicas int      `json:"replicas"`
+	RPS      Estimate `json:"capacity_rps"`
+	// Bound is as in run.json: empty for a capacity that was measured, or predicted.
+	Bound string `json:"capacity_bound,omitempty"`
+}
+
+// ScaleOutMethod says in a few words how a fit was made.
+func ScaleOutMethod(f *scaleout.Fit) string {
+	return "the " + f.Law.Name + " law over replicas, weighted by the intervals of the capacities; its own by capacities redrawn from theirs"
 }
 
 // ScaleOutJSON writes it as JSON.

@@ -31,23 +31,25 @@ func (c *computation) analyse() {
 	}
 	spec := c.spec()
 	seen := capacity.Analyse(c.tellingPoints(), spec)
-	c.seen = &seen
 	for _, w := range seen.Warnings {
 		c.warn(w)
 	}
 	if x := seen.Capacity; x != nil {
 		c.run.Capacity = &Capacity{
 			RPS: estimate(x.Value), Bound: x.Bound, Confirmed: x.Confirmed, Method: x.Method, ConfirmedAtRPS: x.ConfirmedAtRPS,
-			Objective: c.objectiveText(x),
+			Objective: c.objectiveText(x), Unidentified: x.Unidentified,
+		}
+		for _, u := range x.Unforetold {
+			c.run.Capacity.NotPredicted = append(c.run.Capacity.NotPredicted, u.Objective.String())
 		}
 		// Of other objectives the drill predicted nothing.
 		if c.end != nil && c.end.PredictedRPS > 0 && !c.others {
-			c.run.Capacity.Predicted = &Prediction{Value: c.end.PredictedRPS}
+			c.run.Capacity.Predicted = predictionOf(c.end)
 		}
 		c.foretell(&seen, spec)
 	}
 	if x := seen.Saturation; x != nil {
-		c.run.Saturation = &Saturation{RPS: estimate(x.Value), Bottlenecks: []Bottleneck{}}
+		c.run.Saturation = &Saturation{RPS: estimate(x.Value), Bottlenecks: []Bottleneck{}, Measured: x.Measured}
 		for _, b := range x.Bottlenecks {
 			c.run.Saturation.Bottlenecks = append(c.run.Saturation.Bottlenecks, Bottleneck(b))
 		}
@@ -90,7 +92,24 @@ func (c *computation) foretell(seen *capacity.Analysis, spec capacity.Spec) {
 	confirm := &points[last]
 	if p99 := before.Response.Quantile(confirm.Offered, 0.99); finite(p99) {
 		x.Check = &Check{RPS: confirm.Offered, PredictedMS: p99, ObservedMS: confirm.Response.P99}
+		low, high := before.Response.Between(confirm.Offered, 0.99)
+		if finite(low) {
+			x.Check.PredictedLow, x.Check.Confidence = low, before.Response.Confidence
+		}
+		if finite(high) { // else it has no upper end
+			x.Check.PredictedHigh = high
+		}
 	}
+}
+
+// predictionOf is what a drill recorded of its estimate before the confirmation. Searches
+// are steered by intervals of the default confidence.
+func predictionOf(end *observation.EndRecord) *Prediction {
+	p := &Prediction{Value: end.PredictedRPS}
+	if end.PredictedHigh > end.PredictedLow {
+		p.Low, p.High, p.Confidence = end.PredictedLow, end.PredictedHigh, capacity.DefaultConfidence
+	}
+	return p
 }
 
 // curveSteps is how many loads the predicted curve has.
@@ -128,14 +147,11 @@ func (c *computation) objectiveText(x *capacity.Capacity) string {
 		}
 		o = c.scenario.Objectives[0]
 	}
-	if x.Bound == capacity.Predicted && slices.ContainsFunc(c.seen.Warnings, func(w string) bool { return strings.HasPrefix(w, o.String()+notPredicted) }) {
+	if slices.ContainsFunc(x.Unforetold, func(u capacity.Unforetold) bool { return u.Objective == o }) {
 		return ""
 	}
 	return o.String()
 }
-
-// notPredicted follows an objective in the warning that no law speaks of it.
-const notPredicted = " is not predicted: "
 
 func (c *computation) searched() bool { return c.fit || c.scenario.Load.Search != nil }
 

@@ -63,6 +63,8 @@ type Forecast struct {
 	Origins     int      `json:"origins"`
 	// Unit is hour or day.
 	Unit string `json:"unit"`
+	// Confidence is that of every interval.
+	Confidence float64 `json:"confidence"`
 	// Past is the history on the grid, in order, without its gaps; Ahead the
 	// forecast.
 	Past  []Cell `json:"-"`
@@ -104,7 +106,7 @@ func Make(readings []Reading, c Config) (*Forecast, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Forecast{Unit: g.unit(), Gaps: g.gaps, Widened: 1, peaked: 1, Warnings: slices.Clone(g.notes)}
+	f := &Forecast{Unit: g.unit(), Confidence: confidence, Gaps: g.gaps, Widened: 1, peaked: 1, Warnings: slices.Clone(g.notes)}
 	for i, v := range g.values {
 		if !math.IsNaN(v) {
 			f.PastPeak = max(f.PastPeak, v)

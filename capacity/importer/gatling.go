@@ -44,7 +44,11 @@ func (l *log) gatling(line string) error {
 		if err1 != nil || err2 != nil {
 			continue
 		}
-		r := record{start: time.UnixMilli(start), lasted: time.Duration(end-start) * time.Millisecond, name: fields[i-1]}
+		lasted, err := elapsed(start, end)
+		if err != nil {
+			return err
+		}
+		r := record{start: time.UnixMilli(start), lasted: lasted, name: fields[i-1]}
 		if status == "KO" {
 			message := strings.TrimSpace(strings.Join(fields[i+3:], " "))
 			r.class = classOf(statusIn(message), message)
@@ -52,6 +56,16 @@ func (l *log) gatling(line string) error {
 		return l.add(r)
 	}
 	return fmt.Errorf("a request without start, end and OK or KO")
+}
+
+// elapsed is the time between two instants in milliseconds, which may be any numbers: as a
+// time.Duration, that of some has another sign.
+func elapsed(start, end int64) (time.Duration, error) {
+	// Instants of one sign differ by a number that there is; of others, none is in a log.
+	if start < 0 || end < 0 || end-start > maxLasts.Milliseconds() {
+		return 0, fmt.Errorf("a request from %d to %d ms takes more than %s, or begins before 1970", start, end, maxLasts)
+	}
+	return time.Duration(max(end-start, -1)) * time.Millisecond, nil // log.add refuses what is negative
 }
 
 // statusIn finds the status that a failed check found: "... but actually found 503".

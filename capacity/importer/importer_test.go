@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headroom-project/headroom/capacity/table"
 )
@@ -167,6 +168,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`<testResults><sample t="5" ts="1772445600000" s="true" rm="Number of samples in transaction"><httpSample t="5" ts="1772445600000" s="false" rc="503"/></sample></testResults>`))
 	f.Add([]byte(`{"metrics":{"http_reqs":{"count":3000,"rate":100},"http_req_duration":{"avg":12,"p(99)":44}}}`))
 	f.Add([]byte("Timestamp,User Count,Type,Name,Total Request Count,Total Failure Count,Total Average Response Time,50%\n1,1,,Aggregated,1,0,1,1\n20,1,,Aggregated,9,0,1,1\n"))
+	f.Add([]byte(gatlingOverflow))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := Read("file", bytes.NewReader(b), Config{})
 		if err != nil {
@@ -180,6 +182,37 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// gatlingOverflow is a log with a request whose time in nanoseconds is 2^64 and a bit: as a
+// time.Duration, 448.384 us.
+const gatlingOverflow = "REQUEST\t1\tx\t1772445600000\t1772445600010\tOK\nREQUEST\t1\tx\t1772445600000\t20219189673710\tOK\n"
+
+// Times of a log may be any numbers, and none of them is taken for another one.
+func TestGatlingTimesThatNoDurationHolds(t *testing.T) {
+	if end := int64(20219189673710); time.Duration(end-1772445600000)*time.Millisecond > time.Second {
+		t.Fatal("the log has no time that overflows")
+	}
+	if r, err := Read("simulation.log", strings.NewReader(gatlingOverflow), Config{}); err == nil || !strings.Contains(err.Error(), "takes more than 24h") {
+		t.Errorf("read as %+v, %v", r, err)
+	}
+	for _, c := range []struct {
+		start, end int64
+		want       time.Duration // -1 for an error
+	}{
+		{1000, 1012, 12 * time.Millisecond},
+		{1000, 1000 + maxLasts.Milliseconds(), maxLasts},
+		{1000, 1001 + maxLasts.Milliseconds(), -1},
+		{0, math.MaxInt64, -1},
+		{math.MinInt64, math.MaxInt64, -1},
+		{math.MaxInt64, math.MinInt64, -1},
+		{math.MaxInt64, 0, -time.Millisecond}, // negative, which the log refuses
+	} {
+		got, err := elapsed(c.start, c.end)
+		if (err != nil) != (c.want == -1) || err == nil && got != c.want {
+			t.Errorf("%d to %d: %s, %v", c.start, c.end, got, err)
+		}
+	}
 }
 
 // JMeter writes the same samples in XML, and in CSV without a header as releases

@@ -99,7 +99,7 @@ func validName(name string) bool {
 // Unit is the unit in which the use of a resource is written in a table.
 func Unit(resource string) string {
 	switch {
-	case resource == "cpu":
+	case resource == "cpu", resource == "cpu.throttled":
 		return "cores"
 	case resource == "memory":
 		return "bytes"
@@ -117,7 +117,7 @@ var meant = map[string]string{
 	"mean": "mean_ms", "avg": "mean_ms", "avg_ms": "mean_ms", "max": "max_ms", "latency_ms": "p99_ms",
 	"errors": "error_ratio", "error_rate": "error_ratio", "error_percent": "error_ratio", "failures": "error_ratio",
 	"duration": "seconds", "duration_s": "seconds", "concurrency": "in_flight", "inflight": "in_flight", "users": "in_flight", "vus": "in_flight",
-	"cpu": "cpu_used", "mem": "memory_used", "memory": "memory_used", "mem_used": "memory_used", "cores": "cpu_limit",
+	"throttled": "cpu.throttled_used", "cpu_throttled": "cpu.throttled_used", "cpu_throttled_used": "cpu.throttled_used", "cpu": "cpu_used", "mem": "memory_used", "memory": "memory_used", "mem_used": "memory_used", "cores": "cpu_limit",
 }
 
 // suggest says what an unknown column may have been meant as.

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // saidWith runs a command and returns what it said on stderr.
@@ -63,10 +65,20 @@ func TestFitSaysWhyAPastDrillIsNoHelp(t *testing.T) {
 	}
 }
 
-// A drill that broke off has no capacity that a plan could rest on, whatever its first
-// steps say, as report and fit have it.
+// A drill that broke off has no capacity that a plan or the outlook of a forecast could
+// rest on, whatever its first steps say, as report and fit have it.
 func TestPlanRefusesADrillThatBrokeOff(t *testing.T) {
+	history := filepath.Join(t.TempDir(), "history.csv")
+	rows := "time,rps\n"
+	for d := range 35 {
+		rows += fmt.Sprintf("%s,%d\n", time.Date(2026, 1, 5+d, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), 100+d%7)
+	}
+	if err := os.WriteFile(history, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	saidWith(t, exitOK, "plan", poolDrill, "--peak", "3000")
+	saidWith(t, exitOK, "plan", "--scale-out", poolDrill+"@1", poolDrill+"@2")
+	saidWith(t, exitOK, "forecast", history, "--bundle", poolDrill)
 	for _, end := range []string{"cut-off", "interrupted"} {
 		dir := cutOff(t, "confirm")
 		if end == "interrupted" {
@@ -84,6 +96,14 @@ func TestPlanRefusesADrillThatBrokeOff(t *testing.T) {
 		said := saidWith(t, exitInvalid, "plan", dir, "--peak", "3000")
 		if !strings.Contains(said, "cannot be planned with: the drill was ") || !strings.Contains(said, "hint: drill again") {
 			t.Errorf("%s: %q", end, said)
+		}
+		said = saidWith(t, exitInvalid, "plan", "--scale-out", poolDrill+"@1", dir+"@2")
+		if !strings.Contains(said, "cannot be planned with: the drill was ") || !strings.Contains(said, "hint: drill again") {
+			t.Errorf("scale-out, %s: %q", end, said)
+		}
+		said = saidWith(t, exitInvalid, "forecast", history, "--bundle", dir)
+		if !strings.Contains(said, "cannot be held against: the drill was ") || !strings.Contains(said, "hint: drill again") {
+			t.Errorf("forecast, %s: %q", end, said)
 		}
 	}
 }

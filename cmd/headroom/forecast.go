@@ -37,7 +37,8 @@ week is not used.
 
 HEADROOM_PROMETHEUS_TOKEN is sent as a bearer token. The exit code is 0, or 1 if the
 load is expected to exceed the capacity within the horizon, or 3 if the history does
-not support a forecast, or the load exceeds what the bundle's capacity is at least.`,
+not support a forecast, the drill of the bundle broke off, or the load exceeds what its
+capacity is at least.`,
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "prometheus", Usage: "the `URL` of a Prometheus server"},
@@ -161,7 +162,7 @@ func readings(c *cli.Context, zone *time.Location) ([]forecast.Reading, string, 
 
 // heldAgainst is the capacity that flags give, nil for none, and its bound as in
 // run.json.
-func heldAgainst(c *cli.Context) (rps *forecast.Figure, bound string, err error) {
+func heldAgainst(c *cli.Context) (rps *reports.Estimate, bound string, err error) {
 	if c.IsSet("capacity") && c.IsSet("bundle") {
 		return nil, "", badInput("leave one of the two out", "forecast: both --capacity and --bundle are given")
 	}
@@ -170,7 +171,7 @@ func heldAgainst(c *cli.Context) (rps *forecast.Figure, bound string, err error)
 		if !(v > 0 && v <= 1e12) {
 			return nil, "", badInput("give it in requests per second", "forecast: a capacity of %g is not above 0", v)
 		}
-		return &forecast.Figure{Value: v, Low: v, High: v}, "", nil
+		return &reports.Estimate{Value: v, Low: v, High: v, Method: "as given by --capacity"}, "", nil
 	}
 	name := c.String("bundle")
 	if name == "" {
@@ -180,11 +181,14 @@ func heldAgainst(c *cli.Context) (rps *forecast.Figure, bound string, err error)
 	if err != nil {
 		return nil, "", badInputUnlessCoded(err)
 	}
+	if err := brokenOff("forecast", name, "held against", r); err != nil {
+		return nil, "", err
+	}
 	x := r.Capacity
 	if x == nil || !(x.RPS.Value > 0) || x.Bound == "below" {
 		return nil, "", &codedError{exitInvalid, fmt.Errorf("forecast: %s shows no capacity", name), "headroom report " + name + " says why"}
 	}
-	return &forecast.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}, x.Bound, nil
+	return &x.RPS, x.Bound, nil
 }
 
 var spanForm = regexp.MustCompile(`^([0-9]{1,4})(w|d|h)$`)

@@ -118,11 +118,8 @@ func (p *planner) prepare() error {
 	if p.run, err = p.compute(nil); err != nil {
 		return err
 	}
-	// What was measured until a drill broke off may not be its capacity: the search had not
-	// come to an end, which the verdict of a report says and a plan has no place for.
-	if p.run.Unfinished() {
-		return &codedError{exitInvalid, fmt.Errorf("plan: %s cannot be planned with: %s", p.src.name, p.run.Reasons[0]),
-			"drill again, and let it end; headroom fit " + p.src.name + " shows what it measured"}
+	if err := brokenOff("plan", p.src.name, "planned with", p.run); err != nil {
+		return err
 	}
 	var ok bool
 	if p.service, ok = reports.ServiceOf(p.run); !ok {

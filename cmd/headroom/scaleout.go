@@ -36,15 +36,15 @@ func scaleOut(c *cli.Context, s streams) error {
 	var notes []string
 	out := &reports.ScaledOut{Schema: reports.ScaleOutSchema, Sources: []string{}}
 	for _, arg := range c.Args().Slice() {
-		x, predicted, err := countOf(c, arg, reports.Question{Objectives: slo, Fit: true})
+		x, drilled, err := countOf(c, arg, reports.Question{Objectives: slo, Fit: true})
 		if err != nil {
 			return err
 		}
-		if predicted {
+		if drilled.Bound == capacity.Predicted {
 			notes = append(notes, arg+": the capacity was predicted and not offered")
 		}
 		counts = append(counts, x)
-		out.Sources = append(out.Sources, arg)
+		out.Sources, out.Drilled = append(out.Sources, arg), append(out.Drilled, drilled)
 	}
 	fit, err := scaleout.Analyse(counts, scaleout.Config{Worth: worth, Peak: peak, Seed: 1})
 	switch {
@@ -53,7 +53,7 @@ func scaleOut(c *cli.Context, s streams) error {
 	case err != nil:
 		return badInput("", "plan: %w", err)
 	}
-	out.Fit = fit
+	out.Fit, out.Confidence, out.Method = fit, capacity.DefaultConfidence, reports.ScaleOutMethod(fit)
 	out.Fit.Warnings = append(out.Fit.Warnings, notes...)
 	write := func() error { return reports.ScaleOutText(s.out, out, textOptions(s)) }
 	if c.Bool("json") {
@@ -68,31 +68,34 @@ func scaleOut(c *cli.Context, s streams) error {
 	return nil
 }
 
-// countOf reads SOURCE@N and asks the model for the capacity of the N replicas,
-// and whether that was predicted.
-func countOf(c *cli.Context, arg string, q reports.Question) (x scaleout.Count, predicted bool, err error) {
+// countOf reads SOURCE@N and asks the model for the capacity of the N replicas, as the
+// law takes it and as it was found.
+func countOf(c *cli.Context, arg string, q reports.Question) (x scaleout.Count, out reports.Drilled, err error) {
 	at := strings.LastIndex(arg, "@")
 	if at <= 0 {
-		return x, false, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q names no replica count", arg)
+		return x, out, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q names no replica count", arg)
 	}
 	n, err := strconv.Atoi(arg[at+1:])
 	if err != nil || n < 1 || n > 1000 {
-		return x, false, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q is no replica count from 1 to 1000", arg[at+1:])
+		return x, out, badInput("write BUNDLE@N, where N is how many replicas were drilled", "plan: %q is no replica count from 1 to 1000", arg[at+1:])
 	}
 	src, err := openSource("plan", []string{arg[:at]}, c.String("from"))
 	if err != nil {
-		return x, false, err
+		return x, out, err
 	}
 	r, err := src.compute(q, 1)
+	if err == nil {
+		err = brokenOff("plan", arg[:at], "planned with", r)
+	}
 	if err != nil {
-		return x, false, err
+		return x, out, err
 	}
 	if k := r.Capacity; k != nil && k.Bound == capacity.Above {
-		return x, false, &codedError{exitInvalid, fmt.Errorf("plan: %s shows a capacity of at least %.4g requests/s only: the objectives held at every load offered", arg, k.RPS.Value), "drill it to a higher load: a law over replicas needs the capacity of each count"}
+		return x, out, &codedError{exitInvalid, fmt.Errorf("plan: %s shows a capacity of at least %.4g requests/s only: the objectives held at every load offered", arg, k.RPS.Value), "drill it to a higher load: a law over replicas needs the capacity of each count"}
 	}
 	if r.Capacity == nil || r.Capacity.Bound != "" && r.Capacity.Bound != capacity.Predicted {
-		return x, false, &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity: %s", arg, strings.Join(r.Reasons, "; ")), "headroom fit " + arg[:at] + " says what would identify it"}
+		return x, out, &codedError{exitInvalid, fmt.Errorf("plan: %s shows no capacity: %s", arg, strings.Join(r.Reasons, "; ")), "headroom fit " + arg[:at] + " says what would identify it"}
 	}
 	e := r.Capacity.RPS
-	return scaleout.Count{Replicas: n, RPS: e.Value, Low: e.Low, High: e.High}, r.Capacity.Bound == capacity.Predicted, nil
+	return scaleout.Count{Replicas: n, RPS: e.Value, Low: e.Low, High: e.High}, reports.Drilled{Source: arg, Replicas: n, RPS: e, Bound: r.Capacity.Bound}, nil
 }

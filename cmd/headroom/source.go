@@ -207,6 +207,17 @@ func readPrices(name string) (*planning.Prices, error) {
 	return p, nil
 }
 
+// brokenOff refuses the capacity of a drill that broke off; cannot says what it is no good
+// for. What was measured until then may not be its capacity: the search had not come to an
+// end, which the verdict of a report says and what rests on a capacity has no place for.
+func brokenOff(command, name, cannot string, r *reports.Run) error {
+	if !r.Unfinished() {
+		return nil
+	}
+	return &codedError{exitInvalid, fmt.Errorf("%s: %s cannot be %s: %s", command, name, cannot, strings.Join(r.Reasons, "; ")),
+		"drill again, and let it end; headroom fit " + name + " shows what it measured"}
+}
+
 func verdictError(r *reports.Run) error {
 	switch r.Verdict {
 	case reports.Pass:

@@ -246,9 +246,11 @@ func carrier(t *vegeta.Target) error {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
+// state tells the recorder what is in flight, which users who think are not; it is called
+// from several goroutines.
 func (a *Attack) state() (inFlight int, idle bool) {
 	n := a.hits.len()
-	return n, n == 0 && a.timeline.isIdle()
+	return max(n-int(a.transport.asleep.Load()), 0), n == 0 && a.timeline.isIdle()
 }
 
 func (a *Attack) collect(res *vegeta.Result) {

@@ -49,6 +49,7 @@ func TestEngines(t *testing.T) {
 				{"CutEndsAStepAndBooksTheRest", testCutEndsAStepAndBooksTheRest, nil},
 				{"KillCancelsWhatIsInFlight", testKillCancelsWhatIsInFlight, nil},
 				{"ClosedLoadHasOneRequestAUser", testClosedLoadHasOneRequestAUser, nil},
+				{"WhoThinksHasNothingInFlight", testWhoThinksHasNothingInFlight, nil},
 				{"ErrorClasses", testErrorClasses, direct},
 				{"TheRequestIsSentAsWritten", testTheRequestIsSentAsWritten, direct},
 				{"AConnectionThatWasClosedIsNotUsedAgain", testAConnectionThatWasClosedIsNotUsedAgain, direct},
@@ -281,6 +282,29 @@ func testKillCancelsWhatIsInFlight(t *testing.T) {
 	planned, _, good, failed, dropped, errors := r.Totals()
 	if good != 0 || planned != failed+dropped || errors["cancelled"] != failed {
 		t.Errorf("planned %d, ok %d, failed %d (%v), dropped %d", planned, good, failed, errors, dropped)
+	}
+}
+
+// Users who think have asked for nothing: of eight whose answers come at once, hardly one is
+// in flight when a second ends. Little's law would not hold of a count that has them all.
+func testWhoThinksHasNothingInFlight(t *testing.T) {
+	noLeaks(t)
+	srv := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	defer srv.Close()
+	const think = 300 * time.Millisecond
+	b := newBench(t, srv.URL, func(s *scenarios.Scenario, cfg *attack.Config) {
+		s.Load = scenarios.LoadSpec{Arrivals: scenarios.Poisson, Seed: 1, Closed: &scenarios.ClosedLoad{Users: 8, Think: scenarios.Duration(think), Duration: scenarios.Duration(2500 * time.Millisecond)}}
+		cfg.Users = 8
+	})
+	r := b.run(context.Background(), scenarios.Step{Kind: scenarios.KindLoad, Users: 8, Think: think, Lasts: 2500 * time.Millisecond})
+	p := r.Points()[0]
+	if len(p.Flow) < 2 || p.OK < 16 {
+		t.Fatalf("%d ended in %d seconds", p.OK, len(p.Flow))
+	}
+	for _, f := range p.Flow[:2] {
+		if f.InFlight > 4 {
+			t.Errorf("%d in flight after %.1f s, of 8 users of whom most think", f.InFlight, f.To)
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ type loop struct {
 	thinking     hitQueue // closed: virtual users until they ask again
 	users        int      // closed: virtual users that are free
 	inFlight     atomic.Int64
+	asleep       atomic.Int64  // of these, the hits of users who think
 	prunes       time.Duration // when idle connections are looked at next
 	tick         time.Duration // economical: when hits may next wake the loop
 	message      scenarios.Message
@@ -79,7 +80,7 @@ func (a *Attack) loop(ctx context.Context) error {
 // state tells the recorder what is in flight; it is called from its goroutine.
 func (l *loop) state() (inFlight int, idle bool) {
 	n := int(l.inFlight.Load())
-	return n, n == 0 && l.t.isIdle()
+	return max(n-int(l.asleep.Load()), 0), n == 0 && l.t.isIdle()
 }
 
 // newLoop resolves the origins and opens what the loop waits with.
@@ -225,6 +226,7 @@ func (l *loop) launch(now time.Duration) (wait bool, at time.Duration, finished 
 			continue
 		}
 		if l.thinking.len() > 0 && l.thinking.front().due <= now {
+			l.asleep.Add(-1)
 			l.ask(l.thinking.pop(), now)
 			continue
 		}
@@ -287,6 +289,7 @@ func (l *loop) alarm(at time.Duration) time.Duration {
 func (l *loop) finish() (wait bool, at time.Duration, finished bool) {
 	for l.thinking.len() > 0 {
 		l.t.recycle(l.thinking.pop())
+		l.asleep.Add(-1)
 		l.inFlight.Add(-1)
 	}
 	if !l.t.look(-1).killed {
@@ -312,6 +315,7 @@ func (l *loop) take(h *hit, now time.Duration) {
 		h.due = now + h.think
 		if h.think > 0 {
 			l.thinking.push(h)
+			l.asleep.Add(1)
 			return
 		}
 		l.ask(h, now)

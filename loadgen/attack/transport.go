@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/headroom-project/headroom/scenarios"
@@ -28,6 +29,8 @@ type transport struct {
 	keepURL  bool // of each hit
 	// state tells when a step was cut, and whether everything was killed.
 	state func(step int) (cut time.Duration, isCut, killed bool)
+
+	asleep atomic.Int64 // users who think
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when state may have changed
@@ -108,6 +111,8 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // think waits as a virtual user does, and plans the hit for now; false means
 // that the step has ended meanwhile.
 func (t *transport) think(h *hit) bool {
+	t.asleep.Add(1)
+	defer t.asleep.Add(-1)
 	until := t.now() + h.think
 	for {
 		changed := t.change()

@@ -3,7 +3,9 @@ package observation
 import (
 	"bufio"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +38,8 @@ var samplesHeader = []string{"t_s", "over_s", "step", "source", "resource", "use
 // error, and nothing more is written.
 type Recorder struct {
 	dir string
+	// digest is that of the scenario in the folder.
+	digest string
 
 	order sync.Mutex // held to hand over a window; never by the goroutine that writes
 	queue chan kept
@@ -55,7 +59,7 @@ type Recorder struct {
 // Record creates the folder dir, which may be there if it is empty, and writes
 // the scenario into it. Nothing that exists is ever overwritten.
 func Record(dir string, scenario []byte) (*Recorder, error) {
-	r := &Recorder{dir: dir}
+	r := &Recorder{dir: dir, digest: Digest(scenario)}
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("create bundle: %s is not empty", dir)
 	}
@@ -125,8 +129,20 @@ func (r *Recorder) fail(op string, err error) {
 	}
 }
 
-// Note appends an entry to the journal.
+// Digest tells scenarios apart: the SHA-256 of the file's bytes, in hex.
+func Digest(scenario []byte) string {
+	sum := sha256.Sum256(scenario)
+	return hex.EncodeToString(sum[:])
+}
+
+// Note appends an entry to the journal. The one of the drill is told which scenario lies
+// beside it: nobody else has the bytes that were written.
 func (r *Recorder) Note(e Entry) error {
+	if e.Drill != nil && e.Drill.ScenarioDigest == "" && r.digest != "" {
+		drill := *e.Drill
+		drill.ScenarioDigest = r.digest
+		e.Drill = &drill
+	}
 	b, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encode journal entry: %w", err)

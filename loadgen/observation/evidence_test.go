@@ -184,3 +184,29 @@ func FuzzWindow(f *testing.F) {
 		}
 	})
 }
+
+// The journal says which scenario was written beside it; the entry of the caller stays as it is.
+func TestJournalKnowsItsScenario(t *testing.T) {
+	dir, scenario := filepath.Join(t.TempDir(), "bundle"), []byte("version: 1\nname: x\n")
+	r, err := observation.Record(dir, scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drill := observation.DrillRecord{ID: "x"}
+	if err := r.Note(observation.Entry{Kind: observation.EntryDrill, Drill: &drill}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := observation.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Journal[0].Drill.ScenarioDigest; got != observation.Digest(scenario) || got == observation.Digest([]byte("version: 1\nname: y\n")) || len(got) != 64 {
+		t.Errorf("digest %q", got)
+	}
+	if drill.ScenarioDigest != "" {
+		t.Error("the caller's record was changed")
+	}
+}

@@ -62,6 +62,10 @@ type Point struct {
 	// requests/s, over Seconds (warm-up left out).
 	Offered float64
 	Seconds float64
+	// Users is how many waited for answers in a closed step, and Think the time in s for
+	// which each paused before a request; both 0 in an open one.
+	Users int
+	Think float64
 	Figures
 	// InFlight is the mean number of hits in flight, as the integral of the
 	// response times over the step (Little's law gives the same by N = X R).

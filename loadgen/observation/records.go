@@ -147,6 +147,11 @@ type DrillRecord struct {
 	Workers int `json:"workers"`
 	// Environment holds headroom, go, os, arch, cpus, engine ... as shown.
 	Environment map[string]any `json:"environment"`
+	// Objectives are those that it was run for, as a scenario writes them, and
+	// ScenarioDigest is what Digest says of the scenario.yaml that is kept beside this. A
+	// drill that was recorded before they were kept has neither.
+	Objectives     []string `json:"objectives,omitempty"`
+	ScenarioDigest string   `json:"scenario_digest,omitempty"`
 }
 
 // StepRecord says what a step was to offer, and why.
@@ -158,6 +163,8 @@ type StepRecord struct {
 	From  float64 `json:"from"`
 	To    float64 `json:"to"`
 	Users int     `json:"users,omitempty"`
+	// Think is the pause of each user before a request, its first one left out.
+	Think time.Duration `json:"think,omitempty"`
 	// Start is its begin in drill time.
 	Start time.Duration `json:"start"`
 	Lasts time.Duration `json:"lasts"`
@@ -231,4 +238,8 @@ type EndRecord struct {
 	// PredictedRPS is the estimate that the confirmation step was to prove, 0 if
 	// there was none.
 	PredictedRPS float64 `json:"predicted_rps,omitempty"`
+	// PredictedLow and PredictedHigh are its 90% interval; both 0 if it had none, as one
+	// that was bounded on one side only, or was recorded before they were kept.
+	PredictedLow  float64 `json:"predicted_low,omitempty"`
+	PredictedHigh float64 `json:"predicted_high,omitempty"`
 }

@@ -494,6 +494,7 @@ func (s *stepSum) point() Point {
 	p := Point{
 		Step: s.rec.Index, Kind: s.rec.Kind, Valid: true,
 		Offered: (s.rec.From + s.rec.To) / 2, Seconds: kept.Seconds(), Discarded: (lasted - kept).Seconds(),
+		Users: s.rec.Users, Think: s.rec.Think.Seconds(),
 		Requests: map[string]Figures{}, Tallies: maps.Clone(s.requests), Resources: map[string]Use{},
 	}
 	if s.end != nil {
