@@ -33,6 +33,9 @@ func (a *Analysis) audit(all []series) {
 			break
 		}
 	}
+	if apart := restless(all); apart > noticeable {
+		a.warn("steps at one load differ by %.2g%% in their mean response, beyond chance: the target was not the same from step to step, and the intervals take that in; hint: see what else ran beside it", 100*apart)
+	}
 	if ca2 := arrivals(all); resampled(all) && ca2 < 0.5 {
 		a.warn("arrivals were evenly spaced (ca2 %.2f): responses are predicted for Poisson arrivals, which wait longer", ca2)
 	}

@@ -57,8 +57,9 @@ func (r *replicate) add(w *window) {
 //
 // The load is moved by sqrt(load/seconds): in a step of T seconds, Poisson
 // arrivals at x/s come out as x +- sqrt(x/T), and what the queue makes of their
-// order varies by as much again. This is the variance between repeated steps,
-// which no resampling inside one step shows.
+// order varies by as much again. This is the variance between repeated steps by
+// chance, which no resampling inside one step shows. Where steps at one load differ by
+// more (see repeats.go), responses are moved by that.
 func (s *series) draw(r *replicate, rng *rand.Rand) {
 	s.begin(r)
 	r.jitter = rng.NormFloat64()
@@ -76,6 +77,26 @@ func (s *series) draw(r *replicate, rng *rand.Rand) {
 			taken++
 		}
 	}
+	if s.apart > 0 {
+		r.stretch(math.Exp(s.apart * rng.NormFloat64()))
+	}
+}
+
+// stretch lets every response take by times as long; bins are split in proportion.
+func (r *replicate) stretch(by float64) {
+	moved := make([]float64, len(r.bins))
+	last := len(r.bins) - 1
+	for i, n := range r.bins {
+		at := min(max(float64(i)+math.Log(by)/logBin, 0), float64(last))
+		k := min(int(at), max(last-1, 0))
+		part := at - float64(k)
+		moved[k] += n * (1 - part)
+		if part > 0 {
+			moved[k+1] += n * part
+		}
+	}
+	copy(r.bins, moved)
+	r.sum, r.slowest = by*r.sum, by*r.slowest
 }
 
 // spread is the standard deviation of the load that a step stands for.

@@ -33,6 +33,7 @@ type found struct {
 // crossings finds where the objectives break. ok is false if no step says
 // anything about any objective.
 func crossings(all []series, objectives []scenarios.Objective, replicates int, confidence float64, rng *rand.Rand) (found, bool) {
+	all = unsteady(all)
 	c := found{plateau: saturated(all).within(highest(all))}
 	rows := make([]replicate, len(all))
 	for i := range all {

@@ -34,6 +34,8 @@ type series struct {
 	seconds float64
 	windows []window
 	first   int // bin of windows[i].bins[0]
+	// apart is by how much (in logs) responses differ from step to step beyond chance.
+	apart float64
 	// table stands for the windows of a point that has none.
 	table window
 }

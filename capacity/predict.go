@@ -97,7 +97,7 @@ type predictor struct {
 
 func newPredictor(all []series, limited []fit, objectives []scenarios.Objective) *predictor {
 	p := &predictor{limited: limited, objectives: objectives, ca2: arrivals(all)}
-	p.all = equivalent(all, p.nearestFit(), p.ca2)
+	p.all = unsteady(equivalent(all, p.nearestFit(), p.ca2))
 	p.rows = make([]replicate, len(p.all))
 	for i := range p.all {
 		p.all[i].observed(&p.rows[i])
