@@ -31,7 +31,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	case len(all) < fewSteps:
 		a.warn("only %d valid steps: the laws rest on few loads", len(all))
 	}
-	a.audit(all)
+	a.audit(all, spec)
 	source := rng(spec.Seed)
 	a.capacity(all, spec, source)
 	sat := saturated(all)
@@ -133,6 +133,9 @@ func (s Spec) defaults() Spec {
 	s.Objectives = slices.DeleteFunc(slices.Clone(s.Objectives), func(o scenarios.Objective) bool {
 		return !(o.Value >= 0) || math.IsInf(o.Value, 0)
 	})
+	if !(s.ArrivalsSCV > 0) || math.IsInf(s.ArrivalsSCV, 0) {
+		s.ArrivalsSCV = 0
+	}
 	if !(s.DemandRPS > 0) || math.IsInf(s.DemandRPS, 0) {
 		s.DemandRPS = 0
 	}
@@ -169,8 +172,26 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 			c.Confirmed, c.ConfirmedAtRPS = true, max(c.ConfirmedAtRPS, s.point.Offered)
 		}
 	}
+	c.Arrivals = a.arrivals(all, spec)
 	c.Warnings = f.doubts(all, spec)
+	if made, real := c.Arrivals.Steps, c.Arrivals.Production; f.bound != Above && made > 0 && real > unlikeArrivals*made {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("measured at arrivals that varied less (ca2 %.2g) than production's (%.2g): objectives on responses break earlier there; hint: replay production's arrivals, or predict from below (--max-utilisation)", made, real))
+	}
 	a.Capacity = c
+}
+
+// unlikeArrivals is by how much production's arrivals must vary more than those of the steps
+// for a measured capacity to be doubted.
+const unlikeArrivals = 1.3
+
+func (a *Analysis) arrivals(all []series, spec Spec) (v Arrivals) {
+	if v.Production = spec.ArrivalsSCV; v.Production == 0 {
+		v.Production = 1
+	}
+	if resampled(all) {
+		v.Steps = arrivals(all)
+	}
+	return v
 }
 
 // nominal puts a bound at a load that was offered, where what held or broke is

@@ -13,7 +13,7 @@ const (
 )
 
 // audit says what in the steps themselves weakens everything that is fitted.
-func (a *Analysis) audit(all []series) {
+func (a *Analysis) audit(all []series, spec Spec) {
 	wrong := ""
 	for i := range all {
 		if wrong = all[i].little(); wrong != "" {
@@ -36,7 +36,7 @@ func (a *Analysis) audit(all []series) {
 	if apart := restless(all); apart > noticeable {
 		a.warn("steps at one load differ by %.2g%% in their mean response, beyond chance: the target was not the same from step to step, and the intervals take that in; hint: see what else ran beside it", 100*apart)
 	}
-	if ca2 := arrivals(all); resampled(all) && ca2 < 0.5 {
+	if ca2 := arrivals(all); resampled(all) && ca2 < 0.5 && spec.ArrivalsSCV == 0 {
 		a.warn("arrivals were evenly spaced (ca2 %.2f): responses are predicted for Poisson arrivals, which wait longer", ca2)
 	}
 }

@@ -312,3 +312,33 @@ func TestWarmUpIsCut(t *testing.T) {
 		t.Errorf("%d windows of a growing queue are cut", got)
 	}
 }
+
+// Bursts of production break an objective earlier than the Poisson arrivals of the steps; how
+// much earlier is that of a queue of which all is known (M/M/1 at 500/s, p99 < 60 ms, and
+// GI/M/1 with the same service).
+func TestBurstyProduction(t *testing.T) {
+	var points []observation.Point
+	for i, load := range []float64{50, 100, 150, 200, 250, 300} {
+		p := observation.Point{Step: i, Offered: load, Seconds: 60, Valid: true}
+		p.Throughput = load
+		at := func(q float64) float64 { return -1000 * math.Log(1-q) / (500 - load) }
+		p.Response = observation.Quantiles{Mean: 1000 / (500 - load), P50: at(0.5), P90: at(0.9), P95: at(0.95), P99: at(0.99), P999: at(0.999)}
+		p.Resources = map[string]observation.Use{"pool.db": {Used: load / 500, Limit: 1, Unit: "slots"}}
+		points = append(points, p)
+	}
+	slo := []scenarios.Objective{{Metric: "p99", Op: "<", Value: 60}}
+	poisson := Analyse(points, Spec{Objectives: slo}).Capacity
+	bursty := Analyse(points, Spec{Objectives: slo, ArrivalsSCV: 4}).Capacity
+	if poisson == nil || bursty == nil || poisson.Bound != Predicted || bursty.Bound != Predicted {
+		t.Fatalf("%+v, %+v", poisson, bursty)
+	}
+	// The decay of the responses of GI/M/1 is what exceeds 60 ms with 1%, as of M/M/1.
+	s := server{saturation: 500, servers: 1, scv: 1}
+	truth := rises(499, func(x float64) bool { return math.Exp(-0.06*s.decay(x, 4)) > 0.01 })
+	if math.Abs(bursty.Value.Value/truth-1) > 0.05 || !(bursty.Value.Value < 0.95*poisson.Value.Value) || bursty.Arrivals.Production != 4 {
+		t.Errorf("for bursts %.4g, truth %.4g; for Poisson %.4g", bursty.Value.Value, truth, poisson.Value.Value)
+	}
+	if !strings.Contains(bursty.Method, "variation of 4") {
+		t.Errorf("method %q", bursty.Method)
+	}
+}

@@ -67,7 +67,7 @@ func (a *Analysis) seen(sat *plateau, limited []fit, all []series) *measured {
 // returns neither if it does not, or they say too little; and no place of it, but that it is
 // there, if they do not say where it saturates.
 func hiddenQueue(all []series, limited []fit, objectives []scenarios.Objective) (*prediction, *refusal) {
-	x := newPredictor(all, limited, objectives)
+	x := newPredictor(all, limited, objectives, 0)
 	list, b := stages(x.all, x.rows, x.ca2)
 	if len(limited) == 0 || tooLittle(list) != "" {
 		return nil, nil

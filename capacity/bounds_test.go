@@ -142,7 +142,7 @@ func TestRealDrillsKeepTheirBounds(t *testing.T) {
 				short++
 			}
 		}
-		if a.audit(all); len(a.Warnings) > 0 {
+		if a.audit(all, Spec{}); len(a.Warnings) > 0 {
 			t.Errorf("%s: %q", name, a.Warnings)
 		}
 		if short < 3 {

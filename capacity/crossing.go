@@ -318,7 +318,7 @@ func (e *estimator) Ceiling(points []observation.Point, ratio float64) (load flo
 func (e *estimator) predict(all []series) *prediction {
 	source := rng(e.seed)
 	limited := candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all)
-	p, _ := predict(all, limited, e.objectives, estimatorRefits, DefaultConfidence, quick, source)
+	p, _ := predict(all, limited, e.objectives, 0, estimatorRefits, DefaultConfidence, quick, source)
 	if p != nil {
 		p.calibrate(DefaultConfidence, nil)
 	}

@@ -20,7 +20,7 @@ func (e *estimator) Best(points []observation.Point, loads []float64, seconds fl
 	all := digest(points)
 	source := rng(e.seed)
 	limited := candidates(fitResources(all, nil, estimatorRefits, source), all)
-	p := newPredictor(all, limited, e.objectives)
+	p := newPredictor(all, limited, e.objectives, 0)
 	list, b := stages(p.all, p.rows, p.ca2)
 	if tooLittle(list) != "" {
 		return -1

@@ -80,7 +80,7 @@ func (p *predictor) opinions(f *fitted, request string, r int) []opinion {
 	if r >= 0 {
 		work = again
 	}
-	how := station{shared: f.shared, rest: f.rest, each: f.each, parts: f.parts, talk: f.talk, bucket: f.bucket, taken: f.taken}
+	how := station{shared: f.shared, rest: f.rest, each: f.each, parts: f.parts, talk: f.talk, bucket: f.bucket, taken: f.taken, ahead: f.ahead}
 	if f.besides != nil {
 		next := f.besides.latency
 		next.bins = b

@@ -5,7 +5,7 @@ import "math"
 // unmeasured are the laws of a queue that nothing measures, the heaviest first:
 // servers of some number, or a limiter with some burst.
 func (p *predictor) unmeasured(list []stage, b bins, work effort) []*fitted {
-	how := station{besides: p.besides(list, b, -1, -1)}
+	how := station{ahead: p.ahead, besides: p.besides(list, b, -1, -1)}
 	servers := fitLatency(list, b, belief{
 		mean: [3]float64{math.Log(2 * p.top), 0, math.Log(0.3)}, sd: [3]float64{0.8, 0.8, 1.2},
 	}, how, nil, work)

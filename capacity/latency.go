@@ -147,9 +147,9 @@ func (l *latency) tail(load, t float64) float64 {
 		return w.over(base, b, t)
 	}
 	if !l.shared {
-		return l.waiting(load, 1).over(l.base, l.bins, t)
+		return l.waiting(load, l.foreseen()).over(l.base, l.bins, t)
 	}
-	others := l.crowd(load)
+	others := l.crowd(load).of(l.foreseen())
 	sum := 0.0
 	for j, p := range l.base {
 		switch b := l.bins.middle[j]; {
@@ -197,14 +197,14 @@ func (l *latency) mean(load float64) float64 {
 // delay is the mean of what the station adds to requests.
 func (l *latency) delay(load float64, base []float64) float64 {
 	if !l.shared {
-		return l.waiting(load, 1).mean()
+		return l.waiting(load, l.foreseen()).mean()
 	}
 	work := 0.0
 	for j, p := range base {
 		w, _ := l.work(l.bins.middle[j])
 		work += p * w
 	}
-	return work * l.crowd(load).mean
+	return work * l.crowd(load).of(l.foreseen()).mean
 }
 
 // quantile is the response in seconds that a share q of the requests stay below.

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -109,7 +110,7 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	if c == nil || c.Bound != Above {
 		return nil, nil
 	}
-	p, no := predict(all, limited, spec.Objectives, spec.Replicates, spec.Confidence, thorough, source)
+	p, no := predict(all, limited, spec.Objectives, spec.ArrivalsSCV, spec.Replicates, spec.Confidence, thorough, source)
 	if no != nil {
 		c.Unidentified = no.why
 		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+no.why)
@@ -139,6 +140,13 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 }
 
 func (p *prediction) method() string {
+	if scv := p.laws[0].ahead; scv > 0 && scv != 1 {
+		return p.lawsUsed() + fmt.Sprintf("; for arrivals with a squared coefficient of variation of %.3g", scv)
+	}
+	return p.lawsUsed()
+}
+
+func (p *prediction) lawsUsed() string {
 	how := "served in order"
 	if p.laws[0].shared {
 		how = "cores shared"

@@ -88,15 +88,17 @@ type predictor struct {
 	all        []series
 	limited    []fit
 	objectives []scenarios.Objective
-	ca2        float64
+	// ca2 is the squared coefficient of variation of the arrivals of the steps, ahead of those
+	// that responses are predicted for; 0 is Poisson.
+	ca2, ahead float64
 	rows       []replicate
 	top        float64
 	// main is the resource that requests wait for most, once models were fitted.
 	main int
 }
 
-func newPredictor(all []series, limited []fit, objectives []scenarios.Objective) *predictor {
-	p := &predictor{limited: limited, objectives: objectives, ca2: arrivals(all)}
+func newPredictor(all []series, limited []fit, objectives []scenarios.Objective, ahead float64) *predictor {
+	p := &predictor{limited: limited, objectives: objectives, ca2: arrivals(all), ahead: ahead}
 	p.all = unsteady(equivalent(all, p.nearestFit(), p.ca2))
 	p.rows = make([]replicate, len(p.all))
 	for i := range p.all {
@@ -114,8 +116,8 @@ type refusal struct {
 }
 
 // predict says where the objectives break, if the steps tell; else why not.
-func predict(all []series, limited []fit, objectives []scenarios.Objective, replicates int, confidence float64, work effort, source *rand.Rand) (*prediction, *refusal) {
-	p := newPredictor(all, limited, objectives)
+func predict(all []series, limited []fit, objectives []scenarios.Objective, ahead float64, replicates int, confidence float64, work effort, source *rand.Rand) (*prediction, *refusal) {
+	p := newPredictor(all, limited, objectives, ahead)
 	list, b := stages(p.all, p.rows, p.ca2)
 	if why := tooLittle(list); why != "" {
 		return nil, &refusal{why: why}
@@ -427,7 +429,7 @@ func (p *predictor) measured(list []stage, b bins, i, r int, work effort, start 
 		f = start.resource
 	}
 	know := believe(max(f.ceiling(r), 1.02*p.top), f.doubt(), f.servers(), 0.15)
-	how := station{taken: f.times, besides: p.besides(list, b, i, r)}
+	how := station{ahead: p.ahead, taken: f.times, besides: p.besides(list, b, i, r)}
 	if start != nil {
 		know.mean[2], know.sd[2] = start.know.mean[2], start.know.sd[2]
 		how.shared, how.rest, how.each, how.talk = start.shared, start.rest, start.each, f.talkIn(r)
@@ -602,7 +604,7 @@ func (p *predictor) interval(out *prediction, b bins, known, unmeasured []*fitte
 		drawn, _ := stages(p.all, p.rows, p.ca2)
 		if out.hidden > 0 && source.Float64() < out.hidden {
 			from := one(unmeasured, source)
-			f := fitLatency(drawn, b, from.know, station{besides: p.besides(drawn, b, -1, r), bucket: from.bucket}, from, again)
+			f := fitLatency(drawn, b, from.know, station{ahead: p.ahead, besides: p.besides(drawn, b, -1, r), bucket: from.bucket}, from, again)
 			queues = append(queues, f.saturation)
 			x, _ := p.crossing(&f, r)
 			values = append(values, x)

@@ -94,6 +94,14 @@ func (l *latency) crowd(load float64) crowd {
 	}
 }
 
+// of is the crowd at arrivals with a squared coefficient of variation of ca2: a queue of
+// exponential work grows as (1 + ca2)/2 near saturation (Kingman 1962), shared or in order.
+func (c crowd) of(ca2 float64) crowd {
+	by := (1 + ca2) / 2
+	c.mean, c.squares = c.mean*by, c.squares*by*by
+	return c
+}
+
 // stretch is what is added to a request with so many seconds of work. A
 // short one meets one number of others, which makes its delay as random as that
 // number; a long one sees many of them, and its delay is nearly its mean. The

@@ -26,6 +26,10 @@ type Spec struct {
 	Replicates int
 	// Seed of the bootstrap: equal points, Spec and Seed give equal figures.
 	Seed uint64
+	// ArrivalsSCV is the squared coefficient of variation of the times between arrivals in
+	// production, which capacity and responses are predicted for; 0 is that of Poisson
+	// arrivals, 1.
+	ArrivalsSCV float64
 	// MaxRPS is the greatest load that was allowed, 0 if not known. It only
 	// serves to say why a capacity is bounded below alone.
 	MaxRPS float64
@@ -84,12 +88,22 @@ type Capacity struct {
 	Confirmed bool
 	// ConfirmedAtRPS is the highest load that was confirmed, 0 if none was.
 	ConfirmedAtRPS float64
+	// Arrivals are how the steps' arrivals varied, and those that a prediction is for.
+	Arrivals Arrivals
 	// Unidentified says why the steps do not tell where the objectives break although all
 	// of them held, and which step would tell; empty if they do tell.
 	Unidentified string
 	// Unforetold are the objectives of which no law speaks, so that a capacity with the
 	// bound Predicted is not about them.
 	Unforetold []Unforetold
+}
+
+// Arrivals are squared coefficients of variation of the times between arrivals: 1 for
+// Poisson arrivals, 0 for an even pace, more than 1 for bursts.
+type Arrivals struct {
+	// Steps is that of the steps, 0 if it is not known; Production that of the arrivals for
+	// which responses are predicted.
+	Steps, Production float64
 }
 
 // Unforetold is an objective that is not predicted, and why.

@@ -18,11 +18,22 @@ type station struct {
 	// bucket says that it is a limiter that gathers tokens, whose burst is in the place
 	// of the number of servers (see metered).
 	bucket bool
+	// ahead is the squared coefficient of variation of the arrivals that responses are
+	// predicted for; 0 is Poisson.
+	ahead float64
 	// taken is how often a request takes it, one after the other; 0 is once.
 	taken float64
 	// besides is a second resource that requests wait for, of which all is known by
 	// its use; nil for none.
 	besides *beside
+}
+
+// foreseen is the squared coefficient of variation of the arrivals of production.
+func (s *station) foreseen() float64 {
+	if s.ahead > 0 {
+		return s.ahead
+	}
+	return 1
 }
 
 // beside is a resource that requests pass besides the one that is fitted. As its
@@ -43,15 +54,16 @@ func (b *beside) at(load float64) []band {
 			return b.bands[i]
 		}
 	}
-	bands := b.latency.bandsAt(load)
+	bands := b.latency.bandsAt(load, 1)
 	b.loads, b.bands = append(b.loads, load), append(b.bands, bands)
 	return bands
 }
 
-// bandsAt works out where requests of each bin end up at a load.
-func (l *latency) bandsAt(load float64) []band {
+// bandsAt works out where requests of each bin end up at a load of arrivals with a squared
+// coefficient of variation of ca2.
+func (l *latency) bandsAt(load, ca2 float64) []band {
 	n := len(l.bins.middle)
-	others, w := l.crowd(load), l.waiting(load, 1)
+	others, w := l.crowd(load).of(ca2), l.waiting(load, ca2)
 	bands := make([]band, n)
 	for j := range bands {
 		tail := func(t float64) float64 { return w.tail(t) }
@@ -116,8 +128,8 @@ func (l *latency) behind(load float64) ([]float64, bins, waiting) {
 	f.bins = wide
 	copy(base, l.base)
 	into := make([]float64, len(base))
-	moved(f.bandsAt(load), base, into)
-	return into, wide, then.waiting(load, 1)
+	moved(f.bandsAt(load, l.foreseen()), base, into)
+	return into, wide, then.waiting(load, l.foreseen())
 }
 
 // wider has n more bins at the top.
@@ -150,6 +162,7 @@ func (p *predictor) besides(list []stage, b bins, i, r int) *beside {
 	if l.talk = f.talkIn(r); !l.talk.none() {
 		service = f.demand
 	}
+	l.ahead = p.ahead
 	if l.taken = f.times; f.lock == "" {
 		if scv, known := l.worked(quietest(list), b, service); known {
 			l.scv = scv

@@ -20,6 +20,8 @@ type Question struct {
 	// Demand and Prices replace the scenario's unless nil.
 	Demand *scenarios.Demand
 	Prices *scenarios.Prices
+	// ArrivalsSCV replaces the scenario's unless 0.
+	ArrivalsSCV float64
 	// Fit asks for the capacity of a fixed load too.
 	Fit bool
 	// Past are scores of earlier drills of the target (Backtest), by which the
@@ -40,6 +42,9 @@ func (q Question) about(s *scenarios.Scenario) *scenarios.Scenario {
 	}
 	if q.Prices != nil {
 		out.Capacity.Prices = q.Prices
+	}
+	if q.ArrivalsSCV > 0 {
+		out.Capacity.ArrivalsSCV = q.ArrivalsSCV
 	}
 	return &out
 }

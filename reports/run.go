@@ -188,6 +188,11 @@ type Capacity struct {
 	Predicted      *Prediction `json:"predicted,omitempty"`
 	ConfirmedAtRPS float64     `json:"confirmed_at_rps,omitempty"`
 	Check          *Check      `json:"check,omitempty"`
+	// ArrivalsSCV is the squared coefficient of variation of the times between the arrivals
+	// of the steps (1 for Poisson), 0 if not known; ProductionSCV that for which responses
+	// are predicted.
+	ArrivalsSCV   float64 `json:"arrivals_scv,omitempty"`
+	ProductionSCV float64 `json:"production_scv,omitempty"`
 	// Unidentified says why the steps do not tell where the objectives break, and which step
 	// would; empty unless Bound is "above".
 	Unidentified string `json:"unidentified,omitempty"`

@@ -16,7 +16,7 @@ import (
 func (c *computation) spec() capacity.Spec {
 	spec := capacity.Spec{
 		Objectives: c.scenario.Objectives, Prices: c.scenario.Capacity.Prices, Past: c.past,
-		Seed: c.drill.Seed, MaxRPS: c.scenario.Safety.MaxRPS,
+		ArrivalsSCV: c.scenario.Capacity.ArrivalsSCV, Seed: c.drill.Seed, MaxRPS: c.scenario.Safety.MaxRPS,
 	}
 	if d := c.scenario.Capacity.Demand; d != nil {
 		spec.DemandRPS = d.Peak
@@ -38,6 +38,7 @@ func (c *computation) analyse() {
 		c.run.Capacity = &Capacity{
 			RPS: estimate(x.Value), Bound: x.Bound, Confirmed: x.Confirmed, Method: x.Method, ConfirmedAtRPS: x.ConfirmedAtRPS,
 			Objective: c.objectiveText(x), Unidentified: x.Unidentified,
+			ArrivalsSCV: x.Arrivals.Steps, ProductionSCV: x.Arrivals.Production,
 		}
 		for _, u := range x.Unforetold {
 			c.run.Capacity.NotPredicted = append(c.run.Capacity.NotPredicted, u.Objective.String())

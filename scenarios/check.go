@@ -208,6 +208,7 @@ func (s *Scenario) checkCapacity(c *complaints) {
 		c.notNegative("capacity.prices.gb_hour", p.GBHour, 1e6)
 		c.notNegative("capacity.prices.egress_gb", p.EgressGB, 1e6)
 	}
+	c.notNegative("capacity.arrivals_scv", s.Capacity.ArrivalsSCV, 1000)
 	if r := s.Capacity.Redundancy; r != nil {
 		c.positive("capacity.redundancy.zones", float64(r.Zones), 1000)
 		if r.Survive < 0 || r.Survive >= r.Zones && r.Zones > 0 {

@@ -108,6 +108,10 @@ type Capacity struct {
 	Demand     *Demand     `yaml:"demand,omitempty" json:"demand,omitempty"`
 	Prices     *Prices     `yaml:"prices,omitempty" json:"prices,omitempty"`
 	Redundancy *Redundancy `yaml:"redundancy,omitempty" json:"redundancy,omitempty"`
+	// ArrivalsSCV is the squared coefficient of variation of the times between arrivals in
+	// production, which capacity is predicted for: 1 for Poisson arrivals (the default),
+	// more for bursts.
+	ArrivalsSCV float64 `yaml:"arrivals_scv,omitempty" json:"arrivals_scv,omitempty"`
 }
 
 // Demand is the load that production brings.

@@ -36,6 +36,7 @@ the objectives or the demand is not covered, 3 if the data do not identify it.`,
 			&cli.Float64Flag{Name: "demand", Usage: "the peak load of production in `RPS`: gives headroom"},
 			&cli.StringFlag{Name: "growth", Usage: "how the demand grows, such as 5%/month: gives the day it is used up"},
 			&cli.StringFlag{Name: "prices", Usage: "a price list: a YAML `FILE` with vcpu_hour, gb_hour, egress_gb, or vcpu_hour=0.04,gb_hour=0.005"},
+			&cli.Float64Flag{Name: "arrivals-scv", Usage: "the squared coefficient of variation of the times between production's arrivals, for which a capacity is predicted: 1 is Poisson, more are bursts"},
 			&cli.StringSliceFlag{Name: "past", Usage: "the `BUNDLE` of an earlier drill of the target that did reach its limit: intervals of predictions are calibrated by how far they would have been off there; may be repeated"},
 			&cli.StringFlag{Name: "now", Usage: "the `DAY` from which demand grows, YYYY-MM-DD (default today, or of the drill if its own demand grows)"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "of the bootstrap, for files; a bundle has its own"},
@@ -107,6 +108,9 @@ func backtests(bundles []string, s streams) ([]capacity.Score, error) {
 	return all, nil
 }
 
+// mostSCV bounds how bursty arrivals may be said to be, as in a scenario.
+const mostSCV = 1000.0
+
 // question reads what the flags ask.
 func question(c *cli.Context) (reports.Question, error) {
 	q := reports.Question{}
@@ -126,13 +130,18 @@ func question(c *cli.Context) (reports.Question, error) {
 		}
 		q.Prices = &p.Prices
 	}
+	if c.IsSet("arrivals-scv") {
+		if q.ArrivalsSCV = c.Float64("arrivals-scv"); !(q.ArrivalsSCV > 0 && q.ArrivalsSCV <= mostSCV) {
+			return q, badInput("1 is that of Poisson arrivals, 0.01 nearly an even pace, 4 are bursts", "fit: --arrivals-scv %v: it must be above 0 and at most %v", q.ArrivalsSCV, mostSCV)
+		}
+	}
 	if c.IsSet("now") || c.IsSet("growth") {
 		if q.Now, err = today(c.String("now")); err != nil {
 			return q, err
 		}
 	}
 	// Asked nothing new, a bundle gives run.json as it is.
-	q.Fit = len(q.Objectives) > 0 || q.Demand != nil || q.Prices != nil
+	q.Fit = len(q.Objectives) > 0 || q.Demand != nil || q.Prices != nil || q.ArrivalsSCV > 0
 	return q, nil
 }
 
