@@ -111,8 +111,20 @@ func (a *Analysis) pricing(all []series, fits []fit, spec Spec) *pricing {
 // the use rises so steeply that one more request takes more than its share of all that
 // is allocated, nothing idles.
 func (c *Cost) AtLoad(name string, load Value) CostAt {
+	x, replicas := c.rule.each(name, load)
+	return c.of(name, load, x, replicas)
+}
+
+// OfReplica is the cost of one replica that is asked a load in requests/s, be that more than
+// its capacity.
+func (c *Cost) OfReplica(load float64) CostAt {
+	x := Value{Value: load, Low: load, High: load}
+	return c.of("", x, x, 1)
+}
+
+// of is the cost of a load, of which each of so many replicas has x.
+func (c *Cost) of(name string, load, x Value, replicas int) CostAt {
 	p := c.rule
-	x, replicas := p.each(name, load)
 	good, y := p.failed.answered(x)
 	doubts := slices.Clone(p.doubts)
 	if replicas > 1 {
@@ -152,8 +164,9 @@ func (c *Cost) Good(load float64) float64 { return 1 - c.rule.failed.at(load).Va
 // where the capacity is not known, or is the load.
 func (p *pricing) each(name string, load Value) (x Value, replicas int) {
 	c := p.capacity
+	load.Low = max(load.Low, 0.01*load.Value) // what is allocated costs, for whatever is served
 	if name == AtCapacity {
-		return Value{Value: load.Value, Low: max(load.Low, 0.01*load.Value), High: load.High}, 1
+		return load, 1
 	}
 	if c == nil || !(c.Low > 0) {
 		return load, 1

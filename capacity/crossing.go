@@ -314,10 +314,15 @@ func (e *estimator) Ceiling(points []observation.Point, ratio float64) (load flo
 	return lockCeiling(points, ratio)
 }
 
+// limited are the laws of what can give out, as far as is known while the search runs.
+func (e *estimator) limited(all []series, source *rand.Rand) []fit {
+	return candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all)
+}
+
 // predict puts the crossing where the laws see it; nil if they do not.
 func (e *estimator) predict(all []series) *prediction {
 	source := rng(e.seed)
-	limited := candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all)
+	limited := e.limited(all, source)
 	p, _ := predict(all, limited, e.objectives, 0, estimatorRefits, DefaultConfidence, quick, source)
 	if p != nil {
 		p.calibrate(DefaultConfidence, nil)

@@ -19,7 +19,7 @@ var _ search.Planner = (*estimator)(nil)
 func (e *estimator) Best(points []observation.Point, loads []float64, seconds float64) int {
 	all := digest(points)
 	source := rng(e.seed)
-	limited := candidates(fitResources(all, nil, estimatorRefits, source), all)
+	limited := e.limited(all, source)
 	p := newPredictor(all, limited, e.objectives, 0)
 	list, b := stages(p.all, p.rows, p.ca2)
 	if tooLittle(list) != "" {

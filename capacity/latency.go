@@ -297,7 +297,7 @@ func put(list []stage, s *series, r *replicate, low, width int) []stage {
 	g := &list[at]
 	for k, c := range r.bins {
 		if c > 0 {
-			g.counts[(s.first+k)/coarse-low] += c
+			g.counts[min(max((s.first+k)/coarse-low, 0), width-1)] += c // a redrawn step may reach beyond
 			g.total += c
 		}
 	}

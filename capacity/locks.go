@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -22,10 +23,10 @@ import (
 func fitLocks(all []series, replicates int, source *rand.Rand) []fit {
 	var fits []fit
 	for _, name := range locksOf(all) {
-		k, doubt := acquisitions(contentions(name, all))
+		k, doubt := acquisitions(balanced(contentions(name, all)))
 		us := heldShares(name, k, all)
 		if len(us) < 3 {
-			us = heldByWaits(name, all)
+			us, k, doubt = heldByWaits(name, all), 1, 0 // which says it of the lock, whoever takes it
 		}
 		f, ok := fitUses(us, 1, "")
 		if !ok || !f.exercised || f.peak < 0.02 {
@@ -55,45 +56,111 @@ func (f *fit) scale(doubt float64, source *rand.Rand) {
 // mostLocks bounds how many locks are fitted.
 const mostLocks = 100
 
-// locksOf are the functions that held a contended lock, sorted.
+// locksOf are the functions that held a contended lock, those that were waited for most
+// first.
 func locksOf(all []series) []string {
 	var names []string
+	waited := map[string]float64{}
 	for i := range all {
 		for _, w := range all[i].point.Locks {
-			if !slices.Contains(names, w.Function) {
+			if _, known := waited[w.Function]; !known {
 				names = append(names, w.Function)
 			}
+			waited[w.Function] += w.Seconds * all[i].profiled()
 		}
 	}
-	slices.Sort(names)
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(waited[b], waited[a]), cmp.Compare(a, b)) })
 	return names[:min(len(names), mostLocks)]
 }
 
-// contended is what one step says of a lock: how often in a second it was waited for
-// while load was served, and for how long in all, over so many seconds.
-type contended struct{ load, count, wait, seconds float64 }
+// profiled is for how many seconds what is known of locks was seen.
+func (s *series) profiled() float64 {
+	if over := s.point.LockSeconds; over > 0 && over <= longestStep {
+		return over
+	}
+	return max(s.seconds, 1)
+}
 
-// contentions are the steps that served what was offered, and in which the lock was
-// waited for.
+// ended is how many hits ended in a second, failed ones too: they may have held a lock.
+func (s *series) ended() float64 {
+	var n float64
+	for _, w := range s.windows {
+		n += w.ended()
+	}
+	if n > 0 && s.seconds > 0 {
+		return min(n/s.seconds, s.load)
+	}
+	if good := 1 - s.point.ErrorRatio; good > 0 && good < 1 {
+		return min(s.served(nil)/good, s.load)
+	}
+	return s.served(nil)
+}
+
+// contended is what one step says of a lock: how often in a second it was waited for
+// while load was served, and for how long in all; over so many seconds, in which so many
+// waits were counted. full says that the step did not serve what it was offered.
+type contended struct {
+	load, count, wait, seconds, events float64
+	full                               bool
+}
+
+// contentions are the steps in which the lock was waited for.
 func contentions(function string, all []series) []contended {
 	var list []contended
+	each := everyNth(all)
 	for i := range all {
 		s := &all[i]
 		w := named(s.point.Locks, function)
-		load := s.served(nil)
-		if !s.point.Valid || s.point.Cut != "" || !(load > inBalance*s.load) || !(w.Contentions > 0) || !(w.Seconds > 0) ||
-			math.IsInf(w.Contentions, 0) || math.IsInf(w.Seconds, 0) {
+		load := s.ended()
+		if !s.point.Valid || !(load > 0) || !(w.Contentions > 0) || !(w.Seconds > 0) || math.IsInf(w.Contentions, 0) || math.IsInf(w.Seconds, 0) {
 			continue
 		}
-		list = append(list, contended{load: load, count: w.Contentions, wait: w.Seconds, seconds: max(s.seconds, 1)})
+		list = append(list, contended{
+			load: load, count: w.Contentions, wait: w.Seconds, seconds: s.profiled(), events: w.Contentions * s.profiled() / each,
+			full: s.point.Cut != "" || load < inBalance*s.load,
+		})
 	}
 	return list
+}
+
+// balanced are those whose waits are of a queue that is in balance.
+func balanced(list []contended) []contended {
+	return slices.DeleteFunc(slices.Clone(list), func(c contended) bool { return c.full })
+}
+
+// everyNth is how many waits one in a profile stands for: a Go runtime that samples one of n
+// counts it n times, so that all counts are multiples of n.
+func everyNth(all []series) float64 {
+	var common, counts int64
+	for i := range all {
+		if all[i].point.LockSeconds <= 0 {
+			return 1
+		}
+		for _, w := range all[i].point.Locks {
+			n := w.Contentions * all[i].profiled()
+			if !(n < 1e12) || math.Abs(n-math.Round(n)) > 0.01 {
+				return 1
+			}
+			if k := int64(math.Round(n)); k > 0 {
+				counts++
+				for common, k = k, common; k != 0; {
+					common, k = k, common%k
+				}
+			}
+		}
+	}
+	if counts < enoughSampled {
+		return 1
+	}
+	return max(float64(common), 1)
 }
 
 const (
 	// inBalance is the share of what is offered that a step must serve for its waits to be
 	// those of a queue that is in balance.
 	inBalance = 0.95
+	// enoughSampled is how many counts must have a common divisor for it to be no chance.
+	enoughSampled = 4
 	// enoughWaits is how many waits there must be in all for their growth to be read.
 	enoughWaits = 50.0
 	// mostTimes bounds how often a request takes a lock.
@@ -158,13 +225,14 @@ func normalise(weights []float64) {
 // pooled is by how much the share of requests that wait grows with each request/s, the
 // number of waits, and the highest load.
 func pooled(list []contended) (rate, waits, top float64) {
-	var squares float64
+	var count, squares float64
 	for _, c := range list {
-		waits += c.count * c.seconds
+		count += c.count * c.seconds
 		squares += c.load * c.load * c.seconds
+		waits += c.events
 		top = max(top, c.load)
 	}
-	return waits / squares, waits, top
+	return count / max(squares, 1e-300), waits, top
 }
 
 // explained is the log likelihood of the mean waits where each request takes the lock k
@@ -174,19 +242,19 @@ func pooled(list []contended) (rate, waits, top float64) {
 func explained(list []contended, held, k float64) float64 {
 	var sum, weight, logs float64
 	rest := make([]float64, len(list))
-	errors := make([]float64, len(list))
+	variances := make([]float64, len(list))
 	for i, c := range list {
 		u := min(held*c.load, mostHeld)
 		rest[i] = math.Log(c.wait/c.count) + math.Log(1-u)
 		// Waits come in busy periods, which last as 1/(1 - U).
-		errors[i] = 2*(1+u)/(1-u)/max(c.count*c.seconds, 1) + 0.05*0.05
-		sum, weight = sum+rest[i]/errors[i], weight+1/errors[i]
-		logs += math.Log(errors[i])
+		variances[i] = 2*(1+u)/(1-u)/max(c.count*c.seconds, 1) + 0.05*0.05
+		sum, weight = sum+rest[i]/variances[i], weight+1/variances[i]
+		logs += math.Log(variances[i])
 	}
 	logs += math.Log(weight)
 	for i := range list {
 		d := rest[i] - sum/weight
-		logs += d * d / errors[i]
+		logs += d * d / variances[i]
 	}
 	uneven := sum/weight - math.Log(held/k/2) // log of 1 + scv
 	usual := usualUneven
@@ -194,7 +262,8 @@ func explained(list []contended, held, k float64) float64 {
 		usual += clumped * min(k-1, 1)
 	}
 	d := uneven - usual
-	logs += d * d / (unevenVary*unevenVary + 1/weight)
+	spread := unevenVary*unevenVary + 1/weight
+	logs += d*d/spread + math.Log(spread)
 	if uneven < 0 {
 		logs += uneven * uneven / (1/weight + 0.05*0.05)
 	}
@@ -251,7 +320,7 @@ func heldShares(function string, k float64, all []series) []use {
 			continue
 		}
 		// A count of n waits errs by sqrt(n).
-		us = append(us, use{load: load, used: min(w.Contentions/(k*load), 1), weight: max(w.Contentions*s.seconds, 1), at: s.at(), counted: true})
+		us = append(us, use{load: load, used: min(w.Contentions/(k*load), 1), weight: max(w.Contentions*s.profiled(), 1), at: s.at(), counted: true})
 	}
 	return us
 }
@@ -289,8 +358,8 @@ func heldByWaits(function string, all []series) []use {
 
 // lockCeiling is the load up to which no lock is likely to be held for more than a share
 // of the time, and the lock that sets it; +Inf if none does. From the first step on, as
-// far as those who waited can be counted, and to the safe side: it goes by a standard
-// error more than is seen.
+// far as those who waited can be counted, and to the safe side: it goes by one and a half
+// standard errors more than is counted.
 func lockCeiling(points []observation.Point, ratio float64) (load float64, resource string) {
 	all := digest(points)
 	load = math.Inf(1)
@@ -300,15 +369,34 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 		if waits < fewestWaits {
 			continue
 		}
-		k, doubt := acquisitions(list)
-		held := rate / k * math.Exp(doubt) * (1 + 1.5/math.Sqrt(waits))
-		if x := ratio / held; x < load {
+		k, doubt := acquisitions(balanced(list))
+		held := rate / k * math.Exp(doubt)
+		if waits < enoughWaits { // of a lock that few requests take, little is counted
+			held = max(held, heldByLength(list))
+		}
+		if x := ratio / (held * (1 + 1.5/math.Sqrt(waits))); x < load {
 			load, resource = x, "lock: "+short(name)
 		}
 	}
 	return load, resource
 }
 
+// heldByLength is for how long each request holds the lock in all, by how many wait at once,
+// U^2 (1 + scv)/(2(1 - U)) (Pollaczek and Khinchine), however many requests take it.
+func heldByLength(list []contended) float64 {
+	var held, squares float64
+	for _, c := range list {
+		q := 2 * c.wait / evenHolds
+		u := q / 2 * (math.Sqrt(1+4/q) - 1) // the root of U^2 + q U - q, in a form that does not cancel
+		held, squares = held+u*c.load*c.seconds, squares+c.load*c.load*c.seconds
+	}
+	return held / max(squares, 1e-300)
+}
+
+// evenHolds is one and the squared coefficient of variation of the times for which a lock is
+// held, towards even ones: less makes a bound lower.
+const evenHolds = 1.3
+
 // fewestWaits is how many waits there must be for a lock to bound a load: they are known to
-// a third then.
-const fewestWaits = 10.0
+// a half then, and the bound goes by that.
+const fewestWaits = 4.0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -94,5 +95,41 @@ func TestLockCeilingIsSafe(t *testing.T) {
 	}
 	if x, name := lockCeiling([]observation.Point{step(100, 8, 5)}, 0.6); !math.IsInf(x, 1) || name != "" {
 		t.Errorf("no lock: %g by %q", x, name)
+	}
+}
+
+// A lock that few requests take is bound by how many wait at once, of which its counts say
+// little.
+func TestLockOfFewRequestsIsBound(t *testing.T) {
+	for _, times := range []float64{0.02, 0.05, 0.1, 0.3} {
+		rng := rand.New(rand.NewPCG(9, uint64(100*times)))
+		for _, loads := range [][]float64{{50, 100, 200}, {50, 100, 200, 60, 220}} {
+			var bounds []float64
+			for range 200 {
+				x, _ := lockCeiling(lockSteps(times, 1, rng, loads...), 0.6)
+				bounds = append(bounds, x/240)
+			}
+			slices.Sort(bounds)
+			// What so few waits tell errs by a third and more.
+			if median := bounds[100]; median > 1.1 || bounds[180] > 2 && times > 0.02 {
+				t.Errorf("%g times, after %v: the median bound is %.2f of the right one, the 90th percentile %.2f", times, loads, median, bounds[180])
+			}
+		}
+	}
+}
+
+// A profile of one wait in a hundred counts it a hundred times, which is not as much evidence
+// as a hundred waits.
+func TestSampledLocks(t *testing.T) {
+	for n, want := range map[float64]float64{1: 1, 5: 5, 100: 100} {
+		points := make([]observation.Point, 6)
+		for i := range points {
+			points[i] = step(100, 8, 5)
+			points[i].LockSeconds = 3
+			points[i].Locks = []observation.LockWait{{Function: "f", Seconds: 1, Contentions: n * float64(7+3*i+i*i) / 3}}
+		}
+		if got := everyNth(digest(points)); got != want {
+			t.Errorf("one in %g is taken for one in %g", n, got)
+		}
 	}
 }

@@ -163,19 +163,19 @@ func (c *controller) run(ctx context.Context) (Outcome, error) {
 	if c.ended == nil {
 		c.ended = &observation.EndRecord{How: observation.EndDone}
 	}
-	c.foretold()
+	c.ended.PredictedRPS, c.ended.PredictedLow, c.ended.PredictedHigh = c.foretold()
 	err = cmp.Or(err, c.note(observation.Entry{Kind: observation.EntryEnd, End: c.ended}), c.cfg.Record.Flush())
 	return Outcome{How: c.ended.How, Detail: c.ended.Detail, Points: c.points}, err
 }
 
-// foretold puts what was predicted before the last confirmation into the record of the
-// end. The ends of an estimate that is bounded on one side only are no interval.
-func (c *controller) foretold() {
-	e, end := c.predicted, c.ended
-	end.PredictedRPS = e.Value
+// foretold is what was predicted before the last confirmation. The ends of an estimate that
+// is bounded on one side only are no interval.
+func (c *controller) foretold() (rps, low, high float64) {
+	e := c.predicted
 	if (e.Bound == "" || e.Predicted) && e.Low > 0 && e.High > e.Low && !math.IsInf(e.High, 1) {
-		end.PredictedLow, end.PredictedHigh = e.Low, e.High
+		return e.Value, e.Low, e.High
 	}
+	return e.Value, 0, 0
 }
 
 // begin notes what is run, or what was lost of what is gone on with.
@@ -328,7 +328,7 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 		step = c.cfg.Plan.Steps[k]
 	} else if c.cfg.Search != nil {
 		for k := range c.points { // a profile may arrive after its step was reduced
-			c.points[k].Locks = c.reducer.Locks(c.points[k].Step)
+			c.points[k].Locks, c.points[k].LockSeconds = c.reducer.Locks(c.points[k].Step)
 		}
 		d := c.cfg.Search.Next(c.points, c.cfg.Now())
 		// What was predicted before a confirmation, and not what is known after it.

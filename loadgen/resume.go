@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
 )
 
 // Resume is what is known of a drill whose controller was lost.
@@ -54,6 +55,9 @@ func (c *controller) replay() (open []*observation.StepRecord) {
 			c.numbers.divided(c.numbers.slices)
 		case e.Step != nil:
 			open = append(open, e.Step)
+			if e.Step.PredictedRPS > 0 {
+				c.predicted = search.Estimate{Value: e.Step.PredictedRPS, Low: e.Step.PredictedLow, High: e.Step.PredictedHigh}
+			}
 			c.first = e.Step.Index + 1
 			numbers := e.Step.Numbers
 			if e.Step.Users > 0 {

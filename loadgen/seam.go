@@ -30,6 +30,9 @@ func (c *controller) order(ctx context.Context, step scenarios.Step, reason stri
 		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5), Think: step.Think,
 		Start: at, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason, First: step.First, Numbers: c.numbersOf(step),
 	}
+	if step.Kind == scenarios.KindConfirm {
+		rec.PredictedRPS, rec.PredictedLow, rec.PredictedHigh = c.foretold()
+	}
 	c.reducer.Begin(rec)
 	if err := c.note(observation.Entry{Kind: observation.EntryStep, Step: &rec}); err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/capacity/planning"
 )
 
@@ -69,7 +68,7 @@ func MarginalParts(r *Run, each float64) (map[string]planning.Figure, planning.B
 	}
 	whole, known := r.Cost.PerMillion.Marginal, r.Cost.Parts
 	if seen := r.Cost.seen; seen != nil && each > 0 {
-		at := seen.AtLoad(capacity.AtPeak, capacity.Value{Value: each, Low: each, High: each})
+		at := seen.OfReplica(each)
 		whole, known = estimate(at.Marginal), estimates(at.Parts)
 	}
 	figure := func(e Estimate) planning.Figure {

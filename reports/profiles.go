@@ -155,6 +155,7 @@ func (c *computation) lockWaits(p *observation.Point) {
 		return
 	}
 	over := t.seconds() * t.missing
+	p.LockSeconds = t.seconds()
 	p.Locks = nil // what the search went by, before the file was read
 	for _, s := range sites {
 		p.Locks = append(p.Locks, observation.LockWait{

@@ -76,7 +76,7 @@ func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.
 	for _, x := range s.meters {
 		p.Resources[x.resource] = x.read(meters[x.part], s.heap(meters), o.Discard, int(lasts), rng)
 	}
-	p.Locks = s.profile(meters, o.Discard, int(lasts), rng)
+	p.Locks, p.LockSeconds = s.profile(meters, o.Discard, int(lasts), index, rng)
 	return p, o.Last(lasts)
 }
 
@@ -117,9 +117,10 @@ func (s *System) heap(meters []*meter) []float64 {
 	return []float64{0}
 }
 
-// profile is the mutex profile of the seconds that count, if a part is a lock.
-// It is of a sample of what happened, so that it has a sampling error.
-func (s *System) profile(meters []*meter, from, to int, rng *rand.Rand) []observation.LockWait {
+// profile is the mutex profile of half of the seconds that count, the first or the second
+// as a profiler alternates, and of how many, if a part is a lock. It is of a sample of what
+// happened, so that it has a sampling error.
+func (s *System) profile(meters []*meter, from, to, index int, rng *rand.Rand) (list []observation.LockWait, seconds float64) {
 	for k, p := range s.parts {
 		q, ordered := p.station.(queue)
 		_, locked := p.station.(lock)
@@ -128,15 +129,19 @@ func (s *System) profile(meters []*meter, from, to int, rng *rand.Rand) []observ
 		}
 		m := meters[k]
 		m.grow(to)
+		half := max((to-from+1)/2, 1)
+		if index%2 == 1 {
+			from = max(to-half, 0)
+		}
 		var waited, contended float64
-		for second := from; second < to; second++ {
+		for second := from; second < from+half; second++ {
 			waited, contended = waited+m.waited[second], contended+m.contended[second]
 		}
-		over := float64(max(to-from, 1))
+		over := float64(half)
 		error := 1 + 0.3*rng.NormFloat64()/math.Sqrt(contended+1)
-		return []observation.LockWait{{Function: lockFunction, Seconds: waited * error / over, Contentions: contended * error / over}}
+		return []observation.LockWait{{Function: lockFunction, Seconds: waited * error / over, Contentions: contended * error / over}}, over
 	}
-	return nil
+	return nil, 0
 }
 
 // Outcome is what became of the hits of one step; times are in s from its begin.

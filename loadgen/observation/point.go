@@ -90,6 +90,8 @@ type Point struct {
 	Resources map[string]Use
 	// Locks is who waited for locks of the target, the longest wait first.
 	Locks []LockWait
+	// LockSeconds is for how long that was seen, in s; 0 if it is not known.
+	LockSeconds float64
 	// Valid is false if the generator, not the target, shaped the figures, or
 	// if the step is too short to say anything; WhyInvalid names each cause.
 	Valid      bool

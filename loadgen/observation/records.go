@@ -176,6 +176,11 @@ type StepRecord struct {
 	// set aside for an open step and what is offered until the next one begins.
 	First   uint64 `json:"first,omitempty"`
 	Numbers uint64 `json:"numbers,omitempty"`
+	// PredictedRPS is the estimate that a confirmation is to prove, with its interval; 0 in
+	// any other step.
+	PredictedRPS  float64 `json:"predicted_rps,omitempty"`
+	PredictedLow  float64 `json:"predicted_low,omitempty"`
+	PredictedHigh float64 `json:"predicted_high,omitempty"`
 }
 
 // StepEnd says how a step ended.

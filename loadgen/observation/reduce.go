@@ -400,19 +400,20 @@ func (r *Reducer) Record(i int) (StepRecord, *StepEnd, []Capture) {
 }
 
 // Locks returns who waited for locks of the target in step i, the longest wait first, by
-// the captures that are the step's own.
-func (r *Reducer) Locks(i int) []LockWait { return r.step(i).locks() }
+// the captures that are the step's own, and for how many seconds that was seen.
+func (r *Reducer) Locks(i int) (list []LockWait, seconds float64) { return r.step(i).locks() }
 
-func (s *stepSum) locks() []LockWait {
-	var list []LockWait
-	over := 0.0
+func (s *stepSum) locks() (list []LockWait, over float64) {
 	for _, c := range s.captures {
-		if c.Type != "mutex" || !c.Usable() || c.Source != "" && c.Source != CaptureFetched {
+		seconds := (c.To - c.From).Seconds()
+		if c.Type != "mutex" || !c.Usable() || c.Source != "" && c.Source != CaptureFetched || len(c.Locks) == 0 || !(seconds > 0) {
 			continue
 		}
-		seconds := (c.To - c.From).Seconds()
 		over += seconds
 		for _, w := range c.Locks[:min(len(c.Locks), MaxLocks)] {
+			if !w.sane() {
+				continue
+			}
 			k := slices.IndexFunc(list, func(o LockWait) bool { return o.Function == w.Function })
 			if k < 0 {
 				k, list = len(list), append(list, LockWait{Function: w.Function})
@@ -427,7 +428,13 @@ func (s *stepSum) locks() []LockWait {
 	slices.SortFunc(list, func(a, b LockWait) int {
 		return cmp.Or(cmp.Compare(b.Seconds, a.Seconds), cmp.Compare(a.Function, b.Function))
 	})
-	return list
+	return list, over
+}
+
+// sane says that figures of a journal, which may be anybody's, can be those of a lock.
+func (w *LockWait) sane() bool {
+	const most = 1e9 // of anything in a second
+	return w.Seconds >= 0 && w.Seconds <= most && w.Contentions >= 0 && w.Contentions <= most && len(w.Function) <= 4096
 }
 
 // Totals returns the hits of the whole drill, and the failed ones by class.
@@ -494,7 +501,7 @@ func (s *stepSum) point() Point {
 	p := Point{
 		Step: s.rec.Index, Kind: s.rec.Kind, Valid: true,
 		Offered: (s.rec.From + s.rec.To) / 2, Seconds: kept.Seconds(), Discarded: (lasted - kept).Seconds(),
-		Users: s.rec.Users, Think: s.rec.Think.Seconds(),
+		Users: s.rec.Users, Think: max(s.rec.Think, 0).Seconds(),
 		Requests: map[string]Figures{}, Tallies: maps.Clone(s.requests), Resources: map[string]Use{},
 	}
 	if s.end != nil {
@@ -526,7 +533,7 @@ func (s *stepSum) point() Point {
 	}
 	p.Windows = s.seconds(s.cells, s.width)
 	p.Flow = s.flow()
-	p.Locks = s.locks()
+	p.Locks, p.LockSeconds = s.locks()
 	return p
 }
 

@@ -32,14 +32,23 @@ const blindSteps = 3
 // unbounded says why the bound of utilisation would hold nothing, or "": who asked for it
 // relies on it.
 func (s *Search) unbounded(run []observation.Point) string {
-	if s.cfg.MaxUtilisation <= 0 || len(run) < blindSteps || len(resourceNames(run)) > 0 {
+	if s.cfg.MaxUtilisation <= 0 || len(run) < blindSteps || slices.ContainsFunc(resourceNames(run), func(name string) bool { return goesWithLoad(run, name) }) {
 		return ""
 	}
 	if load, _ := s.ceiling(run); !math.IsInf(load, 1) {
 		return ""
 	}
-	return fmt.Sprintf("no use of a resource with a limit was read from the target in %d steps, up to %g/s, so that a bound of %g%% of it holds nothing; hint: name the target under resources, or bound the load (safety.max_rps) in its place",
+	return fmt.Sprintf("nothing was read from the target in %d steps that goes with the load and has a limit, up to %g/s, so that a bound of %g%% holds nothing; hint: name the target under resources, or bound the load (safety.max_rps) in its place",
 		len(run), highest(run), 100*s.cfg.MaxUtilisation)
+}
+
+// goesWithLoad says whether a resource is one that requests use while they are served. Bytes
+// of memory or of a disk may stay what they are: then they bound nothing.
+func goesWithLoad(run []observation.Point, name string) bool {
+	return slices.ContainsFunc(run, func(p observation.Point) bool {
+		u, read := p.Resources[name]
+		return read && u.Unit != "bytes"
+	})
 }
 
 func highest(run []observation.Point) (top float64) {
