@@ -247,9 +247,13 @@ func TestEvidenceThatCannotBeWrittenEndsTheDrill(t *testing.T) {
 type script struct {
 	steps []scenarios.Step
 	cut   bool
+	fails string
 }
 
 func (s *script) Next(points []observation.Point, _ time.Duration) search.Decision {
+	if len(points) >= len(s.steps) && s.fails != "" {
+		return search.Decision{Done: true, Reason: s.fails, Failed: s.fails}
+	}
 	if len(points) >= len(s.steps) {
 		return search.Decision{Done: true, Reason: "that was all", Predicted: &search.Estimate{Value: 41, Low: 40, High: 42}}
 	}
@@ -282,6 +286,27 @@ func TestASearchSteersAndCuts(t *testing.T) {
 	}
 	if n := rec.sent; n != d.Truth().Received {
 		t.Errorf("%d sent, the target received %d", n, d.Truth().Received)
+	}
+}
+
+// A search that cannot be made as it was asked for is a drill that could not go on, and says
+// why. A step that confirms has the prediction that it is to prove, for who goes on with it.
+func TestASearchThatCannotBeMade(t *testing.T) {
+	srv, _ := target(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, search: {from: 50, to: 1000}}\nobjectives: [p99 < 300ms]")
+	cfg.Search = &script{fails: "a bound of 60% holds nothing", steps: []scenarios.Step{
+		{Kind: scenarios.KindConfirm, From: 50, To: 50, Lasts: time.Second},
+	}}
+	out, err := loadgen.Run(context.Background(), cfg)
+	if err != nil || out.How != observation.EndFailed || out.Detail != "a bound of 60% holds nothing" {
+		t.Errorf("ended %q, %q: %v", out.How, out.Detail, err)
+	}
+	if end := rec.find(observation.EntryEnd)[0].End; end.How != observation.EndFailed || end.Detail != out.Detail {
+		t.Errorf("the journal ends %+v", end)
+	}
+	if step := rec.find(observation.EntryStep)[0].Step; step.PredictedRPS != 42 || step.PredictedLow != 39 || step.PredictedHigh != 46 {
+		t.Errorf("the confirmation is to prove %+v", step)
 	}
 }
 

@@ -225,7 +225,8 @@ func TestBrowserDrawsEveryReport(t *testing.T) {
 	charts := map[string][]string{
 		"pool": {"response", "throughput", "resources", "time"}, "huge": {"response", "throughput", "resources", "time"},
 		"hostile": {"response", "throughput", "resources", "time"}, "ambiguous": {"response", "throughput", "resources", "time"},
-		"minimal": {"time"}, "closed": {"time"}, "invalid": {"time"}, "below": {"time"}, "empty": {},
+		"predicted": {"response", "throughput", "resources", "time"},
+		"minimal":   {"time"}, "closed": {"time"}, "invalid": {"time"}, "below": {"time"}, "empty": {},
 	}
 	for name, want := range charts {
 		t.Run(name, func(t *testing.T) {

@@ -74,6 +74,9 @@ type markData struct {
 	Low   number `json:"low"`
 	High  number `json:"high"`
 	Bound string `json:"bound"`
+	// X and P99 are the response that is predicted, in requests/s and ms.
+	X   []number `json:"x,omitempty"`
+	P99 []number `json:"p99,omitempty"`
 }
 
 type timeData struct {
@@ -103,7 +106,10 @@ func chartsOf(r *Run) chartData {
 		}
 	}
 	if c := r.Capacity; c != nil && !figureless(r) {
-		d.Capacity = &markData{number(c.RPS.Value), number(c.RPS.Low), number(c.RPS.High), clean(c.Bound)}
+		d.Capacity = &markData{Value: number(c.RPS.Value), Low: number(c.RPS.Low), High: number(c.RPS.High), Bound: clean(c.Bound)}
+		for _, p := range c.Curve {
+			d.Capacity.X, d.Capacity.P99 = append(d.Capacity.X, number(p.RPS)), append(d.Capacity.P99, number(p.P99))
+		}
 		switch c.Bound {
 		case "below":
 			d.Capacity.Value = number(bound(c.RPS.High, c.RPS.Value))

@@ -35,6 +35,18 @@ func partsOf(t *testing.T, doc string) (data string, scripts, styles []string) {
 	return data, scripts, styles
 }
 
+// The page draws the response that is predicted up to the capacity.
+func TestChartOfAPrediction(t *testing.T) {
+	r := predictedRun()
+	c := chartsOf(r).Capacity
+	if c == nil || len(c.X) != len(r.Capacity.Curve) || len(c.P99) != len(c.X) || c.Bound != "predicted" || float64(c.P99[len(c.P99)-1]) < 90 {
+		t.Errorf("got %+v", c)
+	}
+	if c := chartsOf(sampleRun()).Capacity; c == nil || len(c.X) != 0 {
+		t.Errorf("a measured capacity has a predicted curve: %+v", c)
+	}
+}
+
 func TestHTMLHoldsNoScriptButItsOwn(t *testing.T) {
 	for name, r := range variants() {
 		doc := rendered(t, HTML, r)

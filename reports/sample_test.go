@@ -274,7 +274,7 @@ func sampleFunctions(root *Frame, requests float64) []Function {
 func variants() map[string]*Run {
 	return map[string]*Run{
 		"pool": sampleRun(), "minimal": minimalRun(), "closed": closedRun(), "invalid": invalidRun(), "below": belowRun(),
-		"above": aboveRun(), "fixed": fixedRun(), "guard": guardRun(), "interrupted": interruptedRun(), "cutoff": cutOffRun(),
+		"above": aboveRun(), "fixed": fixedRun(), "guard": guardRun(), "predicted": predictedRun(), "interrupted": interruptedRun(), "cutoff": cutOffRun(),
 		"ambiguous": ambiguousRun(), "huge": hugeRun(), "hostile": hostileRun(), "empty": {},
 	}
 }
@@ -373,6 +373,17 @@ func interruptedRun() *Run {
 func cutOffRun() *Run {
 	r := interruptedRun()
 	r.Ended, r.Reasons = "cut-off", []string{"the journal has no end: the generator was killed or the disk was full"}
+	return r
+}
+
+// predictedRun has a capacity above all that was offered, and the curve up to it.
+func predictedRun() *Run {
+	r := sampleRun()
+	only(r, 0, 1, 2, 3)
+	r.Capacity = &Capacity{RPS: Estimate{Value: 390, Low: 371, High: 410, Confidence: 0.9}, Objective: "p99 < 50ms", Bound: "predicted", Method: "laws"}
+	for x := 20.0; x < 390; x += 20 {
+		r.Capacity.Curve = append(r.Capacity.Curve, CurvePoint{RPS: x, P50: 5, P99: 2000 / (400 - x)})
+	}
 	return r
 }
 

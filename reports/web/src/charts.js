@@ -2,7 +2,7 @@
 // frame.js needs to set it up.
 
 import { clock, millis, percent, rate } from "./format.js";
-import { bandLabels, diagonal, hatch, horizontal, points, vertical, verticalBand } from "./paint.js";
+import { bandLabels, curve, diagonal, hatch, horizontal, points, vertical, verticalBand } from "./paint.js";
 
 const finite = (values) => values.filter((v) => v != null && Number.isFinite(v));
 
@@ -54,18 +54,19 @@ function latencyAxis(scale) {
   return axis;
 }
 
-function loadScale(xs) {
-  const top = Math.max(...finite(xs));
+// loadScale has room for the capacity, which may lie above all that was offered.
+function loadScale(xs, capacity) {
+  const top = Math.max(...finite(xs), ...(capacity ? finite([capacity.value, capacity.high]) : []));
   return { time: false, range: () => [0, top * 1.04] };
 }
 
 const capacityText = (c, unit) => {
   const sign = { above: "at least ", below: "below " }[c.bound] || "";
-  return `capacity ${sign}${rate(c.value)} ${unit}`;
+  return `capacity ${sign}${rate(c.value)} ${unit}${c.bound === "predicted" ? ", predicted" : ""}`;
 };
 
 function drawCapacityBand(u, capacity, colours) {
-  if (capacity && !capacity.bound && capacity.high > capacity.low) verticalBand(u, capacity.low, capacity.high, colours.interval);
+  if (capacity && (!capacity.bound || capacity.bound === "predicted") && capacity.high > capacity.low) verticalBand(u, capacity.low, capacity.high, colours.interval);
 }
 
 function drawCapacity(u, capacity, colours, text) {
@@ -81,14 +82,19 @@ export function response(data, colours) {
   const capacity = forLoad(data);
   const rows = ["p50", "p90", "p99"].map((name) => ({ name, values: d[name], colour: colours[name] }))
     .filter((row) => row.values.some((v) => v != null)); // a table may not have them all
-  const scale = latencyScale(rows.flatMap((r) => r.values), limits.map((l) => l.ms));
+  const foretold = (capacity && capacity.p99) || [];
+  const scale = latencyScale([...rows.flatMap((r) => r.values), ...foretold], limits.map((l) => l.ms));
   return {
     x: d.x, rows: rows.map((r) => ({ ...r, drawn: where(r.values, d.valid) })),
-    scales: { x: loadScale(d.x), y: scale }, yAxis: latencyAxis(scale), xLabel: loadLabel(d.unit),
+    scales: { x: loadScale(d.x, capacity), y: scale }, yAxis: latencyAxis(scale), xLabel: loadLabel(d.unit),
     show: millis, head: (i) => `step ${d.step[i]}, ${rate(d.x[i])} ${d.unit}${d.valid[i] ? "" : " (invalid)"}`,
-    legend: limits.length ? [{ name: "objective", colour: colours.limit, dash: "5 3" }] : [],
+    legend: [
+      ...(foretold.length ? [{ name: "p99 as predicted", colour: colours.p99, dash: "2 3" }] : []),
+      ...(limits.length ? [{ name: "objective", colour: colours.limit, dash: "5 3" }] : []),
+    ],
     under: (u) => drawCapacityBand(u, capacity, colours),
     over: (u) => {
+      if (foretold.length) curve(u, capacity.x, foretold, colours.p99);
       for (const r of rows) points(u, d.x, r.values, d.valid, r.colour, colours.invalid, colours.card);
       for (const l of limits) horizontal(u, l.ms, l.text, colours.limit, colours.card);
       drawCapacity(u, capacity, colours, capacity ? capacityText(capacity, "req/s") : "");
@@ -101,11 +107,11 @@ const loadLabel = (unit) => (unit === "users" ? "users" : "offered load, req/s")
 export function throughput(data, colours) {
   const d = data.load;
   const capacity = forLoad(data);
-  const top = Math.max(...finite(d.throughput), ...(d.unit === "users" ? [] : finite(d.x)));
+  const top = Math.max(...finite(d.throughput), ...(d.unit === "users" ? [] : finite(d.x)), ...(capacity ? finite([capacity.value]) : []));
   const row = { name: "served", values: d.throughput, colour: colours.served };
   return {
     x: d.x, rows: [{ ...row, drawn: where(row.values, d.valid) }],
-    scales: { x: loadScale(d.x), y: { distr: 1, range: () => [0, top * 1.06 || 1] } },
+    scales: { x: loadScale(d.x, capacity), y: { distr: 1, range: () => [0, top * 1.06 || 1] } },
     yAxis: { values: (u, splits) => splits.map(rate), size: 52 }, xLabel: loadLabel(d.unit),
     show: (v) => rate(v) + " req/s", head: (i) => `step ${d.step[i]}, ${rate(d.x[i])} ${d.unit}${d.valid[i] ? "" : " (invalid)"}`,
     legend: d.unit === "users" ? [] : [{ name: "all that was offered", colour: colours.ideal, dash: "3 3" }],
@@ -126,7 +132,7 @@ export function resources(data, colours) {
   const top = Math.max(1, ...rows.flatMap((r) => finite(r.values)));
   return {
     x: d.x, rows: rows.map((r) => ({ ...r, drawn: where(r.values, d.valid) })),
-    scales: { x: loadScale(d.x), y: { distr: 1, range: () => [0, top * 1.12] } },
+    scales: { x: loadScale(d.x, capacity), y: { distr: 1, range: () => [0, top * 1.12] } },
     yAxis: { values: (u, splits) => splits.map(percent), size: 52 }, xLabel: loadLabel(d.unit),
     show: percent, head: (i) => `step ${d.step[i]}, ${rate(d.x[i])} ${d.unit}${d.valid[i] ? "" : " (invalid)"}`,
     legend: [],

@@ -89,6 +89,25 @@ export function vertical(u, value, text, colour, card) {
   });
 }
 
+// curve is a dotted line through points that were not measured.
+export function curve(u, xs, ys, colour) {
+  inPlot(u, (ctx) => {
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = 1.5 * uPlot.pxRatio;
+    ctx.setLineDash([2 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
+    ctx.beginPath();
+    let drawing = false;
+    xs.forEach((x, i) => {
+      if (x == null || ys[i] == null || !(ys[i] > 0)) return;
+      const at = [u.valToPos(x, "x", true), u.valToPos(ys[i], "y", true)];
+      if (drawing) ctx.lineTo(...at);
+      else ctx.moveTo(...at);
+      drawing = true;
+    });
+    ctx.stroke();
+  });
+}
+
 export function diagonal(u, colour) {
   inPlot(u, (ctx) => {
     const top = Math.min(u.scales.x.max, u.scales.y.max);
