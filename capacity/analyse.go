@@ -44,7 +44,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
 	}
-	a.pitfalls(all, fits, sat)
+	a.pitfalls(all, believed(fits, limited), sat)
 	a.saturation(all, limited, sat, p, no, spec, source)
 	a.headroom(spec)
 	a.cost(all, believed(fits, limited), spec)

@@ -123,6 +123,9 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		s.Value = Value{Value: m.rate, Low: m.low, High: m.high, Method: m.method}
 	} else {
 		low, high := interval(lows, spec.Confidence)
+		for i := range limited {
+			low = limited[i].rising(low)
+		}
 		s.Value = Value{Value: list[0].RPS, Low: min(low, list[0].RPS), High: max(high, list[0].RPS), Method: byResourceLaw}
 		s.doubtExtrapolation(all)
 	}
@@ -235,6 +238,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck, confide
 		})
 		b := &list[len(list)-1]
 		b.Low, b.High = spanOf(ceiling, len(f.draws), f.ceiling, confidence)
+		b.Low = f.rising(b.Low)
 		b.Method = byResourceLaw
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
@@ -254,6 +258,18 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck, confide
 		list[i].repaired(limited, confidence)
 	}
 	return list
+}
+
+// rising is the low end of the interval of a ceiling: what makes requests dearer on cores may
+// go on up to the limit, or not.
+func (f *fit) rising(low float64) float64 {
+	if f.rises == nil {
+		return low
+	}
+	if x := f.rises.reaches(f.limit); x > 0 && x < low {
+		return x
+	}
+	return low
 }
 
 func (f *fit) evidence() string {

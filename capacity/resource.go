@@ -25,12 +25,15 @@ type law interface {
 //
 // The pole is what the Universal Scalability Law says of busy servers if their
 // contention is that of one queue (N = X(1-a)/(g-aX)); the bend stands for any
-// other cause. One of them is 0. Cores have neither: there it is crosstalk among
-// the requests that are served at once, up to the limit.
+// other cause. One of them is 0. On several cores it is crosstalk among the requests
+// that are served at once, up to the limit, unless the readings contradict that.
 type line struct {
 	base, demand, bend, pole float64
 	talk                     crosstalk
 	limit                    float64 // of cores; 0 for other resources
+	// precise is by how many times less, as a ratio of variances, the readings of cores are
+	// known to scatter than was to be expected; 0 if that is not known.
+	precise float64
 }
 
 var _ law = line{}
@@ -298,7 +301,7 @@ func fitUses(us []use, limit float64, unit string) (fit, bool) {
 	}
 	if f.exercised {
 		if l.limit > 0 {
-			f.shape, f.gain = chooseOfCores(us, l)
+			f.shape, f.gain, l.precise = chooseOfCores(us, l)
 		} else {
 			f.shape = chooseShape(us, l)
 		}
