@@ -32,6 +32,9 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("only %d valid steps: the laws rest on few loads", len(all))
 	}
 	a.audit(all, spec)
+	if !slices.ContainsFunc(all, func(s series) bool { return !s.nothingOK() }) {
+		a.warn("every hit of every step failed: a target that answers nothing has no capacity; hint: see what it answers, then start again")
+	}
 	source := rng(spec.Seed)
 	a.capacity(all, spec, source)
 	sat := saturated(all)
@@ -39,7 +42,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("throughput falls under overload: the target served less the more it was offered")
 	}
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
-	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.Replicates, source)...), all)
+	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.Replicates, source)...), all, sat)
 	p, no := a.predict(all, limited, spec, source)
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
@@ -150,6 +153,9 @@ func (a *Analysis) warn(format string, args ...any) {
 func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 	if len(spec.Objectives) == 0 {
 		a.warn("no objective: capacity is the highest load that meets one; hint: set one, such as p99 < 50ms")
+		return
+	}
+	if !slices.ContainsFunc(all, func(s series) bool { return !s.nothingOK() }) {
 		return
 	}
 	f, ok := crossings(all, spec.Objectives, spec.Replicates, spec.Confidence, source)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -263,6 +265,12 @@ func (f *fit) growth(load Value, confidence float64) Value {
 	v.Low, _ = over(load.Low)
 	_, v.High = over(load.High)
 	v.Low, v.High = min(v.Low, v.Value), max(v.High, v.Value)
+	if f.curved() && v.Low > 0 {
+		// The slope goes by the form of the curve, which is nearly that of the resource (askew).
+		besides := askew * distuv.UnitNormal.Quantile((1+confidence)/2)
+		v.Low = v.Value * math.Exp(-math.Hypot(math.Log(v.Low/v.Value), besides))
+		v.High = v.Value * math.Exp(math.Hypot(math.Log(v.High/v.Value), besides))
+	}
 	return v
 }
 

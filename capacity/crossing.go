@@ -34,14 +34,14 @@ type found struct {
 // anything about any objective.
 func crossings(all []series, objectives []scenarios.Objective, replicates int, confidence float64, rng *rand.Rand) (found, bool) {
 	all = unsteady(all)
-	c := found{plateau: saturated(all).within(highest(all))}
+	c := found{plateau: saturated(all).offered(all).within(highest(all))}
 	rows := make([]replicate, len(all))
 	for i := range all {
 		c.broken = c.broken || search.Judge(*all[i].point, objectives) != search.Met
 		all[i].observed(&rows[i])
 	}
 	c.turns = c.plateau != nil && failing(all, objectives) != nil && slices.ContainsFunc(all, func(s series) bool { return c.away(&s) })
-	c.over = c.plateau.firm() != nil && slices.ContainsFunc(all, func(s series) bool { return c.overrun(&s) })
+	c.over = c.plateau.firm() != nil && slices.ContainsFunc(all, func(s series) bool { return c.overrun(&s, all) })
 	at, bound, first := c.weakest(all, rows, objectives, func() float64 { return math.NaN() })
 	if first < 0 {
 		return c, false
@@ -151,9 +151,9 @@ func (c *found) away(s *series) bool {
 
 // overrun says that a step was offered clearly more than the target serves. However
 // lenient the objectives are, only for so long as the step did such a load meet them.
-func (c *found) overrun(s *series) bool {
+func (c *found) overrun(s *series, all []series) bool {
 	_, top := c.plateau.bounds()
-	return s.load > top && len(s.tablePlateau()) > 0
+	return s.load > top && len(s.tablePlateau(all)) > 0
 }
 
 // caps says that the saturation throughput was seen to be the limit, if nothing else is.
@@ -208,7 +208,7 @@ func (c *found) reach(all []series, objectives []scenarios.Objective) {
 func (c *found) hold(all []series, objectives []scenarios.Objective) {
 	points := make([]observation.Point, 0, len(all))
 	for i := range all {
-		away := c.over && c.overrun(&all[i]) ||
+		away := c.over && c.overrun(&all[i], all) ||
 			slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return c.turnedAway(&all[i], o) })
 		if !away || search.Judge(*all[i].point, objectives) != search.Met {
 			points = append(points, *all[i].point)
@@ -316,7 +316,7 @@ func (e *estimator) Ceiling(points []observation.Point, ratio float64) (load flo
 
 // limited are the laws of what can give out, as far as is known while the search runs.
 func (e *estimator) limited(all []series, source *rand.Rand) []fit {
-	return candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all)
+	return candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all, nil)
 }
 
 // predict puts the crossing where the laws see it; nil if they do not.

@@ -103,6 +103,9 @@ type fit struct {
 	doubted float64
 	// draws are refits over resampled points.
 	draws []line
+	// failed is what of a load is not answered OK: the law is of what is, and a ceiling of
+	// what is offered.
+	failed failures
 }
 
 // use is one reading of a resource: what was used while load was served.
@@ -117,6 +120,8 @@ type use struct {
 	slots bool
 	// counted says that it comes from so many events as weight says.
 	counted bool
+	// lone says that it is of a table, and a mean of nobody knows how many readings.
+	lone bool
 }
 
 // fitResources fits the resource law to every resource that the points have,
@@ -154,7 +159,7 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 		if weight <= 0 {
 			weight = min(max(all[i].seconds, 1), 1000)
 		}
-		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), stay: all[i].stay(), flight: all[i].flight(), slots: u.Unit == "slots"})
+		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), stay: all[i].stay(), flight: all[i].flight(), slots: u.Unit == "slots", lone: len(all[i].point.Windows) == 0 && u.Samples <= 1})
 		unit = u.Unit
 		if u.Limit > 0 && !math.IsInf(u.Limit, 0) {
 			limit = u.Limit

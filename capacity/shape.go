@@ -108,13 +108,13 @@ func chooseOfCores(us []use, l line) (s shape, gain, precise float64) {
 // chooseRise is the law of cores whose use rises firmly whatever the reason, straight where
 // it does not. Crosstalk comes first, as it is what busy cores have and says where they end;
 // the readings may contradict it, and then count a bend or a pole, whichever predicts better.
-// For that and for the beliefs about crosstalk it matters how precise the readings are, which
-// they tell themselves where they lie closer to the curve than was to be expected of them:
-// those of a table are means of nobody knows how many.
+// In a drill it is known how far readings scatter, and they must contradict crosstalk by that.
+// Those of a table are means of nobody knows how many, and tell themselves by how little they
+// lie off the curve, which is then held against the beliefs about crosstalk too.
 func chooseRise(us []use, l, plain line, aged float64) (s shape, precise float64) {
 	curved := chooseShape(us, l)
 	if curved != bent && curved != poled {
-		if !firmly(us, l, bent) {
+		if !us[0].lone || !firmly(us, l, bent) {
 			return straight, 0
 		}
 		curved = bent
@@ -128,15 +128,17 @@ func chooseRise(us []use, l, plain line, aged float64) (s shape, precise float64
 			return straight, 0
 		}
 	}
-	precise = 1 / min(max(least/float64(len(us)-3), mostPrecise), 1)
 	guess := l
-	guess.precise = precise
+	if us[0].lone {
+		precise = 1 / min(max(least/float64(len(us)-3), mostPrecise), 1)
+		guess.precise = precise
+	}
 	talk, _ := refineCrosstalk(us, guess, l.limit, 400)
 	with := misfitBy(us, talk, 0, w)
-	switch {
-	case better(with, least, len(us), chanceTerm):
+	switch contradicted := better(with, least, len(us), chanceTerm); {
+	case contradicted && (us[0].lone || (with-least)/dispersed(least, len(us)-3) > plainly):
 		return curved, 0
-	case precise*(misfitBy(us, plain, 0, w)-with) > evident:
+	case us[0].lone && precise*(misfitBy(us, plain, 0, w)-with) > evident:
 		return withTalk, precise
 	}
 	return straight, 0
