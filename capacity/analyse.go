@@ -32,7 +32,7 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("only %d valid steps: the laws rest on few loads", len(all))
 	}
 	a.audit(all, spec)
-	if !slices.ContainsFunc(all, func(s series) bool { return !s.nothingOK() }) {
+	if nothingOK(all) {
 		a.warn("every hit of every step failed: a target that answers nothing has no capacity; hint: see what it answers, then start again")
 	}
 	source := rng(spec.Seed)
@@ -155,13 +155,13 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		a.warn("no objective: capacity is the highest load that meets one; hint: set one, such as p99 < 50ms")
 		return
 	}
-	if !slices.ContainsFunc(all, func(s series) bool { return !s.nothingOK() }) {
-		return
-	}
 	f, ok := crossings(all, spec.Objectives, spec.Replicates, spec.Confidence, source)
 	if !ok {
 		a.warn("no step says anything about the objectives")
 		return
+	}
+	if nothingOK(all) && f.bound != Below {
+		return // an objective on responses says nothing of errors that come fast
 	}
 	f.nominal(all, spec.Objectives)
 	f.contrary = f.against(all, spec.Objectives)

@@ -85,8 +85,42 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 	c.reach(all, objectives)
 	c.lasting(all)
 	c.hold(all, objectives)
+	if broke := refusedAt(all, objectives); broke > 0 {
+		c.high = min(c.high, max(broke, c.value))
+	}
 	c.low, c.high = min(c.low, c.value), max(c.high, c.value)
 	return c, true
+}
+
+// refusedAt is the lowest load of which more failed than an objective allows, beyond any
+// chance, and above which no step held; 0 without one. Unlike the length of a queue, a share
+// that fails does not depend on how the arrivals of a step came out.
+func refusedAt(all []series, objectives []scenarios.Objective) float64 {
+	at := 0.0
+	for i := range all {
+		s := &all[i]
+		if !slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return s.fails(o) }) {
+			continue
+		}
+		held := slices.ContainsFunc(all, func(o series) bool { return o.load >= s.load && search.Judge(*o.point, objectives) == search.Met })
+		if load := max(s.load, s.point.Offered); !held && (at == 0 || load < at) {
+			at = load
+		}
+	}
+	return at
+}
+
+// fails says that more of a step failed than an objective on errors allows, beyond chance.
+func (s *series) fails(o scenarios.Objective) bool {
+	f := s.point.Figures
+	if o.Request != "" {
+		f = s.point.Requests[o.Request]
+	}
+	n := float64(f.OK + f.Failed)
+	if n == 0 && o.Request == "" {
+		n = s.load * s.seconds
+	}
+	return o.Metric == "errors" && n > 0 && f.ErrorRatio-o.Value > firm*math.Sqrt(f.ErrorRatio*(1-f.ErrorRatio)/n)
 }
 
 // weakest returns the lowest crossing over the objectives and the index of the

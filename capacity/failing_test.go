@@ -65,6 +65,10 @@ func TestNoCapacityWhereAllFails(t *testing.T) {
 			t.Errorf("capacity %+v: %s", a.Capacity, all)
 		}
 	}
+	a := Analyse(failingRows(evenlyFailing(1), 100, 200, 300), Spec{Objectives: []scenarios.Objective{{Metric: "errors", Op: "<", Value: 0.01}}})
+	if a.Capacity == nil || a.Capacity.Bound != Below {
+		t.Errorf("errors were asked of, and yet the capacity is %+v", a.Capacity)
+	}
 }
 
 // A ceiling is of what is offered, as a capacity is, however much of that fails.
@@ -87,5 +91,58 @@ func TestCeilingsAreOfferedLoads(t *testing.T) {
 		if c := a.Capacity; c.Value.Value > b.RPS {
 			t.Errorf("%g fail: capacity %g above the ceiling %g", share, c.Value.Value, b.RPS)
 		}
+	}
+}
+
+// A capacity is not above a load of which more failed than may, beyond any chance: 24,000 hits
+// at 400/s. Elsewhere a repetition of a step may come out otherwise, as its arrivals do.
+func TestIntervalEndsWhereTooMuchFails(t *testing.T) {
+	t.Parallel()
+	more := func(x float64) float64 {
+		return map[float64]float64{300: 0.01, 400: 0.1, 500: 0.2, 600: 0.2}[x]
+	}
+	queued := failingRows(more, 100, 200, 300, 400, 500, 600)
+	for i := range queued {
+		if p := &queued[i]; p.Offered == 600 { // and as much as was served at 500/s
+			p.Throughput, p.OK, p.Failed = 400, 24000, 6000
+		}
+	}
+	for name, points := range map[string][]observation.Point{
+		"more and more":    failingRows(more, 100, 200, 300, 400, 500),
+		"and a queue then": queued,
+		"more than 360":    failingRows(func(x float64) float64 { return max(1-360/x, 0) }, 100, 200, 300, 400, 500),
+	} {
+		a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "errors", Op: "<", Value: 0.05}}})
+		if c := a.Capacity; c == nil || c.High > 400 || c.Value.Value < 300 || c.Low > c.Value.Value {
+			t.Errorf("%s: capacity %+v, and 400/s broke", name, c)
+		}
+	}
+}
+
+// What a million more requests cost is not known where nothing that has a price grew with the
+// load: no figure, rather than 0.
+func TestMarginalCostThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	points := failingRows(evenlyFailing(0), 100, 150, 200, 250, 300, 350)
+	for i := range points {
+		points[i].Resources = map[string]observation.Use{
+			cpu:    {Used: 0.1 + 0.01*float64(i%2), Limit: 4, Unit: "cores", Samples: 60},
+			memory: {Used: 30e6, Limit: 25e9, Unit: "bytes", Samples: 60},
+		}
+	}
+	spec := Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 500}}, Prices: &scenarios.Prices{VCPUHour: 0.04, GBHour: 0.005}, DemandRPS: 200}
+	a := Analyse(points, spec)
+	all := strings.Join(a.Warnings, "\n")
+	if m := a.Cost.Marginal; m.Method != NotKnown || m.Confidence != 0 || a.Cost.Idle.Method != NotKnown || a.Cost.Loaded.Value <= 0 || !strings.Contains(all, "what a million more requests cost is not known") {
+		t.Errorf("%+v: %s", a.Cost, all)
+	}
+	if !strings.Contains(all, "a limit of the machine, perhaps") {
+		t.Errorf("25 GB of which 30 MB are used, and no word: %s", all)
+	}
+	for i := range points {
+		points[i].Resources[memory] = observation.Use{Used: 30e6, Limit: 200e6, Unit: "bytes", Samples: 60}
+	}
+	if all := strings.Join(Analyse(points, spec).Warnings, "\n"); strings.Contains(all, "of the machine") {
+		t.Errorf("a limit that is used to a seventh is the target's own: %s", all)
 	}
 }

@@ -77,10 +77,11 @@ func below(all []series, sat *plateau) failures {
 	return failuresOf(slices.DeleteFunc(slices.Clone(all), func(s series) bool { return s.load > sat.cap() }))
 }
 
-// nothingOK says that all that was asked in a step failed.
-func (s *series) nothingOK() bool {
-	p := s.point
-	return p.ErrorRatio >= 1 || p.OK == 0 && p.Failed > 0
+// nothingOK says that all that was asked in any step failed.
+func nothingOK(all []series) bool {
+	return !slices.ContainsFunc(all, func(s series) bool {
+		return s.point.ErrorRatio < 1 && (s.point.OK > 0 || s.point.Failed == 0)
+	})
 }
 
 // loss is a share of hits that fail, with its interval.

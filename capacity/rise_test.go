@@ -70,6 +70,18 @@ func TestRisingUseOfManyCores(t *testing.T) {
 	}
 }
 
+// A predicted capacity is no higher than where the resource gives out.
+func TestPredictionEndsAtTheCeiling(t *testing.T) {
+	t.Parallel()
+	for _, cores := range []float64{1.6, 1.9, 2} {
+		points := rowsOf(evenly(40, 280, 7), cores, func(x float64) float64 { return 0.1 + 0.003*x/(1-0.0015*x) })
+		a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 2000}}})
+		if c, b := a.Capacity, a.Saturation.Bottlenecks[0]; c.Bound != Predicted || c.Value.Value > b.RPS {
+			t.Errorf("%g cores: capacity %q %.4g, and %s gives out at %.4g", cores, c.Bound, c.Value.Value, b.Resource, b.RPS)
+		}
+	}
+}
+
 // Tables of cores with crosstalk, exact and with beliefs that are far from it.
 func TestTablesOfCrosstalk(t *testing.T) {
 	t.Parallel()

@@ -170,7 +170,8 @@ type Headroom struct {
 type Cost struct {
 	Currency string
 	// Marginal is what one million more would use, Loaded what they cost with all
-	// that is allocated at AtRPS, Idle the difference.
+	// that is allocated at AtRPS, Idle the difference. The Method of Marginal and Idle is
+	// NotKnown where no use of what has a price was seen to grow with the load.
 	Marginal, Loaded, Idle Value
 	// Parts are what Marginal consists of: "cpu", "memory", "egress", as far as they
 	// have a price and are known.
