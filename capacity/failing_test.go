@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/scenarios"
@@ -52,6 +53,43 @@ func TestFailuresAreNoSaturation(t *testing.T) {
 		spec := Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 50}}}
 		if a := Analyse(c.points, spec); c.rate == 0 && (a.Saturation != nil && a.Saturation.Measured || a.Capacity.Value.Value < c.points[len(c.points)-1].Offered) {
 			t.Errorf("%s: capacity %+v, saturation %+v", name, a.Capacity, a.Saturation)
+		}
+	}
+}
+
+// refusing is a step of a drill that serves a part of its load and turns the rest away at once.
+func refusing(load, served float64) observation.Point {
+	p := queued(load, 5, 0)
+	all := observation.NewTally()
+	for i := range p.Windows {
+		tally := observation.NewTally()
+		for k := range int(load) {
+			kind := ""
+			if float64(k) >= served {
+				kind = "http_503"
+			}
+			tally.Add(5*time.Millisecond, 5*time.Millisecond, 0, kind)
+		}
+		p.Windows[i].Tally = tally
+		all.Merge(tally)
+	}
+	p.OK, p.Failed, p.Throughput, p.ErrorRatio = all.OK, all.Failed, served, 1-served/load
+	return p
+}
+
+// In a drill as in a table: what is served must stop to grow.
+func TestRefusalsOfADrillThatStillServesMore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		points []observation.Point
+		rate   float64
+	}{
+		"more and more fail": {[]observation.Point{queued(100, 5, 0), queued(300, 5, 0), refusing(400, 360), refusing(500, 400)}, 0},
+		"what is above 400":  {[]observation.Point{queued(100, 5, 0), queued(300, 5, 0), refusing(450, 400), refusing(600, 400)}, 400},
+		"that, of one step":  {[]observation.Point{queued(100, 5, 0), queued(300, 5, 0), refusing(500, 400)}, 400},
+	} {
+		if sat := saturated(digest(c.points)); sat == nil != (c.rate == 0) || sat != nil && math.Abs(sat.rate/c.rate-1) > 0.01 {
+			t.Errorf("%s: %+v, want %g", name, sat, c.rate)
 		}
 	}
 }

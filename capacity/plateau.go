@@ -223,7 +223,8 @@ func (p *plateau) atLeast(all []series, dispersion float64) *plateau {
 }
 
 // rejecting reads the plateau of a target that answers quickly that it is too
-// busy: what it still serves, if a lower load was served without failures.
+// busy: what it still serves, if a lower load was served without failures
+// and no more is served of a higher one.
 func (s *series) rejecting(all []series) []measure {
 	var ok, failed float64
 	for _, w := range s.windows {
@@ -238,7 +239,7 @@ func (s *series) rejecting(all []series) []measure {
 	var r replicate
 	s.observed(&r)
 	queued := quantile(r.bins, s.first, 0.9) > 300
-	if !clean || queued {
+	if !clean || queued || s.grows(all) {
 		return nil
 	}
 	rate := ok / s.seconds

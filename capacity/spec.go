@@ -144,7 +144,8 @@ type Bottleneck struct {
 	AfterFixLow, AfterFixHigh float64
 	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
 	Method string
-	// RPS is the load at which it reaches its limit; 0 if not known.
+	// RPS is the offered load at which it reaches its limit, of which a part may fail; 0 if not
+	// known. PerRequest and Law are of such a load.
 	RPS float64
 	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
 	AfterFixRPS float64
