@@ -32,6 +32,9 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("only %d valid steps: the laws rest on few loads", len(all))
 	}
 	a.audit(all, spec)
+	if nothingOK(all) {
+		a.warn("every hit of every step failed: a target that answers nothing has no capacity; hint: see what it answers, then start again")
+	}
 	source := rng(spec.Seed)
 	a.capacity(all, spec, source)
 	sat := saturated(all)
@@ -39,12 +42,12 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 		a.warn("throughput falls under overload: the target served less the more it was offered")
 	}
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
-	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.Replicates, source)...), all)
+	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.Replicates, source)...), all, sat)
 	p, no := a.predict(all, limited, spec, source)
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
 	}
-	a.pitfalls(all, fits, sat)
+	a.pitfalls(all, believed(fits, limited), sat)
 	a.saturation(all, limited, sat, p, no, spec, source)
 	a.headroom(spec)
 	a.cost(all, believed(fits, limited), spec)
@@ -156,6 +159,9 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 	if !ok {
 		a.warn("no step says anything about the objectives")
 		return
+	}
+	if nothingOK(all) && f.bound != Below {
+		return // an objective on responses says nothing of errors that come fast
 	}
 	f.nominal(all, spec.Objectives)
 	f.contrary = f.against(all, spec.Objectives)

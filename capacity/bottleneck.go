@@ -50,7 +50,8 @@ const vague = 0.08
 func (a *Analysis) seen(sat *plateau, limited []fit, all []series) *measured {
 	if sat := sat.firm(); sat != nil {
 		low, high := sat.bounds()
-		return &measured{rate: sat.rate, low: low, high: high, method: "throughput while a queue never emptied", spread: sat.spread}
+		failed := below(all, sat)
+		return &measured{rate: failed.asked(sat.rate), low: failed.asked(low), high: failed.asked(high), method: "throughput while a queue never emptied", spread: sat.spread}
 	}
 	if sat != nil {
 		a.warn("what the target served under a backlog varied (%.4g/s, give or take %.2g), and says not where it saturates; hint: see what else used its cores", sat.rate, sat.spread)
@@ -123,6 +124,9 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		s.Value = Value{Value: m.rate, Low: m.low, High: m.high, Method: m.method}
 	} else {
 		low, high := interval(lows, spec.Confidence)
+		for i := range limited {
+			low = limited[i].rising(low)
+		}
 		s.Value = Value{Value: list[0].RPS, Low: min(low, list[0].RPS), High: max(high, list[0].RPS), Method: byResourceLaw}
 		s.doubtExtrapolation(all)
 	}
@@ -184,11 +188,12 @@ func (s *Saturation) doubtExtrapolation(all []series) {
 
 // candidates are the resources that can give out: with a limit, and with a use
 // that grows with the load.
-func candidates(fits []fit, all []series) []fit {
-	top := highest(all)
+func candidates(fits []fit, all []series, sat *plateau) []fit {
+	top, failed := highest(all), below(all, sat)
 	var limited []fit
 	for _, f := range fits {
-		if f.limit > 0 && f.exercised && f.reaches(f.limit) < far*top {
+		f.failed = failed
+		if f.limit > 0 && f.exercised && f.ceiling(-1) < far*top {
 			limited = append(limited, f)
 		}
 	}
@@ -206,7 +211,7 @@ func contest(limited []fit, m *measured, replicates int, source *rand.Rand) (sha
 	for r := range replicates {
 		first, low := len(limited), math.Inf(1)
 		for i, f := range limited {
-			if c := f.draws[r].reaches(f.limit) * math.Exp(askew*source.NormFloat64()); c < low {
+			if c := f.ceiling(r) * math.Exp(askew*source.NormFloat64()); c < low {
 				first, low = i, c
 			}
 		}
@@ -227,14 +232,15 @@ func contest(limited []fit, m *measured, replicates int, source *rand.Rand) (sha
 func rank(limited []fit, m *measured, share []float64, other Bottleneck, confidence float64) []Bottleneck {
 	var list []Bottleneck
 	for i, f := range limited {
-		ceiling := f.reaches(f.limit)
+		ceiling, o := f.ceiling(-1), f.offered()
 		list = append(list, Bottleneck{
 			Resource: f.name, Probability: share[i], RPS: ceiling,
-			PerRequest: f.demand, Unit: f.unit, Limit: f.limit, Law: lawOf(f.line),
-			Evidence: f.evidence(),
+			PerRequest: o.demand, Unit: f.unit, Limit: f.limit, Law: lawOf(o.line),
+			Evidence: o.evidence(),
 		})
 		b := &list[len(list)-1]
 		b.Low, b.High = spanOf(ceiling, len(f.draws), f.ceiling, confidence)
+		b.Low = f.rising(b.Low)
 		b.Method = byResourceLaw
 	}
 	if p := share[len(limited)]; (p >= slim || len(limited) == 0) && m != nil {
@@ -254,6 +260,31 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck, confide
 		list[i].repaired(limited, confidence)
 	}
 	return list
+}
+
+// rising is the low end of the interval of a ceiling: what makes requests dearer on cores may
+// go on up to the limit, or not.
+func (f *fit) rising(low float64) float64 {
+	if f.rises == nil {
+		return low
+	}
+	if x := f.failed.asked(f.rises.reaches(f.limit)); x > 0 && x < low {
+		return x
+	}
+	return low
+}
+
+// offered is the fit with the law of what is offered rather than answered OK, by the share
+// that is at its limit.
+func (f fit) offered() fit {
+	served := f.reaches(f.limit)
+	asked := f.failed.asked(served)
+	if !(asked > served) || math.IsInf(asked, 0) {
+		return f
+	}
+	good := served / asked
+	f.demand, f.bend, f.pole = f.demand*good, f.bend*good*good, f.pole*good
+	return f
 }
 
 func (f *fit) evidence() string {

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -136,6 +138,9 @@ func (c *Cost) of(name string, load, x Value, replicas int) CostAt {
 		part := out.Parts[name]
 		out.Marginal.Value, out.Marginal.Low, out.Marginal.High = out.Marginal.Value+part.Value, out.Marginal.Low+part.Low, out.Marginal.High+part.High
 	}
+	if p.unknown(out.Parts) {
+		out.Marginal = Value{Method: NotKnown, Warnings: append(slices.Clone(doubts), "what a million more requests cost is not known: no use of what has a price was seen to grow with the load")}
+	}
 	loaded := func(y, good float64) float64 {
 		return million * (p.hourly/(secondsPerHour*y) + p.egress/good)
 	}
@@ -145,6 +150,10 @@ func (c *Cost) of(name string, load, x Value, replicas int) CostAt {
 	}
 	if name == AtCapacity && p.capacity != nil && p.capacity.Bound == Above {
 		out.Loaded.Warnings = append(slices.Clone(doubts), "the capacity is at least this: at the capacity itself requests cost no more")
+	}
+	if out.Marginal.Method == NotKnown {
+		out.Idle = Value{Method: NotKnown}
+		return out
 	}
 	out.Idle = Value{
 		Value: max(out.Loaded.Value-out.Marginal.Value, 0),
@@ -215,6 +224,16 @@ func egressPerRequest(all []series) float64 {
 	return bytes / max(hits, 1)
 }
 
+// unknown says that the parts tell nothing of what a million more requests cost: every
+// request takes cores, and these have a price. Memory that rests is no part of one.
+func (p *pricing) unknown(parts map[string]Value) bool {
+	return len(parts) == 0 && p.prices.VCPUHour > 0
+}
+
+// NotKnown is the method of a part of a cost that is not known; its value is 0 and means
+// nothing.
+const NotKnown = "not known"
+
 // How what a million more requests use is known.
 const (
 	byDemand = "demand for each request times price"
@@ -263,6 +282,12 @@ func (f *fit) growth(load Value, confidence float64) Value {
 	v.Low, _ = over(load.Low)
 	_, v.High = over(load.High)
 	v.Low, v.High = min(v.Low, v.Value), max(v.High, v.Value)
+	if f.curved() && v.Low > 0 {
+		// The slope goes by the form of the curve, which is nearly that of the resource (askew).
+		besides := askew * distuv.UnitNormal.Quantile((1+confidence)/2)
+		v.Low = v.Value * math.Exp(-math.Hypot(math.Log(v.Low/v.Value), besides))
+		v.High = v.Value * math.Exp(math.Hypot(math.Log(v.High/v.Value), besides))
+	}
 	return v
 }
 
@@ -309,6 +334,9 @@ func (p *pricing) allocated(all []series, fits []fit) {
 		case !known:
 			p.doubts = append(p.doubts, "no limit of "+name+" is known: its cost is of the most that was used")
 		}
+		if most := mostUsed(all, name); name == memory && known && most > 0 && most < ofMachine*amount {
+			p.doubts = append(p.doubts, fmt.Sprintf("the cost is of all that memory's limit allows, %.3g GB, of which no more than %.2g%% was used: a limit of the machine, perhaps, and not of the target; hint: give the target a limit of memory, or memory a price of 0", amount/gigabyte, 100*most/amount))
+		}
 		i := slices.IndexFunc(fits, func(f fit) bool { return f.name == name })
 		switch {
 		case amount > 0 && i < 0:
@@ -320,19 +348,29 @@ func (p *pricing) allocated(all []series, fits []fit) {
 	}
 }
 
+// ofMachine is the share of memory's limit below which that is hardly the target's own.
+const ofMachine = 0.05
+
 func allocation(all []series, name string) (amount float64, known bool) {
-	var limit, most float64
+	var limit float64
 	for _, s := range all {
 		u := s.point.Resources[name]
 		if u.Limit > 0 && !math.IsInf(u.Limit, 0) {
 			limit = u.Limit
 		}
-		if u.Used > most && !math.IsInf(u.Used, 0) {
-			most = u.Used
-		}
 	}
 	if limit > 0 {
 		return limit, true
 	}
-	return most, false
+	return mostUsed(all, name), false
+}
+
+// mostUsed is the most that was used of a resource, 0 if nothing tells.
+func mostUsed(all []series, name string) (most float64) {
+	for _, s := range all {
+		if u := s.point.Resources[name]; u.Used > most && !math.IsInf(u.Used, 0) {
+			most = u.Used
+		}
+	}
+	return most
 }

@@ -34,14 +34,14 @@ type found struct {
 // anything about any objective.
 func crossings(all []series, objectives []scenarios.Objective, replicates int, confidence float64, rng *rand.Rand) (found, bool) {
 	all = unsteady(all)
-	c := found{plateau: saturated(all).within(highest(all))}
+	c := found{plateau: saturated(all).offered(all).within(highest(all))}
 	rows := make([]replicate, len(all))
 	for i := range all {
 		c.broken = c.broken || search.Judge(*all[i].point, objectives) != search.Met
 		all[i].observed(&rows[i])
 	}
 	c.turns = c.plateau != nil && failing(all, objectives) != nil && slices.ContainsFunc(all, func(s series) bool { return c.away(&s) })
-	c.over = c.plateau.firm() != nil && slices.ContainsFunc(all, func(s series) bool { return c.overrun(&s) })
+	c.over = c.plateau.firm() != nil && slices.ContainsFunc(all, func(s series) bool { return c.overrun(&s, all) })
 	at, bound, first := c.weakest(all, rows, objectives, func() float64 { return math.NaN() })
 	if first < 0 {
 		return c, false
@@ -85,8 +85,42 @@ func crossings(all []series, objectives []scenarios.Objective, replicates int, c
 	c.reach(all, objectives)
 	c.lasting(all)
 	c.hold(all, objectives)
+	if broke := refusedAt(all, objectives); broke > 0 {
+		c.high = min(c.high, max(broke, c.value))
+	}
 	c.low, c.high = min(c.low, c.value), max(c.high, c.value)
 	return c, true
+}
+
+// refusedAt is the lowest load of which more failed than an objective allows, beyond any
+// chance, and above which no step held; 0 without one. Unlike the length of a queue, a share
+// that fails does not depend on how the arrivals of a step came out.
+func refusedAt(all []series, objectives []scenarios.Objective) float64 {
+	at := 0.0
+	for i := range all {
+		s := &all[i]
+		if !slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return s.fails(o) }) {
+			continue
+		}
+		held := slices.ContainsFunc(all, func(o series) bool { return o.load >= s.load && search.Judge(*o.point, objectives) == search.Met })
+		if load := max(s.load, s.point.Offered); !held && (at == 0 || load < at) {
+			at = load
+		}
+	}
+	return at
+}
+
+// fails says that more of a step failed than an objective on errors allows, beyond chance.
+func (s *series) fails(o scenarios.Objective) bool {
+	f := s.point.Figures
+	if o.Request != "" {
+		f = s.point.Requests[o.Request]
+	}
+	n := float64(f.OK + f.Failed)
+	if n == 0 && o.Request == "" {
+		n = s.load * s.seconds
+	}
+	return o.Metric == "errors" && n > 0 && f.ErrorRatio-o.Value > firm*math.Sqrt(f.ErrorRatio*(1-f.ErrorRatio)/n)
 }
 
 // weakest returns the lowest crossing over the objectives and the index of the
@@ -151,9 +185,9 @@ func (c *found) away(s *series) bool {
 
 // overrun says that a step was offered clearly more than the target serves. However
 // lenient the objectives are, only for so long as the step did such a load meet them.
-func (c *found) overrun(s *series) bool {
+func (c *found) overrun(s *series, all []series) bool {
 	_, top := c.plateau.bounds()
-	return s.load > top && len(s.tablePlateau()) > 0
+	return s.load > top && len(s.tablePlateau(all)) > 0
 }
 
 // caps says that the saturation throughput was seen to be the limit, if nothing else is.
@@ -208,7 +242,7 @@ func (c *found) reach(all []series, objectives []scenarios.Objective) {
 func (c *found) hold(all []series, objectives []scenarios.Objective) {
 	points := make([]observation.Point, 0, len(all))
 	for i := range all {
-		away := c.over && c.overrun(&all[i]) ||
+		away := c.over && c.overrun(&all[i], all) ||
 			slices.ContainsFunc(objectives, func(o scenarios.Objective) bool { return c.turnedAway(&all[i], o) })
 		if !away || search.Judge(*all[i].point, objectives) != search.Met {
 			points = append(points, *all[i].point)
@@ -316,7 +350,7 @@ func (e *estimator) Ceiling(points []observation.Point, ratio float64) (load flo
 
 // limited are the laws of what can give out, as far as is known while the search runs.
 func (e *estimator) limited(all []series, source *rand.Rand) []fit {
-	return candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all)
+	return candidates(append(fitResources(all, nil, estimatorRefits, source), fitLocks(all, estimatorRefits, source)...), all, nil)
 }
 
 // predict puts the crossing where the laws see it; nil if they do not.

@@ -92,13 +92,16 @@ var usual = struct{ mean, sd [2]float64 }{
 // another time: demand, a and b by penalised least squares, the base besides.
 func refineCrosstalk(us []use, guess line, limit float64, steps int) (line, float64) {
 	w := weights(us, guess)
+	for i := range w {
+		w[i] *= max(guess.precise, 1)
+	}
 	start := guess
 	if start.talk.none() {
 		start.talk = crosstalk{math.Exp(usual.mean[0]), math.Exp(usual.mean[1])}
 		start.base, start.demand = 0, leastDemand(us)/start.talk.slowed(1+0.2*limit)
 	}
 	at := func(x []float64) (line, float64) {
-		l := line{base: start.base, demand: math.Exp(x[0]), talk: crosstalk{math.Exp(x[1]), math.Exp(x[2])}, limit: limit}
+		l := line{base: start.base, demand: math.Exp(x[0]), talk: crosstalk{math.Exp(x[1]), math.Exp(x[2])}, limit: limit, precise: guess.precise}
 		var above, sum float64
 		for i, u := range us {
 			above, sum = above+w[i]*(u.used-l.at(u.load)+l.base), sum+w[i]

@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // failures is the share of hits that fail, over the load of a replica: it does not fall
@@ -47,6 +48,40 @@ func (f failures) answered(x Value) (share, rate Value) {
 		}
 	}
 	return share, rate
+}
+
+// asked is the least load of which so many requests/s are answered OK: what a limit of what is
+// served allows to be offered.
+func (f failures) asked(ok float64) float64 {
+	if len(f) == 0 || !(ok > 0) || math.IsInf(ok, 0) {
+		return ok
+	}
+	for i, p := range f {
+		load := max(ok/(1-p.share().Value), p.low)
+		if i == 0 {
+			load = ok / (1 - p.share().Value)
+		}
+		if i == len(f)-1 || load < f[i+1].low {
+			return load
+		}
+	}
+	return ok
+}
+
+// below is what fails where the target is not saturated: what fails past that says nothing of
+// how much of a load is answered.
+func below(all []series, sat *plateau) failures {
+	if sat == nil {
+		return failuresOf(all)
+	}
+	return failuresOf(slices.DeleteFunc(slices.Clone(all), func(s series) bool { return s.load > sat.cap() }))
+}
+
+// nothingOK says that all that was asked in any step failed.
+func nothingOK(all []series) bool {
+	return !slices.ContainsFunc(all, func(s series) bool {
+		return s.point.ErrorRatio < 1 && (s.point.OK > 0 || s.point.Failed == 0)
+	})
 }
 
 // loss is a share of hits that fail, with its interval.

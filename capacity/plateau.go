@@ -60,7 +60,7 @@ func saturated(all []series) *plateau {
 	for i := range all {
 		s := &all[i]
 		if len(s.point.Flow) == 0 {
-			found = append(found, s.tablePlateau()...)
+			found = append(found, s.tablePlateau(all)...)
 			continue
 		}
 		stretches = append(stretches, s.backlogged(rest)...)
@@ -223,7 +223,8 @@ func (p *plateau) atLeast(all []series, dispersion float64) *plateau {
 }
 
 // rejecting reads the plateau of a target that answers quickly that it is too
-// busy: what it still serves, if a lower load was served without failures.
+// busy: what it still serves, if a lower load was served without failures
+// and no more is served of a higher one.
 func (s *series) rejecting(all []series) []measure {
 	var ok, failed float64
 	for _, w := range s.windows {
@@ -238,7 +239,7 @@ func (s *series) rejecting(all []series) []measure {
 	var r replicate
 	s.observed(&r)
 	queued := quantile(r.bins, s.first, 0.9) > 300
-	if !clean || queued {
+	if !clean || queued || s.grows(all) {
 		return nil
 	}
 	rate := ok / s.seconds
@@ -246,13 +247,52 @@ func (s *series) rejecting(all []series) []measure {
 }
 
 // tablePlateau takes the throughput of a step that served clearly less than it
-// was offered, and less than chance makes arrive.
-func (s *series) tablePlateau() []measure {
+// was offered, and less than chance makes arrive. Where hits failed instead, it is one only
+// if more was served of a lower load: a share that fails at any load is no saturation.
+func (s *series) tablePlateau(all []series) []measure {
 	x := s.point.Throughput
-	if !(x >= lowestLoad) || x > 0.93*s.load || s.seconds > 0 && s.load-x < firm*math.Sqrt(s.load/s.seconds) {
+	if !(x >= lowestLoad) || !s.less(x) || !s.less(s.ended()) && s.grows(all) {
 		return nil
 	}
 	return []measure{{rate: x, spread: 0.005 * x, load: s.load}}
+}
+
+// less says that a rate is clearly below what was offered, and below what chance makes arrive.
+func (s *series) less(rate float64) bool {
+	return rate <= 0.93*s.load && (s.seconds <= 0 || s.load-rate >= firm*math.Sqrt(s.load/s.seconds))
+}
+
+// grows says that what is served still grows with the load up to that of s, as far as the
+// steps tell: by a third of what it would if as much failed as of the next lower load. Of the
+// lower ones a clean one, of which nearly nothing fails, tells of a target that turns away.
+func (s *series) grows(all []series) bool {
+	var lower, higher *series
+	for i := range all {
+		switch o := &all[i]; {
+		case o.load <= 0.9*s.load && (lower == nil || o.load > lower.load):
+			lower = o
+		case o.load >= s.load/0.9 && (higher == nil || o.load < higher.load):
+			higher = o
+		}
+	}
+	if lower == nil {
+		return true
+	}
+	if higher == nil && lower.point.ErrorRatio < turningAway/2 {
+		return false // nothing tells that it would serve more
+	}
+	return s.point.Throughput-lower.point.Throughput > (s.load-lower.load)/3*lower.point.Throughput/lower.load
+}
+
+// offered is the plateau as the load that is to be offered for so much to be answered OK.
+func (p *plateau) offered(all []series) *plateau {
+	if p == nil {
+		return nil
+	}
+	asked := *p
+	asked.rate = below(all, p).asked(p.rate)
+	asked.spread *= asked.rate / p.rate
+	return &asked
 }
 
 // combine weighs the readings by their precision. Readings that contradict each

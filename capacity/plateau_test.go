@@ -129,7 +129,7 @@ func TestPlateauOfATableIsNoChance(t *testing.T) {
 	}{{4, false}, {600, true}} {
 		p := observation.Point{Offered: 50, Seconds: c.seconds, Figures: observation.Figures{Throughput: 45}}
 		s := series{point: &p, load: 50, seconds: c.seconds}
-		if got := len(s.tablePlateau()) > 0; got != c.seen {
+		if got := len(s.tablePlateau(nil)) > 0; got != c.seen {
 			t.Errorf("45 of 50/s served over %g s: saturated %v", c.seconds, got)
 		}
 	}

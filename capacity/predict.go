@@ -151,7 +151,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, ahea
 			out.objective = o
 		}
 	}
-	out.value = math.Exp(sum)
+	out.value = min(math.Exp(sum), p.ceiling(-1)) // more than what is used tells is not served
 	out.reach, out.imagined = out.value/p.top, !resampled(p.all)
 	if !(out.value > 0) || out.reach > furthest || out.kind != restsOnQueue && p.exercise() < leastExercise {
 		return nil, &refusal{p.unreached(out), hidden}
@@ -169,7 +169,7 @@ func predict(all []series, limited []fit, objectives []scenarios.Objective, ahea
 	if out.kind != restsOnQueue {
 		if f := p.resource(); f.rises != nil {
 			// What makes requests dearer may go on, or not: the interval has both.
-			if ratio := f.rises.reaches(f.limit) / f.ceiling(-1); ratio > 0 && ratio < 1 {
+			if ratio := f.failed.asked(f.rises.reaches(f.limit)) / f.ceiling(-1); ratio > 0 && ratio < 1 {
 				out.low = min(out.low, out.value*ratio)
 			}
 		}
@@ -270,7 +270,7 @@ func (p *predictor) second(f *fit) float64 {
 // exercise is how much of its limit the nearest resource used at the highest load.
 func (p *predictor) exercise() float64 {
 	f := &p.limited[p.nearest(-1)]
-	return f.at(p.top) / f.limit
+	return f.at(p.top*(1-f.failed.at(p.top).Value)) / f.limit
 }
 
 // nearest is the index of the resource with the lowest ceiling in replicate r, -1
@@ -354,12 +354,13 @@ func (p *predictor) limit(f *fitted, r int) float64 {
 	return low
 }
 
-// ceiling is where the resource reaches its limit, in replicate r or by the fit.
+// ceiling is the offered load at which the resource reaches its limit, in replicate r or by
+// the fit.
 func (f *fit) ceiling(r int) float64 {
 	if r < 0 || r >= len(f.draws) {
-		return f.reaches(f.limit)
+		return f.failed.asked(f.reaches(f.limit))
 	}
-	return f.draws[r].reaches(f.limit)
+	return f.failed.asked(f.draws[r].reaches(f.limit))
 }
 
 // talkIn is the crosstalk in replicate r or, for -1, by the fit.

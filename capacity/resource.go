@@ -25,12 +25,15 @@ type law interface {
 //
 // The pole is what the Universal Scalability Law says of busy servers if their
 // contention is that of one queue (N = X(1-a)/(g-aX)); the bend stands for any
-// other cause. One of them is 0. Cores have neither: there it is crosstalk among
-// the requests that are served at once, up to the limit.
+// other cause. One of them is 0. On several cores it is crosstalk among the requests
+// that are served at once, up to the limit, unless the readings contradict that.
 type line struct {
 	base, demand, bend, pole float64
 	talk                     crosstalk
 	limit                    float64 // of cores; 0 for other resources
+	// precise is by how many times less, as a ratio of variances, the readings of cores are
+	// known to scatter than was to be expected; 0 if that is not known.
+	precise float64
 }
 
 var _ law = line{}
@@ -100,6 +103,9 @@ type fit struct {
 	doubted float64
 	// draws are refits over resampled points.
 	draws []line
+	// failed is what of a load is not answered OK: the law is of what is, and a ceiling of
+	// what is offered.
+	failed failures
 }
 
 // use is one reading of a resource: what was used while load was served.
@@ -114,6 +120,8 @@ type use struct {
 	slots bool
 	// counted says that it comes from so many events as weight says.
 	counted bool
+	// lone says that it is of a table, and a mean of nobody knows how many readings.
+	lone bool
 }
 
 // fitResources fits the resource law to every resource that the points have,
@@ -151,7 +159,7 @@ func uses(name string, all []series, sat *plateau) (us []use, limit float64, uni
 		if weight <= 0 {
 			weight = min(max(all[i].seconds, 1), 1000)
 		}
-		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), stay: all[i].stay(), flight: all[i].flight(), slots: u.Unit == "slots"})
+		us = append(us, use{load: all[i].served(sat), used: u.Used, weight: weight, at: all[i].at(), stay: all[i].stay(), flight: all[i].flight(), slots: u.Unit == "slots", lone: len(all[i].point.Windows) == 0 && u.Samples <= 1})
 		unit = u.Unit
 		if u.Limit > 0 && !math.IsInf(u.Limit, 0) {
 			limit = u.Limit
@@ -298,7 +306,7 @@ func fitUses(us []use, limit float64, unit string) (fit, bool) {
 	}
 	if f.exercised {
 		if l.limit > 0 {
-			f.shape, f.gain = chooseOfCores(us, l)
+			f.shape, f.gain, l.precise = chooseOfCores(us, l)
 		} else {
 			f.shape = chooseShape(us, l)
 		}

@@ -75,28 +75,78 @@ func chooseBase(us []use, l line) shape {
 // chooseOfCores says whether requests on cores cost more at a higher load or at a
 // later time, or neither. The order of the steps tells the two apart.
 //
-// gain is by how much crosstalk explains the readings better, as plainly counts.
-func chooseOfCores(us []use, l line) (s shape, gain float64) {
+// gain is by how much crosstalk explains the readings better, as plainly counts, and
+// precise what line.precise is to be.
+func chooseOfCores(us []use, l line) (s shape, gain, precise float64) {
 	if len(us) < 5 {
-		return straight, 0
+		return straight, 0, 0
 	}
 	plain, _ := refine(us, l, straight)
 	talk, _ := refineCrosstalk(us, l, l.limit, 200)
 	w := weights(us, talk)
 	without, with := misfitBy(us, plain, 0, w), misfitBy(us, talk, 0, w)
 	gain = (without - with) / dispersed(min(without, with), len(us)-3)
+	aged := math.Inf(1)
 	if firmly(us, l, drifting) {
 		fit, drift := refine(us, l, drifting)
-		aged := misfitBy(us, fit, drift, w)
-		if (without-aged)/dispersed(min(without, aged), len(us)-3) > gain {
-			return drifting, gain
+		if aged = misfitBy(us, fit, drift, w); (without-aged)/dispersed(min(without, aged), len(us)-3) < gain {
+			aged = math.Inf(1)
 		}
 	}
-	if gain > evident {
-		return withTalk, gain
+	s, precise = chooseRise(us, l, plain, aged)
+	switch {
+	case s != straight:
+		return s, gain, precise
+	case !math.IsInf(aged, 1):
+		return drifting, gain, 0
+	case gain > evident:
+		return withTalk, gain, 0
 	}
-	return straight, gain
+	return straight, gain, 0
 }
+
+// chooseRise is the law of cores whose use rises firmly whatever the reason, straight where
+// it does not. Crosstalk comes first, as it is what busy cores have and says where they end;
+// the readings may contradict it, and then count a bend or a pole, whichever predicts better.
+// In a drill it is known how far readings scatter, and they must contradict crosstalk by that.
+// Those of a table are means of nobody knows how many, and tell themselves by how little they
+// lie off the curve, which is then held against the beliefs about crosstalk too.
+func chooseRise(us []use, l, plain line, aged float64) (s shape, precise float64) {
+	curved := chooseShape(us, l)
+	if curved != bent && curved != poled {
+		if !us[0].lone || !firmly(us, l, bent) {
+			return straight, 0
+		}
+		curved = bent
+	}
+	curve, _ := refine(us, l, curved)
+	w := weights(us, curve)
+	least := misfitBy(us, curve, 0, w)
+	if !math.IsInf(aged, 1) {
+		fit, drift := refine(us, l, drifting)
+		if !better(misfitBy(us, fit, drift, w), least, len(us), chanceTerm) {
+			return straight, 0
+		}
+	}
+	guess := l
+	if us[0].lone {
+		precise = 1 / min(max(least/float64(len(us)-3), mostPrecise), 1)
+		guess.precise = precise
+	}
+	talk, _ := refineCrosstalk(us, guess, l.limit, 400)
+	with := misfitBy(us, talk, 0, w)
+	switch contradicted := better(with, least, len(us), chanceTerm); {
+	case contradicted && (us[0].lone || (with-least)/dispersed(least, len(us)-3) > plainly):
+		return curved, 0
+	case us[0].lone && precise*(misfitBy(us, plain, 0, w)-with) > evident:
+		return withTalk, precise
+	}
+	return straight, 0
+}
+
+// mostPrecise is how much less than expected, as a ratio of variances, readings may scatter:
+// those that are without error need not be followed beyond any doubt of the law.
+const mostPrecise = 1e-3
 
 // dispersed is the variance of the readings in units of what is expected; less
 // than that is chance.

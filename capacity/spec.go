@@ -144,7 +144,8 @@ type Bottleneck struct {
 	AfterFixLow, AfterFixHigh float64
 	// Method says in a few words how RPS was found; AfterFixRPS is of the resource law.
 	Method string
-	// RPS is the load at which it reaches its limit; 0 if not known.
+	// RPS is the offered load at which it reaches its limit, of which a part may fail; 0 if not
+	// known. PerRequest and Law are of such a load.
 	RPS float64
 	// AfterFixRPS is the saturation once it is out of the way; 0 if not known.
 	AfterFixRPS float64
@@ -170,7 +171,8 @@ type Headroom struct {
 type Cost struct {
 	Currency string
 	// Marginal is what one million more would use, Loaded what they cost with all
-	// that is allocated at AtRPS, Idle the difference.
+	// that is allocated at AtRPS, Idle the difference. The Method of Marginal and Idle is
+	// NotKnown where no use of what has a price was seen to grow with the load.
 	Marginal, Loaded, Idle Value
 	// Parts are what Marginal consists of: "cpu", "memory", "egress", as far as they
 	// have a price and are known.

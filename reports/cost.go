@@ -23,15 +23,24 @@ func (c *computation) cost(x *capacity.Cost) {
 		at = slices.Insert(at, 1, x.AtLoad(capacity.AtPeak, capacity.Value{Value: p.Value, Low: p.Low, High: p.High}))
 	}
 	c.run.Cost = &Cost{
-		Currency: x.Currency, AtRPS: x.AtRPS, PerMillion: PerMillion{estimate(x.Marginal), estimate(x.Loaded), estimate(x.Idle)},
+		Currency: x.Currency, AtRPS: x.AtRPS, PerMillion: perMillion(x.Marginal, x.Loaded, x.Idle),
 		Parts: estimates(x.Parts), seen: x,
 	}
 	for _, l := range at {
 		c.run.Cost.At = append(c.run.Cost.At, CostAt{
 			Load: l.Load, RPS: l.RPS, Replicas: l.Replicas, Parts: estimates(l.Parts),
-			PerMillion: PerMillion{estimate(l.Marginal), estimate(l.Loaded), estimate(l.Idle)},
+			PerMillion: perMillion(l.Marginal, l.Loaded, l.Idle),
 		})
 	}
+}
+
+// perMillion leaves out what is not known.
+func perMillion(marginal, loaded, idle capacity.Value) PerMillion {
+	out := PerMillion{Loaded: estimate(loaded)}
+	if marginal.Method != capacity.NotKnown {
+		out.Marginal, out.Idle = estimate(marginal), estimate(idle)
+	}
+	return out
 }
 
 func estimates(parts map[string]capacity.Value) map[string]Estimate {
@@ -47,8 +56,11 @@ func costFigure(c *Cost) Figure {
 	if c.AtRPS > 0 {
 		f.Notes = append(f.Notes, "at "+perSecond(c.AtRPS)+" req/s")
 	}
-	if c.PerMillion.Marginal.Value > 0 {
-		f.Notes = append(f.Notes, money(c.PerMillion.Marginal.Value, "")+" of it marginal")
+	switch m := c.PerMillion.Marginal; {
+	case m.Method == "" && m.Value == 0:
+		f.Notes = append(f.Notes, "what of it is marginal is not known")
+	case m.Value > 0:
+		f.Notes = append(f.Notes, money(m.Value, "")+" of it marginal")
 	}
 	if c.PerMillion.Idle.Value > 0 {
 		f.Notes = append(f.Notes, money(c.PerMillion.Idle.Value, "")+" idle")

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"math"
 	"strings"
@@ -53,6 +54,26 @@ func TestCostAtEachLoadIsShown(t *testing.T) {
 	r = fitTable(t, rising, Question{Prices: &scenarios.Prices{VCPUHour: 0.04}})
 	if notes := strings.Join(costFigure(r.Cost).Notes, "; "); len(r.Cost.At) != 1 || strings.Contains(notes, "(") {
 		t.Errorf("one load, and %q", notes)
+	}
+}
+
+// What is not known of a cost is left out of run.json, and said: 0 with an interval would be
+// a figure.
+func TestMarginalCostThatIsNotKnownIsLeftOut(t *testing.T) {
+	const rests = "50,50,6,10,0.3,2\n100,100,7,10,0.31,2\n200,200,9,10,0.29,2\n300,300,17,10,0.3,2\n400,400,48,10,0.31,2\n440,440,160,10,0.29,2\n"
+	r := fitTable(t, rests, Question{Demand: &scenarios.Demand{Peak: 200}, Prices: &scenarios.Prices{VCPUHour: 0.04}})
+	b, err := json.Marshal(r.Cost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(b); strings.Contains(text, `"marginal":`) || strings.Contains(text, `"idle":`) || !strings.Contains(text, `"loaded":`) {
+		t.Error(text)
+	}
+	if notes := strings.Join(costFigure(r.Cost).Notes, "; "); !strings.Contains(notes, "what of it is marginal is not known") {
+		t.Error(notes)
+	}
+	if b, err = json.Marshal(fitTable(t, rising, Question{Prices: &scenarios.Prices{VCPUHour: 0.04}}).Cost); err != nil || !strings.Contains(string(b), `"marginal":`) {
+		t.Errorf("%s, %v", b, err)
 	}
 }
 

@@ -129,6 +129,8 @@ func (c *computation) unidentified() {
 		c.unknown(fmt.Sprintf("all points are at %.4g req/s, where %s holds; run steps above it, such as %.4g req/s", high, all, 2*high))
 	case x != nil && x.Bound == capacity.Above:
 		c.unknown(fmt.Sprintf("%s holds at every load, so that the capacity is at least %.4g req/s; run a step above %.4g req/s", all, x.RPS.Low, high))
+	case x == nil && c.run.Totals.OK == 0 && c.run.Totals.Failed > 0:
+		c.unknown("every hit failed, and a target that answers nothing has no capacity")
 	case x == nil && len(c.scenario.Objectives) > 0:
 		c.unknown("no point says whether " + all + " holds")
 	case x != nil && x.Bound == capacity.Below:

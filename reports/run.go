@@ -286,11 +286,12 @@ type Cost struct {
 	seen *capacity.Cost
 }
 
-// PerMillion is what a million good requests cost.
+// PerMillion is what a million good requests cost. Marginal and Idle are zero, and left out,
+// where no use of what has a price was seen to grow with the load: they are not known then.
 type PerMillion struct {
-	Marginal Estimate `json:"marginal"`
+	Marginal Estimate `json:"marginal,omitzero"`
 	Loaded   Estimate `json:"loaded"`
-	Idle     Estimate `json:"idle"`
+	Idle     Estimate `json:"idle,omitzero"`
 }
 
 // CostAt is the cost at a load.
