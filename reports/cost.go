@@ -47,8 +47,11 @@ func costFigure(c *Cost) Figure {
 	if c.AtRPS > 0 {
 		f.Notes = append(f.Notes, "at "+perSecond(c.AtRPS)+" req/s")
 	}
-	if c.PerMillion.Marginal.Value > 0 {
-		f.Notes = append(f.Notes, money(c.PerMillion.Marginal.Value, "")+" of it marginal")
+	switch m := c.PerMillion.Marginal.Value; {
+	case m > c.PerMillion.Loaded.Value: // where demand rises, one more costs more than the mean
+		f.Notes = append(f.Notes, money(m, "")+" for a million more, as they take more than the mean")
+	case m > 0:
+		f.Notes = append(f.Notes, money(m, "")+" of it marginal")
 	}
 	if c.PerMillion.Idle.Value > 0 {
 		f.Notes = append(f.Notes, money(c.PerMillion.Idle.Value, "")+" idle")
