@@ -126,3 +126,26 @@ func TestEvidenceOfBytes(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A demand that drifts matters where the resource may give out, not at a thousandth of it.
+func TestDriftOfWhatHardlyAnyIsUsed(t *testing.T) {
+	t.Parallel()
+	all := digest(used(func(x float64) float64 { return 0.1 + 0.005*x }))
+	for peak, want := range map[float64]int{0.001: 0, 0.5: 1} {
+		var a Analysis
+		a.sameDemand(&fit{name: cpu, unit: "cores", limit: 2, line: line{base: 0.1, demand: 0.005}, peak: peak, exercised: true, drifted: true, drift: 0.007}, all)
+		if len(a.Warnings) != want {
+			t.Errorf("%g of the limit: %q", peak, a.Warnings)
+		}
+	}
+}
+
+// Shares of hits are in plain figures.
+func TestSharesInWords(t *testing.T) {
+	t.Parallel()
+	for ratio, want := range map[float64]string{1: "100%", 0.467: "47%", 0.0213: "2.1%", 0.0005: "0.05%"} {
+		if got := percent(ratio); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -201,3 +201,13 @@ func TestBrokenOffDrillDoubtsNoCapacity(t *testing.T) {
 		}
 	}
 }
+
+// What is predicted of a load that was offered is not called one that was not.
+func TestPredictedAtALoadThatWasOffered(t *testing.T) {
+	for most, want := range map[float64]string{520: "the highest load that was offered, and held", 400: "predicted, not offered"} {
+		f := capacityFigure(&Capacity{RPS: Estimate{Value: 520, Low: 514, High: 536}, Bound: capacity.Predicted}, most, "-")
+		if notes := strings.Join(f.Notes, "; "); !strings.Contains(notes, want) || strings.Contains(notes, "not offered") != (most == 400) {
+			t.Errorf("%v: %s", most, notes)
+		}
+	}
+}
