@@ -215,28 +215,25 @@ func (s *Saturation) doubtExtrapolation(all []series) {
 // candidates are the resources that can give out: with a limit, and with a use
 // that grows with the load.
 func candidates(fits []fit, all []series) []fit {
-	top, most := highest(all), mostServed(all)
+	top := highest(all)
 	var limited []fit
 	for _, f := range fits {
-		if f.limit > 0 && f.exercised && f.reaches(f.limit) < far*top && !f.outdone(most) {
+		if f.limit > 0 && f.exercised && f.reaches(f.limit) < far*top && !f.outdone(all) {
 			limited = append(limited, f)
 		}
 	}
 	return limited
 }
 
-// passed is the share of what was served below which a ceiling was seen not to be one.
-const passed = 0.8
-
-// outdone says that clearly more was served than the ceiling of the law.
-func (f *fit) outdone(served float64) bool {
-	return f.limit > 0 && f.exercised && f.reaches(f.limit) <= passed*served
+// outdone says that more was served than the ceiling of the law, beyond doubt.
+func (f *fit) outdone(all []series) bool {
+	return f.limit > 0 && f.exercised && f.reaches(f.limit) < mostServed(all) && overLimit(f.name, all) != ""
 }
 
 // outdone is a resource of whose law that is so; empty if there is none.
 func outdone(fits []fit, all []series) string {
 	for i := range fits {
-		if fits[i].outdone(mostServed(all)) {
+		if fits[i].outdone(all) {
 			return fits[i].name
 		}
 	}
