@@ -43,12 +43,12 @@ func Analyse(points []observation.Point, spec Spec) Analysis {
 	}
 	fits := fitResources(all, sat.firm(), spec.Replicates, source)
 	limited := candidates(append(slices.Clone(fits), fitLocks(all, spec.Replicates, source)...), all, sat)
-	p, no := a.predict(all, limited, spec, source)
+	p, no := a.predict(all, fits, limited, spec, source)
 	if a.Capacity != nil {
 		a.Warnings = append(a.Warnings, a.Capacity.Warnings...)
 	}
 	a.pitfalls(all, believed(fits, limited), sat)
-	a.saturation(all, limited, sat, p, no, spec, source)
+	a.saturation(all, fits, limited, sat, p, no, spec, source)
 	a.headroom(spec)
 	a.cost(all, believed(fits, limited), spec)
 	a.Contention = contention(all, sat, spec)
@@ -166,12 +166,18 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 	f.nominal(all, spec.Objectives)
 	f.contrary = f.against(all, spec.Objectives)
 	if len(f.contrary) > 0 && f.bound == Above {
-		f.low = f.contrary[0]
+		f.low = min(f.low, f.contrary[0])
 	}
 	c := &Capacity{
 		Value:     Value{Value: f.value, Low: f.low, High: f.high, Confidence: spec.Confidence, Method: f.method(all)},
 		Objective: f.objective,
 		Bound:     f.bound,
+	}
+	if f.bound == Above {
+		c.Contrary = f.contrary
+	}
+	if f.bound == "" && f.refuted > 0 && f.value > nearRefuted*f.refuted {
+		c.RefutedAtRPS = f.refuted
 	}
 	for _, s := range all {
 		if s.point.Kind == scenarios.KindConfirm && search.Judge(*s.point, spec.Objectives) == search.Met {
@@ -185,6 +191,10 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 	}
 	a.Capacity = c
 }
+
+// nearRefuted is the share of a load whose confirmation broke from which a value is read as
+// that load.
+const nearRefuted = 0.995
 
 // unlikeArrivals is by how much production's arrivals must vary more than those of the steps
 // for a measured capacity to be doubted.
@@ -245,7 +255,7 @@ func (f *found) doubts(all []series, spec Spec) []string {
 	var doubts []string
 	add := func(format string, args ...any) { doubts = append(doubts, fmt.Sprintf(format, args...)) }
 	switch {
-	case f.bound == Above && f.low < f.value:
+	case f.bound == Above && len(f.contrary) > 0:
 		add("the objectives held up to %.4g/s in the mean of steps at alike loads, but not in each (at %s/s they broke): the capacity may be as low as that; hint: offer these loads again", f.value, strings.Join(rates(f.contrary), ", "))
 	case f.bound == Above && spec.MaxRPS > 0 && f.value >= 0.95*spec.MaxRPS:
 		add("the objectives held up to the greatest load allowed (%.4g/s): the capacity is higher", spec.MaxRPS)
@@ -256,11 +266,14 @@ func (f *found) doubts(all []series, spec Spec) []string {
 	case f.high-f.low > 0.25*f.value:
 		add("the interval is wide (%.4g to %.4g/s); hint: a longer budget gives more steps near the crossing", f.low, f.high)
 	}
+	if f.bound == "" && f.refuted > 0 && f.value > nearRefuted*f.refuted {
+		add("the confirmation at %.4g/s broke an objective, though a step near it held: plan with %s", f.refuted, f.lower())
+	}
 	if !resampled(all) {
 		add("the points have no windows: intervals rest on quantiles alone")
 	}
 	if worst := failing(all, spec.Objectives); worst != nil {
-		add("%.2g%% of the hits at %.4g/s failed, and no objective says how many may; hint: set one, such as errors < 0.1%%", 100*worst.ErrorRatio, worst.Offered)
+		add("%s of the hits at %.4g/s failed, and no objective says how many may; hint: set one, such as errors < 0.1%%", percent(worst.ErrorRatio), worst.Offered)
 	}
 	if len(f.contrary) > 0 && f.bound == "" {
 		add("steps below the capacity broke an objective (at %s/s), and higher ones held: they are averaged, as more load cannot help; hint: offer these loads again, after a longer warm-up", strings.Join(rates(f.contrary), ", "))
@@ -287,11 +300,19 @@ func failing(all []series, objectives []scenarios.Objective) *observation.Point 
 	return worst
 }
 
+// percent is a ratio in words, to two digits.
+func percent(ratio float64) string {
+	if ratio >= 0.1 {
+		return fmt.Sprintf("%.0f%%", 100*ratio)
+	}
+	return fmt.Sprintf("%.2g%%", 100*ratio)
+}
+
 // against are the loads of steps that lie clearly below the capacity and yet broke an
 // objective, lowest first: beyond chance, if more than quantiles is known of them.
 func (f *found) against(all []series, objectives []scenarios.Objective) (broke []float64) {
 	for _, s := range all {
-		if max(s.load, s.point.Offered) >= f.low {
+		if at := max(s.load, s.point.Offered); at >= f.low && (f.bound != Above || len(s.windows) > 0) {
 			continue
 		}
 		if o := search.Judge(*s.point, objectives); o == search.Broken || o == search.Doubtful && len(s.windows) == 0 {
@@ -300,6 +321,14 @@ func (f *found) against(all []series, objectives []scenarios.Objective) (broke [
 	}
 	slices.Sort(broke)
 	return broke
+}
+
+// lower is the load to plan with where the confirmation of the value broke.
+func (f *found) lower() string {
+	if f.low < nearRefuted*f.refuted {
+		return fmt.Sprintf("%.4g/s, the low end", f.low)
+	}
+	return "less"
 }
 
 // rates are loads in words.

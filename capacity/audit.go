@@ -20,6 +20,9 @@ func (a *Analysis) audit(all []series, spec Spec) {
 			break
 		}
 	}
+	if off, told := offLittle(all); wrong != "" && off > 1 {
+		wrong += fmt.Sprintf(" (%d of %d steps are off)", off, told)
+	}
 	if wrong == "" {
 		wrong = littleOfShort(all)
 	}
@@ -34,7 +37,7 @@ func (a *Analysis) audit(all []series, spec Spec) {
 		}
 	}
 	if apart := restless(all); apart > noticeable {
-		a.warn("steps at one load differ by %.2g%% in their mean response, beyond chance: the target was not the same from step to step, and the intervals take that in; hint: see what else ran beside it", 100*apart)
+		a.warn("steps at one load differ by %s in their mean response, beyond chance: the target was not the same from step to step, and the intervals take that in; hint: see what else ran beside it", percent(apart))
 	}
 	if ca2 := arrivals(all); resampled(all) && ca2 < 0.5 && spec.ArrivalsSCV == 0 {
 		a.warn("arrivals were evenly spaced (ca2 %.2f): responses are predicted for Poisson arrivals, which wait longer", ca2)
@@ -71,7 +74,7 @@ func (s *series) audited() bool {
 
 // slack is by how much a mean of n counts may differ from what is expected: a count
 // wanders by its root, and twice that if it queues.
-func slack(expected, n float64) float64 { return 0.15*expected + 8*math.Sqrt((expected+1)/n) + 0.5 }
+func slack(expected, n float64) float64 { return offBy*expected + 8*math.Sqrt((expected+1)/n) + 0.5 }
 
 // little holds the mean number of hits in flight that was counted against
 // throughput times mean response (Little 1961). Both are observed, on their own,
@@ -92,6 +95,27 @@ func (s *series) little() string {
 	}
 	return fmt.Sprintf("Little's law does not hold at %.4g/s: %.4g in flight were counted, throughput times response is %.4g; hits are missing from one of them", p.Offered, counted, expected)
 }
+
+// offLittle is how many of the steps that tell are off by as much as little allows of a long
+// count, once one is beyond doubt.
+func offLittle(all []series) (off, told int) {
+	for i := range all {
+		s := &all[i]
+		counted, n := s.counted()
+		if !s.audited() || n < enoughCounts {
+			continue
+		}
+		expected := s.point.Throughput * s.point.Response.Mean / 1000
+		told++
+		if !math.IsInf(n, 1) && s.little() != "" || math.IsInf(n, 1) && math.Abs(counted-expected) > offBy*expected {
+			off++
+		}
+	}
+	return off, told
+}
+
+// offBy is by how much of itself a number in flight may be off.
+const offBy = 0.15
 
 // littleOfShort is little for the steps that are too short for it, as those with which a
 // search goes up are: their counts are taken together. A step counts if what its first

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -99,12 +100,15 @@ func mostServed(all []series) (most float64) {
 }
 
 // saturation fills in Saturation.
-func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *prediction, no *refusal, spec Spec, source *rand.Rand) {
+func (a *Analysis) saturation(all []series, fits, limited []fit, sat *plateau, p *prediction, no *refusal, spec Spec, source *rand.Rand) {
 	m := a.seen(sat, limited, all)
 	if c := a.Capacity; m == nil && p == nil && c != nil && c.Bound == "" {
 		p, no = hiddenQueue(all, limited, spec.Objectives)
 	}
 	if m == nil && len(limited) == 0 && p == nil {
+		if outdone(fits, all) != "" {
+			return // which the audit says
+		}
 		a.warn("no saturation: the target was not seen saturated, and no resource with a known limit grew with the load")
 		return
 	}
@@ -127,18 +131,44 @@ func (a *Analysis) saturation(all []series, limited []fit, sat *plateau, p *pred
 		for i := range limited {
 			low = limited[i].rising(low)
 		}
-		s.Value = Value{Value: list[0].RPS, Low: min(low, list[0].RPS), High: max(high, list[0].RPS), Method: byResourceLaw}
+		first := &list[0]
+		if first.Low > 0 && first.High > 0 && first.Probability >= sure {
+			low, high = first.Low, first.High // it is the same figure
+		}
+		s.Value = Value{Value: first.RPS, Low: min(low, first.RPS), High: max(high, first.RPS), Method: byResourceLaw}
 		s.doubtExtrapolation(all)
 	}
 	s.Confidence = spec.Confidence
 	if first := list[0]; first.Probability < sure {
 		s.warn("the bottleneck is ambiguous: %s with probability %.2f", first.Resource, first.Probability)
 	}
-	if list[0].Resource == Unmeasured {
+	if name, peak := atLimit(all, limited); list[0].Resource == Unmeasured && name != "" {
+		s.warn("%s was used at %.0f%% of its limit, and no more of it the higher the load: whether it is what gives out is not known; hint: see what uses it without load", name, 100*peak)
+	} else if list[0].Resource == Unmeasured {
 		s.warn("no measured resource is near its limit at saturation; hint: look at what lies behind the target, or expose its pools and limiters")
 	}
 	a.Saturation = s
 	a.Warnings = append(a.Warnings, s.Warnings...)
+}
+
+// nearLimit is the share of its limit from which a resource is at it.
+const nearLimit = 0.9
+
+// atLimit is the resource that was used most of those at their limit whose use did not grow
+// with the load, with that share; empty if there is none. Memory may be full of caches.
+func atLimit(all []series, limited []fit) (name string, peak float64) {
+	for i := range all {
+		for resource, u := range all[i].point.Resources {
+			share := u.Used / u.Limit
+			if !(u.Limit > 0) || !(share >= nearLimit) || u.Unit == "bytes" || slices.ContainsFunc(limited, func(f fit) bool { return f.name == resource }) {
+				continue
+			}
+			if share > peak || share == peak && resource < name {
+				name, peak = resource, share
+			}
+		}
+	}
+	return name, peak
 }
 
 func (s *Saturation) warn(format string, args ...any) {
@@ -193,11 +223,26 @@ func candidates(fits []fit, all []series, sat *plateau) []fit {
 	var limited []fit
 	for _, f := range fits {
 		f.failed = failed
-		if f.limit > 0 && f.exercised && f.ceiling(-1) < far*top {
+		if f.limit > 0 && f.exercised && f.ceiling(-1) < far*top && !f.outdone(all) {
 			limited = append(limited, f)
 		}
 	}
 	return limited
+}
+
+// outdone says that more was served than the ceiling of the law, beyond doubt.
+func (f *fit) outdone(all []series) bool {
+	return f.limit > 0 && f.exercised && f.reaches(f.limit) < mostServed(all) && overLimit(f.name, all) != ""
+}
+
+// outdone is a resource of whose law that is so; empty if there is none.
+func outdone(fits []fit, all []series) string {
+	for i := range fits {
+		if fits[i].outdone(all) {
+			return fits[i].name
+		}
+	}
+	return ""
 }
 
 // askew is the standard error of the log of a ceiling that no reading shows: the law
@@ -235,7 +280,7 @@ func rank(limited []fit, m *measured, share []float64, other Bottleneck, confide
 		ceiling, o := f.ceiling(-1), f.offered()
 		list = append(list, Bottleneck{
 			Resource: f.name, Probability: share[i], RPS: ceiling,
-			PerRequest: o.demand, Unit: f.unit, Limit: f.limit, Law: lawOf(o.line),
+			PerRequest: o.demand, Unit: f.unit, Limit: f.limit, Peak: f.peak, Law: lawOf(o.line),
 			Evidence: o.evidence(),
 		})
 		b := &list[len(list)-1]
@@ -288,21 +333,42 @@ func (f fit) offered() fit {
 }
 
 func (f *fit) evidence() string {
-	text := fmt.Sprintf("%.3g %s at rest, %s, limit %.3g; %.0f%% of it was the most seen",
-		f.resting(), f.unit, f.each(), f.limit, 100*f.peak)
+	text := fmt.Sprintf("%s at rest, %s, limit %s; %.0f%% of it was the most seen",
+		f.amount(f.resting(), f.unit), f.each(), f.amount(f.limit, ""), 100*f.peak)
 	if f.lock != "" && f.times != 1 {
 		text += fmt.Sprintf("; by how long is waited for it, a request takes it about %.2g times", f.times)
 	}
 	return text
 }
 
+// amount is a use in words, with its unit.
+func (f *fit) amount(v float64, unit string) string {
+	switch {
+	case f.unit == "bytes":
+		return bytesText(v)
+	case unit == ShareHeld:
+		return fmt.Sprintf("held for %.3g of the time", v)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%.3g %s", v, unit))
+}
+
+// bytesText writes bytes in the unit that fits them.
+func bytesText(v float64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for math.Abs(v) >= 1023.5 && i < len(units)-1 {
+		v, i = v/1024, i+1
+	}
+	return fmt.Sprintf("%s %s", strconv.FormatFloat(v, 'g', 4, 64), units[i])
+}
+
 // each is what a request takes, in words: one more at the limit too, if that is more than
 // where a request is alone.
 func (f *fit) each() string {
 	if !f.curved() {
-		return fmt.Sprintf("%.3g for each request/s", f.demand)
+		return f.amount(f.demand, "") + " for each request/s"
 	}
-	return fmt.Sprintf("%.3g for the first request/s and %.3g for one more at the limit", f.demand, f.slopeOf(f.line, f.reaches(f.limit)))
+	return fmt.Sprintf("%s for the first request/s and %s for one more at the limit", f.amount(f.demand, ""), f.amount(f.slopeOf(f.line, f.reaches(f.limit)), ""))
 }
 
 // resting is what is used without load: nothing rather than the noise of a fit.

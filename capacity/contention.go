@@ -62,6 +62,11 @@ func contention(all []series, sat *plateau, spec Spec) *Contention {
 	for i := range use {
 		use[i].observed(&rows[i])
 	}
+	// A table's numbers in flight are taken as they are: if they contradict its responses, it
+	// is not known which of the two is wrong.
+	if !resampled(use) && slices.ContainsFunc(use, func(s series) bool { return s.little() != "" }) {
+		return nil
+	}
 	seen := crowds(use, rows)
 	positive := seen.positive()
 	if len(positive) == 0 {

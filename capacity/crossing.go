@@ -21,6 +21,8 @@ type found struct {
 	// turns says that the target turned requests away past its saturation, and that no
 	// objective counts them: it met the rest by that, and no more load than it serves.
 	turns bool
+	// refuted is the lowest load whose confirmation broke, 0 if none did.
+	refuted float64
 	// over says that a step was offered clearly more than the target serves.
 	over bool
 	// contrary are the loads of steps that lie clearly below the capacity and yet broke an
@@ -127,6 +129,7 @@ func (s *series) fails(o scenarios.Objective) bool {
 // objective that sets it, -1 if none says anything.
 func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.Objective, between func() float64) (load float64, bound string, objective int) {
 	load, bound, objective = math.Inf(1), Above, -1
+	breaks := false // the one that was chosen broke, and not only the saturation ends it
 	readings := make([]reading, 0, len(all))
 	for j, o := range objectives {
 		readings = c.readings(readings[:0], all, rows, o, true)
@@ -137,15 +140,19 @@ func (c *found) weakest(all []series, rows []replicate, objectives []scenarios.O
 			continue
 		}
 		x, b := crossing(readings, between())
+		// Past saturation steps that broke are moved to it, beside one there that held.
+		breaking := slices.ContainsFunc(readings, func(r reading) bool { return r.margin >= 0 })
 		if o.Metric == "throughput" && b != Above && c.plateau != nil {
 			x, b = c.plateau.cap(), "" // it was asked for more than it serves, which is this much
 		}
 		if b == Above && c.plateau != nil && (c.broken || c.caps()) {
 			x, b = c.plateau.cap(), "" // held as far as saturation, which was seen
 		}
-		// A crossing, or a load that broke, counts before one that held throughout.
-		if objective < 0 || bound == Above && b != Above || (b != Above || bound == Above) && x < load {
-			load, bound, objective = x, b, j
+		// A crossing, or a load that broke, counts before one that held throughout, and at
+		// one load an objective that breaks there before one that held up to saturation.
+		sooner := x < load || x == load && breaking && !breaks
+		if objective < 0 || bound == Above && b != Above || (b != Above || bound == Above) && sooner {
+			load, bound, objective, breaks = x, b, j, breaking
 		}
 	}
 	return load, bound, objective
@@ -251,8 +258,8 @@ func (c *found) hold(all []series, objectives []scenarios.Objective) {
 	if held := search.Held(points, objectives); held > 0 {
 		c.floor(all, points, held)
 	}
-	if broke := search.Refuted(points, objectives); broke > 0 {
-		c.value = min(c.value, broke)
+	if c.refuted = search.Refuted(points, objectives); c.refuted > 0 {
+		c.value = min(c.value, c.refuted)
 		c.low = min(c.low, c.value)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 const (
@@ -39,9 +41,14 @@ func (a *Analysis) sameDemand(f *fit, steady []series) {
 	for _, u := range us {
 		low, top = min(low, u.load), max(top, u.load)
 	}
+	top = min(top, ofCeiling*f.reaches(f.limit)) // beyond it the law says nothing of a request
 	switch {
 	case f.calls():
 		a.moreCalls(f, us)
+	case f.limit > 0 && f.peak < slightly:
+		// What hardly any of is used bounds nothing, however it changes.
+	case !f.exercised && f.unit != "bytes" && f.unit != "count" && falls(us, f.limit):
+		a.warn("less of %s is used at a higher load (%.3g at %.4g/s, %.3g at %.4g/s), which no law has: something else used it at the lower loads, or it is not read of what serves; hint: see what ran beside it", f.name, usedAt(us, low), low, usedAt(us, highestUse(us)), highestUse(us))
 	case !f.exercised || !(f.limit > 0) && f.name != cpu:
 		return
 	case f.curved():
@@ -55,6 +62,60 @@ func (a *Analysis) sameDemand(f *fit, steady []series) {
 			a.warn("besides %.3g at rest, a request took %.3g of %s %s and %.3g %s: %s; the laws take it to be one figure, %.3g", s.rest, s.before, f.name, s.from, s.after, s.to, s.cause(), f.demand)
 		}
 	}
+}
+
+const (
+	// ofCeiling is the share of the load at its limit up to which a demand is quoted.
+	ofCeiling = 0.99
+	// slightly is the share of its limit below which a use does not matter.
+	slightly = 0.02
+	// less is the share of its greatest use, and ofLimit that of its limit, by which a use
+	// must fall to matter.
+	less, ofLimit = 0.2, 0.05
+)
+
+// falls says that a use falls as the load rises: by so much that it matters, and beyond
+// chance (Student's t of the slope).
+func falls(us []use, limit float64) bool {
+	n := float64(len(us))
+	if n < fewShifts {
+		return false
+	}
+	var x, y, xx, xy, yy float64
+	low, top, most := math.Inf(1), 0.0, 0.0
+	for _, u := range us {
+		x, y = x+u.load/n, y+u.used/n
+		low, top, most = min(low, u.load), max(top, u.load), max(most, u.used)
+	}
+	for _, u := range us {
+		xx, xy, yy = xx+(u.load-x)*(u.load-x), xy+(u.load-x)*(u.used-y), yy+(u.used-y)*(u.used-y)
+	}
+	slope := xy / xx
+	drop := -slope * (top - low)
+	if !(drop > less*most) || limit > 0 && drop < ofLimit*limit {
+		return false
+	}
+	rest := max(yy-slope*xy, 1e-12*yy)
+	t := -slope / math.Sqrt(rest/(n-2)/xx)
+	return t > distuv.StudentsT{Sigma: 1, Nu: n - 2}.Quantile(1-chanceTerm)
+}
+
+func highestUse(us []use) (top float64) {
+	for _, u := range us {
+		top = max(top, u.load)
+	}
+	return top
+}
+
+// usedAt is the mean use at a load.
+func usedAt(us []use, load float64) float64 {
+	sum, n := 0.0, 0.0
+	for _, u := range us {
+		if u.load == load {
+			sum, n = sum+u.used, n+1
+		}
+	}
+	return sum / n
 }
 
 // moreCalls warns of calls to something behind the target that grow faster than

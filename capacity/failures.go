@@ -118,5 +118,5 @@ func (f loss) said() string {
 	if f.Value < 0.001 {
 		return ""
 	}
-	return fmt.Sprintf("; %.2g%% of it fails, and those that are answered bear it", 100*f.Value)
+	return fmt.Sprintf("; %s of it fails, and those that are answered bear it", percent(f.Value))
 }

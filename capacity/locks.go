@@ -33,7 +33,7 @@ func fitLocks(all []series, replicates int, source *rand.Rand) []fit {
 			continue
 		}
 		// No request means no holder: through the origin, unless that is far off.
-		f.name, f.unit, f.lock = "lock: "+short(name), "share of the time held", name
+		f.name, f.unit, f.lock = "lock: "+short(name), ShareHeld, name
 		f.scv = f.unevenness(all)
 		f.resample(us, replicates, source)
 		f.times = k

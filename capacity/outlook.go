@@ -104,14 +104,18 @@ func (r *Response) over(rps float64, says func(*latency) float64) float64 {
 	return math.Exp(sum / weight)
 }
 
-// predict puts the capacity where the laws see it, if every step held.
-func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.Rand) (*prediction, *refusal) {
+// predict puts the capacity where the laws see it, if every step held. limits are the laws
+// of all resources, limited those of what can give out.
+func (a *Analysis) predict(all []series, limits, limited []fit, spec Spec, source *rand.Rand) (*prediction, *refusal) {
 	c := a.Capacity
 	if c == nil || c.Bound != Above {
 		return nil, nil
 	}
 	p, no := predict(all, limited, spec.Objectives, spec.ArrivalsSCV, spec.Replicates, spec.Confidence, thorough, source)
 	if no != nil {
+		if name := outdone(limits, all); name != "" && len(limited) == 0 {
+			no.why = fmt.Sprintf("%.4g/s were answered, more than the law of %s allows, and nothing else shows a limit; run a step above that", mostServed(all), name)
+		}
 		c.Unidentified = no.why
 		c.Warnings = append(c.Warnings, "where the objectives break is not identifiable from these steps, because "+no.why)
 		return nil, no
@@ -120,7 +124,7 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 	a.prediction = p
 	held, low := c.Value.Value, c.Value.Low
 	doubts := p.doubts(limited, held)
-	if low < held {
+	if len(c.Contrary) > 0 {
 		doubts[0] = "predicted: " + c.Warnings[0] // it did not hold at every load
 	}
 	c.Value = Value{
@@ -131,7 +135,8 @@ func (a *Analysis) predict(all []series, limited []fit, spec Spec, source *rand.
 		c.Low = min(c.Low, low)
 	}
 	c.Low, c.High = min(c.Low, c.Value.Value), max(c.High, c.Value.Value)
-	c.Bound, c.Objective, c.Unforetold = Predicted, p.objective, p.unforetold
+	c.Bound, c.Contrary = Predicted, nil
+	c.Objective, c.Unforetold = p.objective, p.unforetold
 	a.Response = &Response{laws: p.laws, Method: p.method(), Confidence: spec.Confidence, sooner: p.low / p.value, later: p.high / p.value}
 	for i := range all {
 		a.Response.seen = append(a.Response.seen, all[i].point)

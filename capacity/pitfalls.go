@@ -80,8 +80,8 @@ func (a *Analysis) sameMix(all []series) bool {
 	if chi < (distuv.ChiSquared{K: free}).Quantile(1-chanceMix) || worst.what == "" {
 		return true
 	}
-	a.warn("the mix changed between steps: %s was %.2g%% of the hits at %.4g/s and %.2g%% at %.4g/s, so that demands and capacity are of no one mix; hint: keep the weights, or fit the steps of one mix",
-		worst.what, 100*worst.before, worst.from, 100*worst.after, worst.to)
+	a.warn("the mix changed between steps: %s was %s of the hits at %.4g/s and %s at %.4g/s, so that demands and capacity are of no one mix; hint: keep the weights, or fit the steps of one mix",
+		worst.what, percent(worst.before), worst.from, percent(worst.after), worst.to)
 	return false
 }
 

@@ -88,6 +88,12 @@ type Capacity struct {
 	Confirmed bool
 	// ConfirmedAtRPS is the highest load that was confirmed, 0 if none was.
 	ConfirmedAtRPS float64
+	// RefutedAtRPS is the lowest load whose confirmation broke an objective where the value
+	// is that load: what held below it and above puts the crossing no lower. 0 else.
+	RefutedAtRPS float64
+	// Contrary are the loads of steps that broke an objective beyond chance, lowest first,
+	// where the bound is Above: others at the same load or above it held.
+	Contrary []float64
 	// Arrivals are how the steps' arrivals varied, and those that a prediction is for.
 	Arrivals Arrivals
 	// Unidentified says why the steps do not tell where the objectives break although all
@@ -132,6 +138,9 @@ type Saturation struct {
 // something behind the target, a limiter, an accept queue.
 const Unmeasured = "unmeasured"
 
+// ShareHeld is the unit of a lock's use: requests hold it for a share of the time.
+const ShareHeld = "share of the time held"
+
 // Bottleneck is a resource that limits the target.
 type Bottleneck struct {
 	// Resource is its name, Unmeasured, or "lock: <function>".
@@ -154,6 +163,8 @@ type Bottleneck struct {
 	PerRequest float64
 	Unit       string
 	Limit      float64
+	// Peak is the most of it that was seen used, as a ratio of Limit; 0 if not known.
+	Peak float64
 	// Evidence says in a sentence what shows it.
 	Evidence string
 	// Law is how its use grows with the load; nil if not known.

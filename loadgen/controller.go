@@ -62,6 +62,8 @@ type Config struct {
 	Wall        func() time.Time
 	Progress    Progress
 	Environment map[string]any
+	// MaxUtilisation is the bound of Search, for the record; 0 for none.
+	MaxUtilisation float64
 	// Calibration is what the generator can do here, nil if that is not known.
 	Calibration *Calibration
 	// Lead is how far ahead a step is ordered, so that its first hits are not
@@ -186,6 +188,7 @@ func (c *controller) begin() error {
 	return c.note(observation.Entry{Kind: observation.EntryDrill, Drill: &observation.DrillRecord{
 		ID: c.cfg.ID, Name: c.cfg.Plan.Name, Started: c.cfg.Started, Target: c.cfg.Scenario.Redacted().Target.URL,
 		Seed: c.cfg.Plan.Seed, Workers: len(c.workers), Environment: c.cfg.Environment, Objectives: objectiveTexts(c.cfg.Scenario.Objectives),
+		MaxUtilisation: c.cfg.MaxUtilisation,
 	}})
 }
 

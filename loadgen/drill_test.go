@@ -266,6 +266,7 @@ func TestASearchSteersAndCuts(t *testing.T) {
 	srv, d := target(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	cfg, rec, _ := setup(t, srv.URL, "load: {warmup: 0s, search: {from: 50, to: 1000}}\nobjectives: [p99 < 300ms, errors < 1%]")
+	cfg.MaxUtilisation = 0.6
 	cfg.Search = &script{cut: true, steps: []scenarios.Step{
 		{Kind: scenarios.KindSearch, From: 100, To: 100, Lasts: time.Minute},
 		{Kind: scenarios.KindConfirm, From: 50, To: 50, Lasts: time.Minute},
@@ -281,7 +282,7 @@ func TestASearchSteersAndCuts(t *testing.T) {
 	if end := rec.find(observation.EntryEnd)[0].End; end.PredictedRPS != 42 || end.PredictedLow != 39 || end.PredictedHigh != 46 {
 		t.Errorf("predicted %v (%v to %v), want 42 (39 to 46), as before the last confirmation", end.PredictedRPS, end.PredictedLow, end.PredictedHigh)
 	}
-	if d := rec.find(observation.EntryDrill)[0].Drill; !slices.Equal(d.Objectives, []string{"p99 < 300ms", "errors < 1%"}) {
+	if d := rec.find(observation.EntryDrill)[0].Drill; d.MaxUtilisation != 0.6 || !slices.Equal(d.Objectives, []string{"p99 < 300ms", "errors < 1%"}) {
 		t.Errorf("the journal has the objectives %q", d.Objectives)
 	}
 	if n := rec.sent; n != d.Truth().Received {

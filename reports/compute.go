@@ -39,6 +39,7 @@ func ComputeFor(e *observation.Evidence, q Question) (*Run, error) {
 	c.profiles()
 	c.doubts()
 	c.analyse()
+	c.bounded()
 	c.demand()
 	c.profiling()
 	c.attribute()
@@ -195,10 +196,16 @@ func (c *computation) totals() {
 	t := &c.run.Totals
 	t.Planned, t.Sent, t.OK, t.Failed, t.Dropped, t.Errors = c.reducer.Totals()
 	t.Followed = c.reducer.Followed()
-	if lost := int64(t.Planned) - int64(t.OK+t.Failed+t.Dropped); lost != 0 {
+	if lost := c.lost(); lost != 0 {
 		c.warn(fmt.Sprintf("%d planned hits have no outcome in the evidence: it was cut off before they ended", lost))
 	}
 	c.answers()
+}
+
+// lost is how many planned hits have no outcome in the evidence.
+func (c *computation) lost() int64 {
+	t := &c.run.Totals
+	return int64(t.Planned) - int64(t.OK+t.Failed+t.Dropped)
 }
 
 // answers takes the mean size of an answer.

@@ -59,6 +59,8 @@ func costFigure(c *Cost) Figure {
 	switch m := c.PerMillion.Marginal; {
 	case m.Method == "" && m.Value == 0:
 		f.Notes = append(f.Notes, "what of it is marginal is not known")
+	case m.Value > c.PerMillion.Loaded.Value: // where demand rises, one more costs more than the mean
+		f.Notes = append(f.Notes, money(m.Value, "")+" for a million more, as they take more than the mean")
 	case m.Value > 0:
 		f.Notes = append(f.Notes, money(m.Value, "")+" of it marginal")
 	}

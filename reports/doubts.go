@@ -37,6 +37,6 @@ func (c *computation) throttling() {
 		return
 	}
 	p := &c.points[lowest]
-	c.warn(fmt.Sprintf("the target was throttled by its CPU quota from %s on: %.2g cores were asked for in vain while it used %.2g of %.4g; raise the quota, or lower GOMAXPROCS or the number of its threads to it",
+	c.warn(fmt.Sprintf("the target was throttled by its CPU quota from %s on: %.2g cores more were asked for than it got while it used %.2g of %.4g; raise the quota, or lower GOMAXPROCS or the number of its threads to it",
 		c.offered(p), p.Resources["cpu.throttled"].Used, p.Resources["cpu"].Used, p.Resources["cpu"].Limit))
 }

@@ -45,7 +45,7 @@ func TestFitOfATableWarnsOfThrottling(t *testing.T) {
 	}
 	q := Question{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 50}}}
 	r := Fit(Measured{Name: "t", Source: "t.csv", Points: x.Points, Seed: 1}, q)
-	if all := strings.Join(r.Warnings, "\n"); !strings.Contains(all, "throttled by its CPU quota from 150 req/s on: 0.09 cores were asked for in vain") {
+	if all := strings.Join(r.Warnings, "\n"); !strings.Contains(all, "throttled by its CPU quota from 150 req/s on: 0.09 cores more were asked for than it got") {
 		t.Errorf("warnings %q", all)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/headroom-project/headroom/capacity"
@@ -117,26 +116,35 @@ func (c *computation) unidentified() {
 	}
 	low, high, distinct := c.span()
 	x := c.run.Capacity
+	switch {
+	case x != nil && len(x.ContraryRPS) > 0:
+		c.unknown(c.contradiction(x))
+	case distinct == 0:
+		c.unknown("no point says anything of a load")
+	case x != nil && x.Bound == capacity.Above && distinct == 1:
+		c.unknown(fmt.Sprintf("all points are at %.4g req/s, where %s; run steps above it, such as %.4g req/s", high, c.holding(), 2*high))
+	case x != nil && x.Bound == capacity.Above:
+		c.unknown(fmt.Sprintf("%s at every load, so that the capacity is at least %.4g req/s; run a step above %.4g req/s", c.holding(), x.RPS.Low, high))
+	case x == nil && c.run.Totals.OK == 0 && c.run.Totals.Failed > 0:
+		c.unknown("every hit failed, and a target that answers nothing has no capacity")
+	case x == nil && len(c.scenario.Objectives) > 0:
+		c.unknown("no point says whether " + c.holding())
+	case x != nil && x.Bound == capacity.Below:
+		// That it is below is an answer; which is not known.
+		c.run.Reasons = append(c.run.Reasons, fmt.Sprintf("run a step below %.4g req/s to learn where %s", low, c.holding()))
+	}
+}
+
+// holding says of the objectives that they hold.
+func (c *computation) holding() string {
 	objectives := make([]string, 0, len(c.scenario.Objectives))
 	for _, o := range c.scenario.Objectives {
 		objectives = append(objectives, o.String())
 	}
-	all := strings.Join(objectives, ", ")
-	switch {
-	case distinct == 0:
-		c.unknown("no point says anything of a load")
-	case x != nil && x.Bound == capacity.Above && distinct == 1:
-		c.unknown(fmt.Sprintf("all points are at %.4g req/s, where %s holds; run steps above it, such as %.4g req/s", high, all, 2*high))
-	case x != nil && x.Bound == capacity.Above:
-		c.unknown(fmt.Sprintf("%s holds at every load, so that the capacity is at least %.4g req/s; run a step above %.4g req/s", all, x.RPS.Low, high))
-	case x == nil && c.run.Totals.OK == 0 && c.run.Totals.Failed > 0:
-		c.unknown("every hit failed, and a target that answers nothing has no capacity")
-	case x == nil && len(c.scenario.Objectives) > 0:
-		c.unknown("no point says whether " + all + " holds")
-	case x != nil && x.Bound == capacity.Below:
-		// That it is below is an answer; which is not known.
-		c.run.Reasons = append(c.run.Reasons, fmt.Sprintf("run a step below %.4g req/s to learn where %s holds", low, all))
+	if len(objectives) == 1 {
+		return objectives[0] + " holds"
 	}
+	return joined(objectives) + " hold"
 }
 
 func (c *computation) unknown(why string) {

@@ -2,6 +2,9 @@ package reports
 
 import (
 	"fmt"
+
+	"github.com/headroom-project/headroom/capacity"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // Figure is one of the few figures that a report begins with.
@@ -35,12 +38,15 @@ func keyFigures(r *Run, dash string) []Figure {
 	}
 	var out []Figure
 	if r.Capacity != nil {
-		out = append(out, capacityFigure(r.Capacity, dash))
+		out = append(out, capacityFigure(r.Capacity, mostOffered(r), dash))
 	} else {
 		out = append(out, loadFigures(r)...)
 	}
 	if r.Saturation != nil && len(r.Saturation.Bottlenecks) > 0 {
 		out = append(out, bottleneckFigure(r.Saturation.Bottlenecks))
+	}
+	if r.Bounded != nil {
+		out = append(out, boundedFigure(r.Bounded))
 	}
 	if r.Headroom != nil {
 		out = append(out, headroomFigure(r.Headroom, r.Capacity, dash))
@@ -51,7 +57,8 @@ func keyFigures(r *Run, dash string) []Figure {
 	return out
 }
 
-func capacityFigure(c *Capacity, dash string) Figure {
+// capacityFigure is the capacity; most is the highest load that was offered, in requests/s.
+func capacityFigure(c *Capacity, most float64, dash string) Figure {
 	f := Figure{Name: "Capacity", Value: perSecond(c.RPS.Value), Unit: "req/s"}
 	switch c.Bound {
 	case "above":
@@ -61,7 +68,10 @@ func capacityFigure(c *Capacity, dash string) Figure {
 		f.Value = "< " + perSecond(bound(c.RPS.High, c.RPS.Value))
 		f.Notes = append(f.Notes, "the lowest load offered missed an objective")
 	default:
-		if c.Bound == "predicted" {
+		switch {
+		case c.Bound == "predicted" && most >= c.RPS.Value*alike:
+			f.Notes = append(f.Notes, "predicted; the highest load that was offered, and held")
+		case c.Bound == "predicted":
 			f.Notes = append(f.Notes, "predicted, not offered")
 		}
 		if c.RPS.High > c.RPS.Low {
@@ -79,6 +89,8 @@ func capacityFigure(c *Capacity, dash string) Figure {
 		f.Notes = append(f.Notes, "confirmed at "+perSecond(c.ConfirmedAtRPS)+" req/s")
 	case c.Confirmed:
 		f.Notes = append(f.Notes, "confirmed")
+	case c.RefutedAtRPS > 0:
+		f.Notes = append(f.Notes, "the confirmation at "+perSecond(c.RefutedAtRPS)+" broke")
 	case c.Bound == "":
 		f.Notes = append(f.Notes, "not confirmed")
 	}
@@ -90,6 +102,15 @@ func capacityFigure(c *Capacity, dash string) Figure {
 		f.Notes = append(f.Notes, "predicted "+perSecond(p.Value)+interval(Estimate{Low: p.Low, High: p.High}, dash)+" before that")
 	}
 	return f
+}
+
+func mostOffered(r *Run) (most float64) {
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Kind != scenarios.KindWarmup && s.Valid {
+			most = max(most, s.OfferedRPS)
+		}
+	}
+	return most
 }
 
 // interval is that of the p99 that was predicted; empty if it is not known.
@@ -204,18 +225,28 @@ func bottleneckLine(b Bottleneck) string {
 }
 
 // demand writes what one request takes of a resource. A demand in
-// resource-seconds is a time during which one unit of it is taken.
+// resource-seconds is a time during which one unit of it is taken; of what has another
+// unit, or none that is known, it is an amount for each request/s.
 func demand(b Bottleneck) string {
-	each, takes := "each request/s", "each request takes"
+	each, takes, holds := "each request/s", "each request takes", "each request holds"
 	if b.Law != nil && b.Law.Curved() { // at a higher load it takes more
-		each, takes = "the first request/s", "a request that is alone takes"
+		each, takes, holds = "the first request/s", "a request that is alone takes", "a request that is alone holds"
 	}
-	if b.Unit == "bytes" {
+	took := nanos(b.PerRequest * 1e9)
+	switch unit := clean(b.Unit); unit {
+	case "cores":
+		return fmt.Sprintf("%s a core for %s", takes, took)
+	case "slots":
+		return fmt.Sprintf("%s a slot for %s", takes, took)
+	case capacity.ShareHeld:
+		return fmt.Sprintf("%s it for %s", holds, took)
+	case "ratio":
+		return fmt.Sprintf("%s it for %s", takes, took)
+	case "bytes":
 		return fmt.Sprintf("%s for %s", binary(b.PerRequest), each)
+	case "bytes/s":
+		return fmt.Sprintf("%s/s for %s", binary(b.PerRequest), each)
+	default:
+		return fmt.Sprintf("%.3g %s for %s", b.PerRequest, orElse(unit, "of it"), each)
 	}
-	unit := map[string]string{"cores": "a core", "slots": "a slot"}[b.Unit]
-	if unit == "" {
-		unit = orElse(clean(b.Unit), "it")
-	}
-	return fmt.Sprintf("%s %s for %s", takes, unit, nanos(b.PerRequest*1e9))
 }

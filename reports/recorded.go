@@ -84,3 +84,30 @@ func same(a, b []string) bool {
 	slices.Sort(b)
 	return slices.Equal(a, b)
 }
+
+// unread is how many seconds at the end of a step may have no window: the last of them is a
+// part of one, and a low load plans nothing in some.
+const unread = 2
+
+// torn says which hits are missing from evidence that can be read only in part; empty if none
+// are. A step that has fewer seconds of windows than it lasted has lost what came in the rest.
+func (c *computation) torn() string {
+	if c.evidence == nil || len(c.evidence.Damage) == 0 {
+		return ""
+	}
+	for i := range c.points {
+		p := &c.points[i]
+		_, end, _ := c.reducer.Record(p.Step)
+		last := 0
+		for _, s := range c.reducer.AllSeconds(p.Step) {
+			last = max(last, s.Second+s.Width)
+		}
+		if end != nil && float64(last)+unread < end.Lasted.Seconds() || p.OK+p.Failed+p.Dropped == 0 {
+			return fmt.Sprintf("hits of step %d and after it are missing from it", p.Step)
+		}
+	}
+	if lost := c.lost(); lost > 0 {
+		return fmt.Sprintf("%d planned hits have no outcome in it", lost)
+	}
+	return ""
+}

@@ -83,7 +83,7 @@ func TestCheckHasAnInterval(t *testing.T) {
 		{Check{RPS: 390, PredictedMS: 40, ObservedMS: 44, PredictedLow: 31, PredictedHigh: 58}, "p99 there predicted 40 ms (31 ms-58 ms), observed 44 ms"},
 		{Check{RPS: 390, PredictedMS: 40, ObservedMS: 44, PredictedLow: 31}, "p99 there predicted 40 ms (31 ms or more), observed 44 ms"},
 	} {
-		f := capacityFigure(&Capacity{RPS: Estimate{Value: 390}, Check: &test.check}, "-")
+		f := capacityFigure(&Capacity{RPS: Estimate{Value: 390}, Check: &test.check}, 0, "-")
 		if notes := strings.Join(f.Notes, "; "); !strings.Contains(notes, test.want) {
 			t.Errorf("%q, want %q", notes, test.want)
 		}

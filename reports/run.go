@@ -48,6 +48,8 @@ type Run struct {
 	Saturation *Saturation `json:"saturation,omitempty"`
 	Headroom   *Headroom   `json:"headroom,omitempty"`
 	Cost       *Cost       `json:"cost,omitempty"`
+	// Bounded is the bound of utilisation that the drill kept; nil if it had none.
+	Bounded *Bounded `json:"bounded,omitempty"`
 	// Contention is what requests in flight cost one another; nil where the steps
 	// do not identify it.
 	Contention *Contention `json:"contention,omitempty"`
@@ -81,6 +83,15 @@ func (r *Run) Unfinished() bool {
 		return true
 	}
 	return false
+}
+
+// Bounded is a bound of utilisation, as ratios of a resource's limit.
+type Bounded struct {
+	MaxUtilisation float64 `json:"max_utilisation"`
+	// Most is the greatest use that a step had in the mean, and Resource of what; 0 and empty
+	// if nothing with a limit was read.
+	Most     float64 `json:"most"`
+	Resource string  `json:"resource,omitempty"`
 }
 
 // Objective is an objective and whether it held at the load asked for.
@@ -188,6 +199,11 @@ type Capacity struct {
 	Predicted      *Prediction `json:"predicted,omitempty"`
 	ConfirmedAtRPS float64     `json:"confirmed_at_rps,omitempty"`
 	Check          *Check      `json:"check,omitempty"`
+	// RefutedAtRPS is the lowest load whose confirmation broke an objective where RPS is that
+	// load, so that its Low is what to plan with; 0 else. ContraryRPS are the loads of steps that
+	// broke an objective that others held there or above, where Bound is "above".
+	RefutedAtRPS float64   `json:"refuted_at_rps,omitempty"`
+	ContraryRPS  []float64 `json:"contrary_rps,omitempty"`
 	// ArrivalsSCV is the squared coefficient of variation of the times between the arrivals
 	// of the steps (1 for Poisson), 0 if not known; ProductionSCV that for which responses
 	// are predicted.
@@ -253,6 +269,8 @@ type Bottleneck struct {
 	PerRequest float64 `json:"per_request,omitempty"`
 	Unit       string  `json:"unit,omitempty"`
 	Limit      float64 `json:"limit,omitempty"`
+	// Peak is the most of it that was seen used, as a ratio of Limit.
+	Peak float64 `json:"peak,omitempty"`
 	// Evidence says in a sentence what shows it.
 	Evidence string `json:"evidence,omitempty"`
 	// Law is how its use grows with the load; nil if not known.

@@ -111,7 +111,18 @@ func capacitySentence(r *Run, dash string) string {
 		verb = "Meets all "
 	}
 	s := verb + held + " up to " + perSecond(c.RPS.Value) + " req/s" + interval(c.RPS, dash)
+	if c.RefutedAtRPS > 0 {
+		s += ", but the confirmation at " + perSecond(c.RefutedAtRPS) + " broke: plan with " + lower(c)
+	}
 	return s + short(r) + "."
+}
+
+// lower is the load to plan with where the confirmation of the value broke.
+func lower(c *Capacity) string {
+	if low := perSecond(c.RPS.Low); low != perSecond(c.RefutedAtRPS) {
+		return low
+	}
+	return "less"
 }
 
 // objectives names the objectives, or their number (then true) if a sentence

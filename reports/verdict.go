@@ -31,12 +31,16 @@ func (c *computation) analyse() {
 	}
 	spec := c.spec()
 	seen := capacity.Analyse(c.tellingPoints(), spec)
+	withheld := c.withheld(&seen)
 	for _, w := range seen.Warnings {
-		c.warn(w)
+		if !slices.Contains(withheld, w) {
+			c.warn(w)
+		}
 	}
 	if x := seen.Capacity; x != nil {
 		c.run.Capacity = &Capacity{
 			RPS: estimate(x.Value), Bound: x.Bound, Confirmed: x.Confirmed, Method: x.Method, ConfirmedAtRPS: x.ConfirmedAtRPS,
+			RefutedAtRPS: x.RefutedAtRPS, ContraryRPS: x.Contrary,
 			Objective: c.objectiveText(x), Unidentified: x.Unidentified,
 			ArrivalsSCV: x.Arrivals.Steps, ProductionSCV: x.Arrivals.Production,
 		}
@@ -62,6 +66,20 @@ func (c *computation) analyse() {
 		c.ahead()
 	}
 	c.cost(seen.Cost)
+}
+
+// withheld are the doubts of figures that the report of a drill that broke off does not give.
+func (c *computation) withheld(seen *capacity.Analysis) (doubts []string) {
+	if !c.run.Unfinished() {
+		return nil
+	}
+	if x := seen.Capacity; x != nil {
+		doubts = append(doubts, x.Warnings...)
+	}
+	if x := seen.Saturation; x != nil {
+		doubts = append(doubts, x.Warnings...)
+	}
+	return doubts
 }
 
 // foretell adds what the model says of loads that were not offered, and holds what
@@ -268,6 +286,8 @@ func (c *computation) decide() (verdict, reason string) {
 		return Invalid, "the drill could not go on: " + c.end.Detail
 	case c.end.How == observation.EndGuard:
 		return Fail, "a guard ended the drill: " + c.end.Detail
+	case c.torn() != "":
+		return Invalid, "the evidence is damaged: " + c.torn()
 	case c.searched():
 		return c.decideSearch()
 	}
@@ -365,6 +385,39 @@ func (c *computation) unserved(x *Capacity) (verdict, reason string) {
 	return "", ""
 }
 
+// contradiction says of steps that held and broke an objective where the load does not tell why.
+func (c *computation) contradiction(x *Capacity) string {
+	var held, broke []string
+	name := func(to *[]string, p *observation.Point) {
+		if at := c.offered(p); !slices.Contains(*to, at) {
+			*to = append(*to, at)
+		}
+	}
+	var missed scenarios.Objective
+	for _, p := range c.load() {
+		switch o, met := c.broken(p); {
+		case !p.Valid || p.Cut != "":
+		case met && p.Offered > alike*x.ContraryRPS[0]:
+			name(&held, p)
+		case !met && slices.Contains(x.ContraryRPS, p.Offered):
+			missed = o
+			name(&broke, p)
+		}
+	}
+	return fmt.Sprintf("the steps contradict each other: %s broke at %s and held at %s; offer these loads again, after a longer warm-up", missed, joined(broke), joined(held))
+}
+
+// coveredBelow says that a step held at the demand or above it, and below all that broke.
+func (c *computation) coveredBelow(x *Capacity) bool {
+	return c.run.Headroom != nil && slices.ContainsFunc(c.load(), func(p *observation.Point) bool {
+		_, met := c.broken(p)
+		return met && p.Valid && p.Cut == "" && p.Offered >= c.run.Headroom.DemandRPS && p.Offered < alike*x.ContraryRPS[0]
+	})
+}
+
+// alike is the share of a load from which another one is taken for the same.
+const alike = 0.99
+
 func (c *computation) decideSearch() (verdict, reason string) {
 	valid := 0
 	for _, p := range c.load() {
@@ -380,6 +433,9 @@ func (c *computation) decideSearch() (verdict, reason string) {
 		return Invalid, "the steps do not show a capacity"
 	case x.Bound == capacity.Below:
 		return Fail, fmt.Sprintf("capacity is below %.4g req/s, the lowest load that was offered", x.RPS.High)
+	}
+	if len(x.ContraryRPS) > 0 && !c.coveredBelow(x) {
+		return Invalid, c.contradiction(x)
 	}
 	if verdict, reason := c.unserved(x); verdict != "" {
 		return verdict, reason

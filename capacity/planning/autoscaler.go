@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/headroom-project/headroom/capacity"
 )
 
 // Autoscaler says at which load of a replica another should be started:
@@ -84,16 +86,26 @@ func (s Service) autoscaler(c Config, p *Plan) *Autoscaler {
 		return a
 	case idles && a.Utilisation > 0:
 		a.Warnings = append(a.Warnings, "a request takes so little of the cores that a replica shows as much when it idles: scale by requests per second (KEDA), not by CPU")
+	case a.Utilisation == 0 && len(s.Limits) > 0 && s.Limits[0].Probability >= sure && s.Limits[0].Resource != cpu:
+		a.Warnings = append(a.Warnings, fmt.Sprintf("%s gives out, and not the cores: scale by requests per second (KEDA), not by CPU", spoken(s.Limits[0])))
 	case a.Utilisation == 0:
 		a.Warnings = append(a.Warnings, "the demand on cores is not known: scale by requests per second (KEDA), not by CPU")
 	case s.Limits[0].Resource != cpu || s.Limits[0].Probability < sure:
-		a.Warnings = append(a.Warnings, fmt.Sprintf("%s gives out before the cores do: CPU rises little near the limit, so that scaling by requests per second (KEDA) is safer", s.Limits[0].Resource))
+		a.Warnings = append(a.Warnings, fmt.Sprintf("%s gives out before the cores do: CPU rises little near the limit, so that scaling by requests per second (KEDA) is safer", spoken(s.Limits[0])))
 	}
 	if named(a.Utilisation) >= 0.01 && !idles {
 		a.HPA = a.hpa()
 	}
 	a.KEDA = a.keda()
 	return a
+}
+
+// spoken is the name of a limit in a sentence.
+func spoken(l Limit) string {
+	if l.Resource == capacity.Unmeasured {
+		return "something unmeasured"
+	}
+	return l.Resource
 }
 
 func replicas(n int) string {
@@ -191,9 +203,9 @@ spec:
       resource:
         name: cpu
         # of resources.requests.cpu, which must be what the drilled replica had;
-        # Kubernetes acts above 1.1 times this, at %.0f%%
+        # Kubernetes acts above 1.1 times this, at %.3g%%
         target: {type: Utilization, averageUtilization: %.0f}
-`, a.Min, a.Max, math.Floor(110*named(a.Utilisation)+1e-9), 100*named(a.Utilisation)), "\n")
+`, a.Min, a.Max, 110*named(a.Utilisation), 100*named(a.Utilisation)), "\n")
 }
 
 // keda is a ScaledObject on the rate of requests.

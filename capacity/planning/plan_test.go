@@ -166,6 +166,21 @@ func TestAutoscaler(t *testing.T) {
 	if err != nil || p.Autoscaler.HPA != "" || len(p.Autoscaler.Warnings) == 0 {
 		t.Errorf("%+v %v", p.Autoscaler, err)
 	}
+	for want, limits := range map[string][]Limit{
+		"something unmeasured gives out before the cores do": {{Resource: "unmeasured", Probability: 1, RPS: 410}, {Resource: cpu, RPS: 450, Demand: 0.004, Limit: 2}},
+		"lock: f gives out, and not the cores: scale by":     {{Resource: "lock: f", Probability: 1, RPS: 410}},
+		"the demand on cores is not known":                   {{Resource: "lock: f", Probability: 0.6, RPS: 410}},
+	} {
+		s := shop()
+		s.Limits = limits
+		if p, err := Make(s, Config{Peak: 3000}); err != nil || !strings.Contains(strings.Join(p.Autoscaler.Warnings, "\n"), want) {
+			t.Errorf("%q, want %q; %v", p.Autoscaler.Warnings, want, err)
+		}
+	}
+	// 65% of the request is acted upon above 71.5%, not at 71%.
+	if h := (&Autoscaler{Utilisation: 0.72}).hpa(); !strings.Contains(h, "averageUtilization: 65}") || !strings.Contains(h, "at 71.5%") {
+		t.Error(h)
+	}
 	if p, err := Make(shop(), Config{Peak: 3000, Ramp: 0.05, Lag: 2 * time.Minute}); err != nil || len(p.Autoscaler.Warnings) == 0 || p.Autoscaler.Min != p.Replicas || p.Autoscaler.KEDA != "" {
 		t.Errorf("a load that doubles while a replica starts: %+v %v", p.Autoscaler, err)
 	}
@@ -484,6 +499,17 @@ func TestPrices(t *testing.T) {
 	for _, text := range []string{"", "{}", "vcpu_hour: -1", "vcpu_hour: .nan", "vcpu: 1", "currency: euro\nvcpu_hour: 1", "instances: {a: {}}", "instances: {a: {speed: 1000}}", "- 1", "vcpu_hour: [1]"} {
 		if p, err := ParsePrices("p.yaml", []byte(text)); err == nil {
 			t.Errorf("%q is a price list: %+v", text, p)
+		}
+	}
+	if p, err := ParsePriceFlag("--prices", "vcpu_hour=0.04, gb_hour=1e-3,currency=EUR"); err != nil || p.VCPUHour != 0.04 || p.GBHour != 0.001 || p.Currency != "EUR" {
+		t.Errorf("%+v %v", p, err)
+	}
+	for text, want := range map[string]string{
+		"vcpu_hour=NaN": `--prices: vcpu_hour is "NaN", which is no price`, "vcpu=1": `--prices: "vcpu" is no price; known are vcpu_hour`,
+		"vcpu_hour=-1": "not a price from 0", "vcpu_hour=": "which is no price", "currency=EUR": "no price in it",
+	} {
+		if _, err := ParsePriceFlag("--prices", text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 	for _, text := range []string{"m5.large", "cores=4", "vcpu=x", "vcpu=NaN", "vcpu=-1", "="} {

@@ -60,6 +60,29 @@ func ParsePrices(name string, b []byte) (*Prices, error) {
 	return p, p.check(name)
 }
 
+// ParsePriceFlag reads a price list in one line: vcpu_hour=0.04,gb_hour=0.005,currency=EUR.
+func ParsePriceFlag(name, text string) (*Prices, error) {
+	p := &Prices{Name: name}
+	for part := range strings.SplitSeq(text, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if key == "currency" {
+			p.Currency = value
+			continue
+		}
+		at, ok := map[string]*float64{"vcpu_hour": &p.VCPUHour, "gb_hour": &p.GBHour, "egress_gb": &p.EgressGB}[key]
+		if !ok {
+			return nil, fmt.Errorf("%s: %.40q is no price; known are vcpu_hour, gb_hour, egress_gb and currency", name, key)
+		}
+		v, err := strconv.ParseFloat(value, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%s: %s is %.40q, which is no price", name, key, value)
+		}
+		*at = v
+	}
+	return p, p.check(name)
+}
+
 func (p *Prices) check(name string) error {
 	if p.Currency == "" {
 		p.Currency = "USD"

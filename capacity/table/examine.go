@@ -15,7 +15,7 @@ func examine(rows []row, p *Problems, t *Table) {
 		x.served(p)
 		x.ordered(p)
 		x.little(p)
-		x.limits(p)
+		x.limits(rows, p)
 		x.cores(p)
 	}
 	mixed(rows, p)
@@ -240,7 +240,7 @@ func (x *row) little(p *Problems) {
 // beyond is how far above its limit a use may have been measured.
 const beyond = 1.05
 
-func (x *row) limits(p *Problems) {
+func (x *row) limits(rows []row, p *Problems) {
 	for _, name := range slices.Sorted(maps.Keys(x.Resources)) {
 		u := x.Resources[name]
 		if u.Limit <= 0 {
@@ -248,8 +248,12 @@ func (x *row) limits(p *Problems) {
 		}
 		if u.Used > beyond*u.Limit {
 			hint := "both are in the same unit: cores for cpu, bytes for memory"
-			if name == "cpu" && u.Used/u.Limit > 20 {
-				hint = "cpu_used looks like per cent of a core: divide it by 100"
+			switch {
+			case name != "cpu" || u.Used/u.Limit <= 20:
+			case allCPU(rows, 100):
+				hint = "cpu_used looks like per cent of a core: divide it by 100; if these are millicores, by 1000"
+			case allCPU(rows, 1000):
+				hint = "cpu_used looks like millicores: divide it by 1000"
 			}
 			p.Add(x.line, 0, hint, "%s_used (%g) is above %s_limit (%g)", name, u.Used, name, u.Limit)
 		}
@@ -257,6 +261,14 @@ func (x *row) limits(p *Problems) {
 			p.Add(x.line, 0, fmt.Sprintf("memory is in bytes: if this is in GiB, write %.0f", u.Limit*(1<<30)), "memory_limit is %g bytes", u.Limit)
 		}
 	}
+}
+
+// allCPU says that the cores in use are within their limits in all rows if divided by so much.
+func allCPU(rows []row, by float64) bool {
+	return !slices.ContainsFunc(rows, func(o row) bool {
+		u := o.Resources["cpu"]
+		return u.Limit > 0 && u.Used/by > beyond*u.Limit
+	})
 }
 
 // Cores beyond which a figure is of another unit: no machine has a hundred thousand,

@@ -226,6 +226,9 @@ func number(text string, c column, line, at int, p *Problems) (float64, bool) {
 	switch {
 	case err != nil:
 		hint := plain(text)
+		if share, ok := perCent(text); ok && c.name == "error_ratio" {
+			hint = fmt.Sprintf("a ratio is from 0 to 1: write %g", share)
+		}
 		if hint == "" {
 			hint = unitHint(c.name)
 		}
@@ -246,6 +249,13 @@ func number(text string, c column, line, at int, p *Problems) (float64, bool) {
 		return v, true
 	}
 	return 0, false
+}
+
+// perCent is the ratio that 5% stands for.
+func perCent(text string) (share float64, ok bool) {
+	text, ok = strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	return v / 100, ok && err == nil && v >= 0 && v <= 100
 }
 
 // grouped is a number whose thousands are separated, by a comma, a point, a space of some

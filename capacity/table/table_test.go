@@ -81,6 +81,8 @@ func TestProblems(t *testing.T) {
 		"microseconds":      {head + ",mean_ms,in_flight\n100,100,30000,10000,1\n", []string{"divide it by 1000"}},
 		"a row in seconds":  {head + "\n100,100,50\n200,200,0.06\n", []string{"p.csv:3", "looks like seconds in this row"}},
 		"above its limit":   {head + ",pool_used,pool_limit\n1,1,1,12,8\n", []string{"pool_used (12) is above pool_limit (8)"}},
+		"millicores of 2":   {head + ",cpu_used,cpu_limit\n1,1,1,301,2\n2,2,2,1500,2\n", []string{"p.csv:2: cpu_used (301) is above", "hint: cpu_used looks like millicores: divide it by 1000"}},
+		"a ratio with %":    {head + ",error_ratio\n1,1,1,5%\n", []string{"a ratio is from 0 to 1: write 0.05"}},
 		"cpu in per cent":   {head + ",cpu_used,cpu_limit\n1,1,1,150,2\n", []string{"divide it by 100"}},
 		"cpu of 100":        {head + ",mean_ms,cpu_used,cpu_limit\n100,100,10,5,25,100\n150,150,12,6,37,100\n", []string{"p.csv:2", "25 cores of 100", "per cent of the machine"}},
 		"by the minute":     {head + ",mean_ms,in_flight\n6000,6000,10,5,0.5\n9000,9000,12,6,0.9\n", []string{"p.csv:2", "requests per minute: divide them by 60"}},

@@ -117,7 +117,7 @@ func (r *runs) drill(ctx context.Context, a *active, own *bus.Ownership, x execu
 	defer sent()
 	calibration := calibrated(x.workers, attack.EngineFor(j.requests), a.events.Says)
 	cfg := loadgen.Config{
-		ID: a.id, Scenario: j.scenario, Plan: j.plan, Now: now, Started: x.started, Wall: time.Now, Environment: j.environment(calibration), Calibration: calibration,
+		ID: a.id, Scenario: j.scenario, Plan: j.plan, Now: now, Started: x.started, Wall: time.Now, Environment: j.environment(calibration), MaxUtilisation: j.maxUse, Calibration: calibration,
 		Fleet: fleet, Search: j.searcher(), Watch: watch, Progress: a.events, Lead: fleetLead, Resume: x.resume,
 		Record: &reserving{sending, r.cfg.Dir, r.cfg.Reserve},
 	}

@@ -404,7 +404,7 @@ func (j *job) run(c *cli.Context, s streams) error {
 	cfg := loadgen.Config{
 		ID: id, Search: j.searcher(), Scenario: j.scenario, Plan: j.plan,
 		Fleet: fleet, Lead: bus.InProcessLead,
-		Record: sending, Now: now, Started: started, Wall: time.Now, Environment: j.environment(calibration), Calibration: calibration, Progress: j.progress(s),
+		Record: sending, Now: now, Started: started, Wall: time.Now, Environment: j.environment(calibration), MaxUtilisation: j.maxUse, Calibration: calibration, Progress: j.progress(s),
 		Watch: watch,
 	}
 	outcome, err := loadgen.Run(ctx, cfg)

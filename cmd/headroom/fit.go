@@ -119,7 +119,7 @@ func question(c *cli.Context) (reports.Question, error) {
 		return q, err
 	}
 	if c.IsSet("demand") || c.IsSet("growth") {
-		if q.Demand, err = demanded(c.Float64("demand"), c.String("growth")); err != nil {
+		if q.Demand, err = demanded(c.Float64("demand"), c.IsSet("demand"), c.String("growth")); err != nil {
 			return q, err
 		}
 	}

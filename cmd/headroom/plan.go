@@ -156,6 +156,9 @@ func (p *planner) demand() error {
 		return badInput("headroom plan "+p.src.name+" --peak 3000", "plan: no peak above 0 to plan for")
 	}
 	if growth != "" {
+		if err := grows(growth); err != nil {
+			return err
+		}
 		g, err := scenarios.ParseGrowth(growth)
 		if err != nil {
 			return badInput("write it like 5%/month", "--growth: %w", err)

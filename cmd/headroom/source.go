@@ -189,8 +189,7 @@ func objectives(texts []string) ([]scenarios.Objective, error) {
 // readPrices reads a price list, or vcpu_hour=0.04,gb_hour=0.005.
 func readPrices(name string) (*planning.Prices, error) {
 	if strings.Contains(name, "=") {
-		text := "{" + strings.ReplaceAll(name, "=", ": ") + "}"
-		p, err := planning.ParsePrices("--prices", []byte(text))
+		p, err := planning.ParsePriceFlag("--prices", name)
 		if err != nil {
 			return nil, badInput("write vcpu_hour=0.04,gb_hour=0.005,egress_gb=0.09, or name a file", "%w", err)
 		}
@@ -229,17 +228,32 @@ func verdictError(r *reports.Run) error {
 }
 
 // demanded is the demand that flags give, nil if they give none.
-func demanded(peak float64, growth string) (*scenarios.Demand, error) {
+func demanded(peak float64, given bool, growth string) (*scenarios.Demand, error) {
 	if peak == 0 && growth == "" {
 		return nil, nil
+	}
+	if growth != "" {
+		if err := grows(growth); err != nil {
+			return nil, err
+		}
+	}
+	if peak == 0 && !given {
+		return nil, badInput("write --demand 300, in requests per second", "--growth %s needs a --demand that grows", growth)
 	}
 	if !(peak > 0 && peak <= 1e9) {
 		return nil, badInput("write it in requests per second, such as 300", "the demand of %g requests/s is not above 0", peak)
 	}
-	if growth != "" {
-		if _, err := scenarios.ParseGrowth(growth); err != nil {
-			return nil, badInput("write it like 5%/month", "--growth: %w", err)
-		}
-	}
 	return &scenarios.Demand{Peak: peak, Growth: growth}, nil
+}
+
+// grows says what is wrong with a growth.
+func grows(growth string) error {
+	_, err := scenarios.ParseGrowth(growth)
+	if err == nil {
+		return nil
+	}
+	if v := strings.TrimSuffix(growth, "%"); v != "" && strings.Trim(v, "-+.0123456789") == "" {
+		return badInput("write "+v+"%/month; day, week and year are known too", "--growth: %q has no period", growth)
+	}
+	return badInput("write it like 5%/month", "--growth: %w", err)
 }

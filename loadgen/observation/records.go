@@ -152,6 +152,9 @@ type DrillRecord struct {
 	// drill that was recorded before they were kept has neither.
 	Objectives     []string `json:"objectives,omitempty"`
 	ScenarioDigest string   `json:"scenario_digest,omitempty"`
+	// MaxUtilisation is the ratio of their limits that no resource of the target was to be
+	// used above, 0 if the search was not bounded by that.
+	MaxUtilisation float64 `json:"max_utilisation,omitempty"`
 }
 
 // StepRecord says what a step was to offer, and why.
