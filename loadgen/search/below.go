@@ -34,8 +34,9 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	switch bound, _ := s.ceiling(run); {
 	case bound < 0.99*top:
 		top = bound // demand rose: what was offered before is more than is allowed
-	case s.cfg.MaxUtilisation > 0 && min(bound, s.cfg.MaxRPS) > roomy*top && top > 0.99*highest(run):
-		// More steps told that more is allowed, and nothing above was tried.
+	case s.inferred(run) && min(bound, s.cfg.MaxRPS) > roomy*top && top > 0.99*highest(run):
+		// The bound of a lock begins low on purpose. More steps told that more is allowed, and
+		// nothing above was tried.
 		return s.offer(scenarios.KindRefine, min(bound, s.cfg.MaxRPS, factor*top), s.step,
 			"all objectives hold up to %.4g/s, and more steps say that more is allowed", top), true
 	}

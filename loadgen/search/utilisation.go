@@ -58,6 +58,16 @@ func highest(run []observation.Point) (top float64) {
 	return top
 }
 
+// inferred says that a bound of utilisation holds for a resource that no source reads.
+func (s *Search) inferred(run []observation.Point) bool {
+	b, can := s.cfg.Estimator.(Bounder)
+	if !can || s.cfg.MaxUtilisation <= 0 {
+		return false
+	}
+	load, _ := b.Ceiling(run, s.cfg.MaxUtilisation)
+	return !math.IsInf(load, 1)
+}
+
 // ceiling returns the greatest load, in requests/s, at which no limited resource
 // is predicted to go above ratio of its limit, and the resource that sets it;
 // +Inf if none does. The law is linear in the served load, as in capacity, with
