@@ -6,7 +6,7 @@ FUZZ    ?= 10s
 # Folders that hold Go code of ours.
 PACKAGES = ./...
 
-.PHONY: bench-fleet scoreboard-check scoreboard-heavy scoreboard-locks help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler bench-memory
+.PHONY: bench-fleet scoreboard-bound scoreboard-check scoreboard-heavy scoreboard-locks help build test deps check fmt vet staticcheck imports cross vuln race bench fuzz web acceptance acceptance-predicted scoreboard scoreboard-train bench-engine bench-profiler bench-memory
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | sort | column -t -s '	'
@@ -77,6 +77,9 @@ scoreboard-train: ## calibrate the intervals on other systems, and write capacit
 
 scoreboard-check: ## the table of systems that nothing was chosen by, printed only: SEED=3
 	HEADROOM_SCOREBOARD=check $(GO) test -count=1 -timeout 30m -run '^TestScoreboard$$' -v ./capacity/scoreboard
+
+scoreboard-bound: ## how searches keep a bound of utilisation on those systems, with no other bound: SHARE=60
+	HEADROOM_SCOREBOARD=bound $(GO) test -count=1 -timeout 30m -run '^TestScoreboard$$' -v ./capacity/scoreboard
 
 scoreboard-locks: ## how locks are predicted that a request takes several times, or not at all
 	HEADROOM_SCOREBOARD=locks $(GO) test -count=1 -timeout 30m -run '^TestScoreboard$$' -v ./capacity/scoreboard

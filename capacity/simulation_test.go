@@ -115,7 +115,7 @@ func (d *drill) discard(step scenarios.Step) int {
 	if d.warm {
 		return 0
 	}
-	return scoreboard.Discarded(step.Lasts)
+	return int(search.Discard(step.Lasts).Seconds())
 }
 
 // offer runs one step and returns its point and how long it took to the last

@@ -355,19 +355,6 @@ func (c *controller) next(i int) (step scenarios.Step, reason string, ok bool) {
 	return c.number(step), reason, true
 }
 
-// Discard is the rule for warm-up: the first fifth of a step, at least a second
-// and at most three, is kept out of the figures; nothing of a step shorter than
-// two seconds. What is left is what the step says.
-func Discard(lasts time.Duration) time.Duration {
-	d := min(max(lasts/5, time.Second), 3*time.Second)
-	// Windows are whole seconds, so that the cut is, too.
-	d = d.Round(time.Second)
-	if d > lasts/2 {
-		return 0
-	}
-	return d
-}
-
 // lead is how far ahead a step is ordered, so that its first hits are not late.
 const lead = 20 * time.Millisecond
 

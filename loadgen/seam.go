@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -28,7 +29,7 @@ const early = 100 * time.Millisecond
 func (c *controller) order(ctx context.Context, step scenarios.Step, reason string, at time.Duration) (*ordered, error) {
 	rec := observation.StepRecord{
 		Index: step.Index, Kind: step.Kind, From: step.From * c.share, To: step.To * c.share, Users: int(float64(step.Users)*c.share + 0.5), Think: step.Think,
-		Start: at, Lasts: step.Lasts, Discard: Discard(step.Lasts), Reason: reason, First: step.First, Numbers: c.numbersOf(step),
+		Start: at, Lasts: step.Lasts, Discard: search.Discard(step.Lasts), Reason: reason, First: step.First, Numbers: c.numbersOf(step),
 	}
 	if step.Kind == scenarios.KindConfirm {
 		rec.PredictedRPS, rec.PredictedLow, rec.PredictedHigh = c.foretold()

@@ -17,6 +17,9 @@ type Drill struct {
 	// Clock is how long it took, in s.
 	Clock float64
 	Final search.Decision
+	// Used is the most that each step really used of anything that is measured, as a ratio
+	// of its limit: as it was, not as it was read.
+	Used []float64
 }
 
 // Pauses of a drill, in s: the warm-up at its begin, and between two steps.
@@ -25,12 +28,19 @@ const (
 	pause  = 0.3
 )
 
-// Drill searches below a share of the saturation, as an operator does who allows
-// no more utilisation than that: loads above are never offered.
+// Drill searches below a share of the saturation: loads above are never offered.
 func (s *System) Drill(share float64, seed uint64) Drill {
+	return s.search(0, share*s.Saturation, seed)
+}
+
+// Bounded searches as an operator does who allows a share of utilisation, and does not
+// know which load that is.
+func (s *System) Bounded(share float64, seed uint64) Drill { return s.search(share, 0, seed) }
+
+func (s *System) search(share, most float64, seed uint64) Drill {
 	rng := rand.New(rand.NewPCG(seed, 11))
 	policy := search.New(search.Config{
-		Objectives: s.Objectives, MaxUtilisation: share, MaxRPS: share * s.Saturation,
+		Objectives: s.Objectives, MaxUtilisation: share, MaxRPS: most,
 		Estimator: capacity.Estimator(s.Objectives, seed),
 	})
 	d := Drill{Clock: warmup}
@@ -39,45 +49,66 @@ func (s *System) Drill(share float64, seed uint64) Drill {
 		if d.Final.Done {
 			return d
 		}
-		p, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, rng)
-		d.Points = append(d.Points, p)
+		p, used, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, rng)
+		d.Points, d.Used = append(d.Points, p), append(d.Used, used)
 		d.Clock += drained + pause
 	}
 	panic("the search does not end")
 }
 
-// Discarded is the controller's rule for the seconds of a step that are left out
-// as warm-up.
-func Discarded(lasts time.Duration) int {
-	seconds := math.Round(min(max(lasts.Seconds()/5, 1), 3))
-	if seconds > lasts.Seconds()/2 {
-		return 0
-	}
-	return int(seconds)
-}
-
-// offer runs one step, and returns its point, and how long it took to the last answer.
-func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.Rand) (observation.Point, float64) {
+// offer runs one step, and returns its point, the most that it used of anything, and how
+// long it took to the last answer.
+func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.Rand) (p observation.Point, used, drained float64) {
 	lasts := step.Lasts.Seconds()
 	planned := poisson(step.From, lasts, rng)
 	meters := make([]*meter, len(s.parts))
 	for k := range meters {
 		meters[k] = &meter{}
 	}
-	o := Outcome{Step: step, Index: index, Clock: clock, Discard: Discarded(step.Lasts)}
+	o := Outcome{Step: step, Index: index, Clock: clock, Discard: int(search.Discard(step.Lasts).Seconds())}
 	o.Planned, o.Ends = planned, make([]float64, len(planned))
 	o.Failed = make([]bool, len(planned))
 	for _, h := range s.run(planned, s.draw(len(planned), rng), clock, meters) {
 		o.Ends[h.id], o.Failed[h.id] = h.at, h.failed
 	}
-	p := o.Point(lasts, math.Inf(1))
+	p = o.Point(lasts, math.Inf(1))
 	p.Flow = o.Flow(lasts)
 	p.Resources = map[string]observation.Use{}
 	for _, x := range s.meters {
 		p.Resources[x.resource] = x.read(meters[x.part], s.heap(meters), o.Discard, int(lasts), rng)
 	}
 	p.Locks, p.LockSeconds = s.profile(meters, o.Discard, int(lasts), index, rng)
-	return p, o.Last(lasts)
+	return p, s.used(meters, o.Discard, int(lasts)), o.Last(lasts)
+}
+
+// used is the most that was used of a resource that is read, or of a lock, without the errors
+// of reading it.
+func (s *System) used(meters []*meter, from, to int) (most float64) {
+	still := rand.New(rand.NewPCG(0, 0)) // times no noise
+	for _, x := range s.meters {
+		x.gauge, x.noise, x.wander = false, 0, 0
+		u := x.read(meters[x.part], s.heap(meters), from, to, still)
+		most = max(most, u.Used/u.Limit)
+	}
+	for k := range s.parts {
+		if !s.isLock(k) || to <= from {
+			continue
+		}
+		meters[k].grow(to)
+		held := 0.0
+		for _, busy := range meters[k].busy[from:to] {
+			held += busy
+		}
+		most = max(most, held/float64(to-from))
+	}
+	return most
+}
+
+// isLock says whether a part is a lock, which a mutex profile shows.
+func (s *System) isLock(k int) bool {
+	q, ordered := s.parts[k].station.(queue)
+	_, locked := s.parts[k].station.(lock)
+	return locked || ordered && q == 1 && s.Bottleneck == lockName
 }
 
 // read samples the resource each second of a step that counts.
@@ -121,10 +152,8 @@ func (s *System) heap(meters []*meter) []float64 {
 // as a profiler alternates, and of how many, if a part is a lock. It is of a sample of what
 // happened, so that it has a sampling error.
 func (s *System) profile(meters []*meter, from, to, index int, rng *rand.Rand) (list []observation.LockWait, seconds float64) {
-	for k, p := range s.parts {
-		q, ordered := p.station.(queue)
-		_, locked := p.station.(lock)
-		if !locked && (!ordered || q != 1 || s.Bottleneck != lockName) {
+	for k := range s.parts {
+		if !s.isLock(k) {
 			continue
 		}
 		m := meters[k]

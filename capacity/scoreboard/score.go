@@ -130,31 +130,38 @@ func Run(systems []*System, seed uint64, shares []float64, tables, workers int) 
 	for k := range trials {
 		trials[k] = make([]Trial, len(systems))
 	}
+	each(len(systems), workers, func(i int) {
+		own := ownSeed(seed, i)
+		systems[i].Prove(own)
+		for k, share := range shares {
+			d := systems[i].Drill(share, own+uint64(k))
+			t := &trials[k][i]
+			t.Whole = systems[i].score(d, own+uint64(k))
+			if tables > 0 && i/len(families)%tables == 0 {
+				t.Table = systems[i].score(d.Reduced(false), own+uint64(k))
+				t.Bare = systems[i].score(d.Reduced(true), own+uint64(k))
+			}
+		}
+	})
+	return trials
+}
+
+// each calls do with 0 to n-1, on so many goroutines, and returns when all are done.
+func each(n, workers int, do func(i int)) {
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				own := ownSeed(seed, i)
-				systems[i].Prove(own)
-				for k, share := range shares {
-					d := systems[i].Drill(share, own+uint64(k))
-					t := &trials[k][i]
-					t.Whole = systems[i].score(d, own+uint64(k))
-					if tables > 0 && i/len(families)%tables == 0 {
-						t.Table = systems[i].score(d.Reduced(false), own+uint64(k))
-						t.Bare = systems[i].score(d.Reduced(true), own+uint64(k))
-					}
-				}
+				do(i)
 			}
 		})
 	}
-	for i := range systems {
+	for i := range n {
 		next <- i
 	}
 	close(next)
 	wg.Wait()
-	return trials
 }
 
 // whole are the results of all that drills left behind.

@@ -42,7 +42,8 @@ func number(name string, otherwise int) int {
 // calibration that is shipped (make scoreboard-train), =check prints the table of
 // another seed (make scoreboard-check SEED=3), =heavy that of service with a heavy tail
 // (make scoreboard-heavy), =locks that of locks that are not taken once (make
-// scoreboard-locks), =look prints each result.
+// scoreboard-locks), =bound how a bound of utilisation is kept (make scoreboard-bound), =look
+// prints each result.
 func TestScoreboard(t *testing.T) {
 	switch os.Getenv("HEADROOM_SCOREBOARD") {
 	case "table":
@@ -55,6 +56,8 @@ func TestScoreboard(t *testing.T) {
 		look(t)
 	case "heavy":
 		apart(t, DrawHeavy, "heavy, in order", "heavy, shared")
+	case "bound":
+		bound(t)
 	case "locks":
 		apart(t, DrawLocks, "lock, not once")
 	default:
@@ -170,6 +173,54 @@ func writeTable(t *testing.T) {
 func check(t *testing.T) {
 	seed := uint64(number("SEED", tableSeed+1))
 	b := render(Run(Draw(table, seed), seed, []float64{0.6, 0.4}, 1, runtime.GOMAXPROCS(0)), seed)
+	t.Logf("\n%s", b.String())
+}
+
+// bound prints what searches use that are bounded by utilisation alone. What nothing measures
+// bounds nothing.
+func bound(t *testing.T) {
+	seed := uint64(number("SEED", tableSeed))
+	share := float64(number("SHARE", 60)) / 100
+	systems := Draw(number("N", table), seed)
+	drills, predicted := make([]Drill, len(systems)), make([]Result, len(systems))
+	each(len(systems), runtime.GOMAXPROCS(0), func(i int) {
+		own := ownSeed(seed, i)
+		systems[i].Prove(own)
+		drills[i] = systems[i].Bounded(share, own)
+		predicted[i] = systems[i].score(drills[i], own)
+	})
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "| systems | n | searches with a step above the bound | steps | above | most used: median | 99th | most | highest load, of the one allowed: median |")
+	fmt.Fprintln(&b, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")
+	row := func(name string, keep func(*System) bool) {
+		var n, over, steps, above int
+		var most, top []float64
+		for i, d := range drills {
+			if !keep(systems[i]) {
+				continue
+			}
+			n++
+			steps += len(d.Used)
+			before := above
+			for _, u := range d.Used {
+				if u > share {
+					above++
+				}
+			}
+			if above > before {
+				over++
+			}
+			most, top = append(most, slices.Max(d.Used)), append(top, highest(d)/(share*systems[i].Saturation))
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %.1f%% | %.1f%% | %.1f%% | %.0f%% |\n", name, n, over, steps, above,
+			100*quantile(most, 0.5), 100*quantile(most, 0.99), 100*slices.Max(most), 100*quantile(top, 0.5))
+	}
+	for _, f := range families {
+		row(f.name, func(s *System) bool { return s.Family == f.name })
+	}
+	row("**all**", func(*System) bool { return true })
+	fmt.Fprintln(&b)
+	Table(&b, predicted)
 	t.Logf("\n%s", b.String())
 }
 

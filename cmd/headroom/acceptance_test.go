@@ -203,7 +203,7 @@ func predictKnown(t *testing.T, headroom, limit string, truth float64) {
 	}
 	p := below.Capacity
 	first := below.Saturation.Bottlenecks[0]
-	t.Logf("%s: predicted %q %.1f (%.1f-%.1f), first %s (%.2f)", limit, p.Bound, p.RPS.Value, p.RPS.Low, p.RPS.High, first.Resource, first.Probability)
+	t.Logf("%s: predicted %q %.1f (%.1f-%.1f), first %s (%.2f); bounded %+v", limit, p.Bound, p.RPS.Value, p.RPS.Low, p.RPS.High, first.Resource, first.Probability, below.Bounded)
 	there := drill("there")
 	found := there.Capacity.RPS
 	t.Logf("%s: predicted %q %.1f (%.1f-%.1f), first %s (%.2f); found %.1f (%.1f-%.1f), first %s; check %+v", limit,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/profiler/resources"
 	"github.com/headroom-project/headroom/scenarios"
 )
@@ -49,7 +50,7 @@ func (j *job) prometheus(ctx context.Context, client *http.Client, say func(stri
 	}
 	cfg := resources.PromConfig{
 		URL: spec.URL, Authorization: header, HTTP: client, Match: spec.Match, Queries: j.queries(spec),
-		Interval: time.Duration(spec.Interval), Now: func() time.Duration { return 0 }, Wall: time.Now, Skip: loadgen.Discard,
+		Interval: time.Duration(spec.Interval), Now: func() time.Duration { return 0 }, Wall: time.Now, Skip: search.Discard,
 	}
 	if cfg.Match == "" {
 		u, err := url.Parse(j.scenario.Target.URL)

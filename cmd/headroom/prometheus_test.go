@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,16 +119,15 @@ capacity: {prices: {vcpu_hour: 0.04, gb_hour: 0.005}}
 	if err := os.WriteFile(scenario, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out, progress bytes.Buffer
-	bundle := filepath.Join(dir, "bundle")
-	code := run(context.Background(), []string{"headroom", "drill", scenario, "--json", "--out", bundle}, streams{strings.NewReader(""), &out, &progress})
-	t.Logf("%s", progress.String())
-	if code != exitOK {
-		t.Fatalf("exit code %d", code)
-	}
-	var r reports.Run
-	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-		t.Fatal(err)
+	r := drillOf(t, scenario, filepath.Join(dir, "bundle"))
+	// A report that says that others had the cores is right to name no limit, and says to drill again.
+	const shared = "what the target served under a backlog varied"
+	for again := range 2 {
+		if r.Saturation != nil || !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, shared) }) {
+			break
+		}
+		t.Logf("drilled once more, as %q", shared)
+		r = drillOf(t, scenario, filepath.Join(dir, fmt.Sprintf("again%d", again)))
 	}
 	if r.Capacity == nil || r.Capacity.Bound != "" || r.Capacity.RPS.Value < 50 {
 		t.Errorf("capacity %+v, want one that was crossed", r.Capacity)
@@ -153,6 +153,20 @@ capacity: {prices: {vcpu_hour: 0.04, gb_hour: 0.005}}
 	if f, ok := demands(r, "cpu", "prometheus/prometheus"); !ok || !(f.PerRequest > 0) || f.Samples < 1 {
 		t.Errorf("no function of Prometheus is in the demand table: %+v", r.Demand)
 	}
+}
+
+func drillOf(t *testing.T, scenario, bundle string) (r reports.Run) {
+	t.Helper()
+	var out, progress bytes.Buffer
+	code := run(context.Background(), []string{"headroom", "drill", scenario, "--json", "--out", bundle}, streams{strings.NewReader(""), &out, &progress})
+	t.Logf("%s", progress.String())
+	if code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // demands returns the function that takes most of a kind, of those whose name has

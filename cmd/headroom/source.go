@@ -13,6 +13,7 @@ import (
 	"github.com/headroom-project/headroom/capacity/table"
 	"github.com/headroom-project/headroom/loadgen"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/reports"
 	"github.com/headroom-project/headroom/scenarios"
 )
@@ -62,7 +63,7 @@ func readResults(name, tool string) (*importer.Results, error) {
 		return nil, badInput("check the path", "%w", err)
 	}
 	defer f.Close()
-	r, err := importer.Read(name, f, importer.Config{Tool: tool, Discard: loadgen.Discard})
+	r, err := importer.Read(name, f, importer.Config{Tool: tool, Discard: search.Discard})
 	var problems *table.Problems
 	var path *fs.PathError
 	switch {

@@ -115,7 +115,7 @@ func (a *Attribute) step(run []observation.Point, request int, held float64, hal
 	load := attributeShare * held
 	if a.cfg.MaxUtilisation > 0 {
 		// At worst this request takes all that is used: then so much more of it does.
-		bound := a.allowed(run, load*mix[request]*total/a.weights[request])
+		bound := a.allowed(run, load*mix[request]*total/a.weights[request], a.Search.step)
 		load = min(load, bound*a.weights[request]/total/mix[request])
 	}
 	for range halved {

@@ -12,8 +12,8 @@ import (
 // one another when the crossing is to be predicted from below.
 var rungs = []float64{1, 0.85, 0.7, 0.55, 0.4, 0.25}
 
-// enough steps are made before a prediction is given up.
-const enough = 7
+// enough steps are made before a prediction is given up; the budget may end before.
+const enough = 12
 
 // restful is the share of the greatest allowed load at which requests hardly wait.
 const restful = 0.25
@@ -31,20 +31,21 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	for _, p := range Usable(run) {
 		top = max(top, p.Offered)
 	}
-	switch bound, _ := s.ceiling(run); {
+	switch bound, _ := s.ceiling(run, s.step); {
 	case bound < 0.99*top:
 		top = bound // demand rose: what was offered before is more than is allowed
-	case s.inferred(run) && min(bound, s.cfg.MaxRPS) > roomy*top && top > 0.99*highest(run):
-		// The bound of a lock begins low on purpose. More steps told that more is allowed, and
-		// nothing above was tried.
-		return s.offer(scenarios.KindRefine, min(bound, s.cfg.MaxRPS, factor*top), s.step,
+	case !math.IsInf(bound, 1) && min(bound, s.cfg.MaxRPS) > roomy*top && top > 0.99*highest(run):
+		// A bound begins low on purpose, as little is known. More steps told that more is
+		// allowed, and nothing above was tried.
+		return s.offer(scenarios.KindRefine, min(bound, s.cfg.MaxRPS, approach*top), s.step,
 			"all objectives hold up to %.4g/s, and more steps say that more is allowed", top), true
 	}
-	if (e.Predicted || s.cfg.MaxUtilisation > 0) && !rested(run, restful*top) {
+	bounded := s.cfg.MaxUtilisation > 0 || s.cfg.MaxRPS < DefaultMaxRPS && top >= 0.99*s.cfg.MaxRPS
+	if (e.Predicted || bounded) && !rested(run, restful*top) {
 		return s.offer(scenarios.KindRefine, max(restful*top, lowest), s.step,
 			"all objectives hold up to %.4g/s; a low load shows what requests take without waiting", top), true
 	}
-	if !e.Predicted && s.cfg.MaxUtilisation > 0 && len(Usable(run)) < enough {
+	if !e.Predicted && bounded && len(Usable(run)) < enough {
 		return s.offer(scenarios.KindRefine, max(top, lowest), s.step, "all objectives hold up to %.4g/s; more steps are needed for a prediction", top), true
 	}
 	if !e.Predicted || e.High-e.Low <= precise*e.Value {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -52,15 +53,33 @@ func (s *Search) up(run []observation.Point, last observation.Point, left time.D
 		return Decision{Done: true, Reason: why, Failed: why}, true
 	}
 	next := min(factor*last.Offered, s.cfg.MaxRPS)
-	bound, resource := s.ceiling(run)
+	if bound, _ := s.ceiling(run, s.grow); bound < next {
+		return s.upToBound(run, last, next, left)
+	}
+	return s.offer(scenarios.KindSearch, next, s.grow, "the objectives held at %g/s", last.Offered), true
+}
+
+// approach is the greatest ratio by which the last step up to a bound is higher: where demand
+// rises with the load, what is extrapolated further is too high.
+const approach = 1.4
+
+// upToBound offers what the bound of utilisation allows, for longer, as it then allows more;
+// growing is false if that is hardly more than was offered.
+func (s *Search) upToBound(run []observation.Point, last observation.Point, next float64, left time.Duration) (Decision, bool) {
+	lasts := max(s.step, s.grow)
+	if left < lasts+s.confirm+2*drain {
+		lasts = s.grow
+	}
+	bound, resource := s.ceiling(run, lasts)
 	if bound < 1.1*last.Offered {
 		return Decision{}, false
 	}
-	if bound < next {
-		return s.offer(scenarios.KindSearch, bound, s.grow,
-			"the objectives held at %g/s; %s bounds the load", last.Offered, resource), true
+	if bound = min(bound, next); bound > approach*last.Offered {
+		return s.offer(scenarios.KindSearch, math.Sqrt(bound*last.Offered), s.grow,
+			"the objectives held at %g/s; %s bounds the load, and half-way there shows more of it", last.Offered, resource), true
 	}
-	return s.offer(scenarios.KindSearch, next, s.grow, "the objectives held at %g/s", last.Offered), true
+	return s.offer(scenarios.KindSearch, bound, lasts,
+		"the objectives held at %g/s; %s bounds the load", last.Offered, resource), true
 }
 
 func (s *Search) down(run []observation.Point, last observation.Point) (Decision, bool) {

@@ -41,16 +41,16 @@ const (
 func (s *Search) narrow(run, use []observation.Point, e Estimate) Decision {
 	held, broke := s.bracket(use)
 	if load, lasts, ok := s.between(use, e, held, broke); ok {
-		return s.offer(scenarios.KindRefine, s.allowed(run, load), lasts,
+		return s.offer(scenarios.KindRefine, s.allowed(run, load, lasts), lasts,
 			"between %.4g/s, which held, and %.4g/s, which did not", held, broke)
 	}
-	load := s.allowed(run, e.Value)
+	load := s.allowed(run, e.Value, s.step)
 	if held > 0 && load <= (1+alike)*held && s.often(use, load) >= 2 {
 		up := min(climb*held, math.Sqrt(held*broke))
 		if e.High > (1+alike)*held {
 			up = min(up, e.High) // else the steps contradict the estimate
 		}
-		if up = s.allowed(run, up); up > (1+alike/4)*held {
+		if up = s.allowed(run, up, s.step); up > (1+alike/4)*held {
 			return s.offer(scenarios.KindRefine, up, s.step, "higher, as %.4g/s holds clearly", held)
 		}
 	}
@@ -82,9 +82,9 @@ func (s *Search) between(use []observation.Point, e Estimate, held, broke float6
 	return load, max(s.step/2, min(s.step, s.grow)), true
 }
 
-// allowed keeps a load below the ceiling of utilisation.
-func (s *Search) allowed(run []observation.Point, load float64) float64 {
-	bound, _ := s.ceiling(run)
+// allowed keeps a load of a step that lasts so long below the ceiling of utilisation.
+func (s *Search) allowed(run []observation.Point, load float64, lasts time.Duration) float64 {
+	bound, _ := s.ceiling(run, lasts)
 	return max(lowest, min(load, bound, s.cfg.MaxRPS))
 }
 
@@ -107,7 +107,7 @@ func (s *Search) confirmBound(run []observation.Point, e Estimate, left time.Dur
 		return d
 	}
 	d := s.confirmAt(run, e, held, left)
-	switch bound, resource := s.ceiling(run); {
+	switch bound, resource := s.ceiling(run, s.confirm); {
 	case !usable(last):
 		d.Reason = "growth ended at an invalid step (" + why(last) + "); " + d.Reason
 	case bound < 1.1*last.Offered:
@@ -123,7 +123,7 @@ func (s *Search) confirmAt(run []observation.Point, e Estimate, load float64, le
 	if lasts < min(s.confirm, s.step)/2 || lasts < time.Second {
 		return done(&e, "the budget allows no confirmation")
 	}
-	d := s.offer(scenarios.KindConfirm, s.allowed(run, load), lasts, "the capacity as estimated, offered again for longer")
+	d := s.offer(scenarios.KindConfirm, s.allowed(run, load, lasts), lasts, "the capacity as estimated, offered again for longer")
 	d.Predicted = &e
 	return d
 }

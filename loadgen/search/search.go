@@ -148,7 +148,9 @@ func Usable(points []observation.Point) []observation.Point {
 }
 
 func (s *Search) offer(kind string, load float64, lasts time.Duration, format string, args ...any) Decision {
-	load = round(min(load, s.cfg.MaxRPS))
+	if load = min(load, s.cfg.MaxRPS); load < s.cfg.MaxRPS { // which is offered as it was written
+		load = min(round(load), s.cfg.MaxRPS)
+	}
 	return Decision{
 		Step:   scenarios.Step{Kind: kind, From: load, To: load, Lasts: lasts},
 		Reason: fmt.Sprintf(format, args...),
@@ -157,6 +159,19 @@ func (s *Search) offer(kind string, load float64, lasts time.Duration, format st
 
 func done(e *Estimate, format string, args ...any) Decision {
 	return Decision{Done: true, Reason: fmt.Sprintf(format, args...), Predicted: e}
+}
+
+// Discard is the rule for warm-up: the first fifth of a step, at least a second
+// and at most three, is kept out of the figures; nothing of a step shorter than
+// two seconds. What is left is what the step says.
+func Discard(lasts time.Duration) time.Duration {
+	d := min(max(lasts/5, time.Second), 3*time.Second)
+	// Windows are whole seconds, so that the cut is, too.
+	d = d.Round(time.Second)
+	if d > lasts/2 {
+		return 0
+	}
+	return d
 }
 
 // round keeps loads readable, to a quarter of a percent or better.
