@@ -368,8 +368,6 @@ const afterword = `
   comes before it. All that was measured is then the same as of cores that are the limit,
   seen from 40% of it, of which nine of ten in the second table are: they are named, and
   where it is wrong so is the interval.
-- **memory** at 40%: what is used at rest, 5 to 30% of the limit, counts towards the use
-  that is allowed. The loads end at 14 to 37% of saturation, too far below it.
 - **cpu**, in order or shared: with many cores hardly a request waits at 60%, at 40% with
   few, and the responses do not tell which of the two it is. Close to the limit p99 differs by
   tens of percent. Both laws count then, and the interval spans them.
