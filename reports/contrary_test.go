@@ -159,7 +159,7 @@ func TestBoundOfUtilisationIsShown(t *testing.T) {
 		if err := write(&b, r); err != nil {
 			t.Fatal(err)
 		}
-		if s := b.String(); !strings.Contains(s, "60%") || !strings.Contains(s, "the most seen was") || !strings.Contains(s, "(Poisson)") {
+		if s := b.String(); !strings.Contains(s, "60%") || !strings.Contains(s, "the most seen was") || !strings.Contains(s, "by chance") {
 			t.Errorf("%s does not say the bound", name)
 		}
 	}

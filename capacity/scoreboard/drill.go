@@ -128,7 +128,7 @@ func (x *instrument) read(m *meter, heap []float64, from, to int, rng *rand.Rand
 		n++
 	}
 	mean := sum / float64(max(n, 1)) * (1 + x.wander*rng.NormFloat64())
-	return observation.Use{Used: max(mean, 0), Limit: x.limit, Unit: x.unit, Samples: n}
+	return observation.Use{Used: max(mean, 0), Limit: x.limit, Unit: x.unit, Samples: n, Summed: !x.gauge}
 }
 
 // heap is live/(limit-live) of the memory in each second, what a collector's work

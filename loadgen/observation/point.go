@@ -22,6 +22,9 @@ type Use struct {
 	Unit        string  `json:"unit"`
 	// Samples is how many readings the mean is from.
 	Samples int `json:"samples,omitempty"`
+	// Summed says that each reading was of a counter: a mean over the time since the one
+	// before, and not the state at an instant.
+	Summed bool `json:"-"`
 }
 
 // Figures are what was observed of a set of hits.

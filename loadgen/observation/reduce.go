@@ -85,7 +85,7 @@ type flow struct {
 
 type sampleSum struct {
 	weighted, weight float64
-	n                int
+	n, summed        int
 	unit             string
 	// first and limit are the limits at the begin and by now, and how many
 	// readings had them.
@@ -349,7 +349,9 @@ func (r *Reducer) Sample(x Sample) {
 		s.samples[x.Resource] = sum
 	}
 	w := x.Over.Seconds()
-	if w <= 0 {
+	if w > 0 {
+		sum.summed++
+	} else {
 		w = 1
 	}
 	sum.weighted += x.Used * w
@@ -529,7 +531,7 @@ func (s *stepSum) point() Point {
 		p.InFlight = all.Response.Mean() / 1e6 * float64(all.Ended()) / kept.Seconds()
 	}
 	for name, x := range s.samples {
-		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, LimitBefore: x.before(), Unit: x.unit, Samples: x.n}
+		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, LimitBefore: x.before(), Unit: x.unit, Samples: x.n, Summed: x.summed == x.n}
 	}
 	p.Windows = s.seconds(s.cells, s.width)
 	p.Flow = s.flow()

@@ -115,8 +115,10 @@ func (a *Attribute) step(run []observation.Point, request int, held float64, hal
 	load := attributeShare * held
 	if a.cfg.MaxUtilisation > 0 {
 		// At worst this request takes all that is used: then so much more of it does.
-		bound := a.allowed(run, load*mix[request]*total/a.weights[request], a.Search.step)
-		load = min(load, bound*a.weights[request]/total/mix[request])
+		// Its hits are then all that chance is averaged over.
+		share := a.weights[request] / total
+		bound, _ := a.ceilingOver(run, share*(a.Search.step-Discard(a.Search.step)).Seconds())
+		load = min(load, bound*share/mix[request])
 	}
 	for range halved {
 		load /= 2

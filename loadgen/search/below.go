@@ -2,6 +2,7 @@ package search
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
@@ -19,9 +20,10 @@ const enough = 12
 const restful = 0.25
 
 // below offers more steps to a search that may not go up to the crossing, as long
-// as they make its prediction better: one at a low load, where the time that
-// requests take without waiting is read, and then always the one that shrinks the
-// variance of the prediction most. ok is false if it is good enough, cannot be
+// as they make its prediction better: what a bound of utilisation turns out to allow
+// above the loads so far, one at a low load, where the time that requests take without
+// waiting is read, and then always the one that shrinks the variance of the prediction
+// most. While nothing is predicted, it is the highest. ok is false if it is good enough, cannot be
 // made, or the budget is needed for the confirmation.
 func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) (d Decision, ok bool) {
 	if left-s.confirm-drain < s.step+drain {
@@ -31,16 +33,21 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	for _, p := range Usable(run) {
 		top = max(top, p.Offered)
 	}
+	vague := !e.Predicted || e.High-e.Low > precise*e.Value
 	switch bound, _ := s.ceiling(run, s.step); {
 	case bound < 0.99*top:
 		top = bound // demand rose: what was offered before is more than is allowed
-	case !math.IsInf(bound, 1) && min(bound, s.cfg.MaxRPS) > roomy*top && top > 0.99*highest(run):
+	case vague && !math.IsInf(bound, 1) && min(bound, s.cfg.MaxRPS) > roomy*top && top > 0.99*highest(run):
 		// A bound begins low on purpose, as little is known. More steps told that more is
 		// allowed, and nothing above was tried.
-		return s.offer(scenarios.KindRefine, min(bound, s.cfg.MaxRPS, approach*top), s.step,
+		lasts := s.step
+		if bound > 0.97*approach*top {
+			lasts = s.grow
+		}
+		return s.offer(scenarios.KindRefine, min(bound, s.cfg.MaxRPS, approach*top), lasts,
 			"all objectives hold up to %.4g/s, and more steps say that more is allowed", top), true
 	}
-	bounded := s.cfg.MaxUtilisation > 0 || s.cfg.MaxRPS < DefaultMaxRPS && top >= 0.99*s.cfg.MaxRPS
+	bounded := s.cfg.MaxUtilisation > 0 || s.foresees() && s.cfg.MaxRPS != DefaultMaxRPS && top >= 0.99*s.cfg.MaxRPS
 	if (e.Predicted || bounded) && !rested(run, restful*top) {
 		return s.offer(scenarios.KindRefine, max(restful*top, lowest), s.step,
 			"all objectives hold up to %.4g/s; a low load shows what requests take without waiting", top), true
@@ -48,7 +55,7 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	if !e.Predicted && bounded && len(Usable(run)) < enough {
 		return s.offer(scenarios.KindRefine, max(top, lowest), s.step, "all objectives hold up to %.4g/s; more steps are needed for a prediction", top), true
 	}
-	if !e.Predicted || e.High-e.Low <= precise*e.Value {
+	if !e.Predicted || !vague {
 		return Decision{}, false
 	}
 	load, why := top, "the greatest load allowed"
@@ -63,6 +70,13 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	}
 	return s.offer(scenarios.KindRefine, load, s.step,
 		"the crossing is predicted between %.4g and %.4g/s; %s", e.Low, e.High, why), true
+}
+
+// foresees says whether a capacity above the loads that were offered can be predicted at all:
+// not of a demand on the throughput.
+func (s *Search) foresees() bool {
+	_, can := s.cfg.Estimator.(Planner)
+	return can && slices.ContainsFunc(s.cfg.Objectives, func(o scenarios.Objective) bool { return o.Metric != "throughput" })
 }
 
 // roomy is how much higher than the highest load the bound must be for a search to go

@@ -53,8 +53,8 @@ func TestSearchBelowTheCrossing(t *testing.T) {
 					refined++
 				}
 			}
-			if top > 600 || top < 550 {
-				t.Errorf("offered up to %g/s, 600 are allowed", top)
+			if top > 600 || top < 510 {
+				t.Errorf("offered up to %g/s, 600 would be 60%% in the mean", top)
 			}
 			if refined < c.steps || c.width < 20 && refined > c.steps {
 				t.Errorf("%d refinements, want %d: %s", refined, c.steps, d.Reason)

@@ -59,27 +59,25 @@ func (s *Search) up(run []observation.Point, last observation.Point, left time.D
 	return s.offer(scenarios.KindSearch, next, s.grow, "the objectives held at %g/s", last.Offered), true
 }
 
-// approach is the greatest ratio by which the last step up to a bound is higher: where demand
-// rises with the load, what is extrapolated further is too high.
-const approach = 1.4
-
-// upToBound offers what the bound of utilisation allows, for longer, as it then allows more;
-// growing is false if that is hardly more than was offered.
+// upToBound offers what the bound of utilisation allows: from afar in two short steps, as what
+// is extrapolated may be wrong, and from nearer for longer, as more is then allowed. growing
+// is false if that is hardly more than was offered.
 func (s *Search) upToBound(run []observation.Point, last observation.Point, next float64, left time.Duration) (Decision, bool) {
 	lasts := max(s.step, s.grow)
 	if left < lasts+s.confirm+2*drain {
 		lasts = s.grow
 	}
 	bound, resource := s.ceiling(run, lasts)
-	if bound < 1.1*last.Offered {
+	load := min(bound, next)
+	switch {
+	case bound < 1.1*last.Offered:
 		return Decision{}, false
+	case load > approach*last.Offered:
+		load, lasts = math.Sqrt(load*last.Offered), s.grow
+	case load > 0.97*approach*last.Offered:
+		lasts = s.grow
 	}
-	if bound = min(bound, next); bound > approach*last.Offered {
-		return s.offer(scenarios.KindSearch, math.Sqrt(bound*last.Offered), s.grow,
-			"the objectives held at %g/s; %s bounds the load, and half-way there shows more of it", last.Offered, resource), true
-	}
-	return s.offer(scenarios.KindSearch, bound, lasts,
-		"the objectives held at %g/s; %s bounds the load", last.Offered, resource), true
+	return s.offer(scenarios.KindSearch, load, lasts, "the objectives held at %g/s; %s comes near its bound", last.Offered, resource), true
 }
 
 func (s *Search) down(run []observation.Point, last observation.Point) (Decision, bool) {

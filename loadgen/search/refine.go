@@ -90,12 +90,13 @@ func (s *Search) allowed(run []observation.Point, load float64, lasts time.Durat
 
 // confirmBound ends a search that found no crossing: what held is offered again.
 func (s *Search) confirmBound(run []observation.Point, e Estimate, left time.Duration) Decision {
-	last := run[len(run)-1]
+	last, top := run[len(run)-1], 0.0
 	if e.Bound != Above {
 		return done(&e, "no load met the objectives")
 	}
 	held := 0.0
 	for _, p := range Usable(run) {
+		top = max(top, p.Offered)
 		if Judge(p, s.cfg.Objectives) == Met {
 			held = max(held, p.Offered)
 		}
@@ -110,9 +111,9 @@ func (s *Search) confirmBound(run []observation.Point, e Estimate, left time.Dur
 	switch bound, resource := s.ceiling(run, s.confirm); {
 	case !usable(last):
 		d.Reason = "growth ended at an invalid step (" + why(last) + "); " + d.Reason
-	case bound < 1.1*last.Offered:
+	case bound < 1.1*top:
 		d.Reason = resource + " would go above the allowed utilisation; " + d.Reason
-	case last.Offered >= 0.999*s.cfg.MaxRPS:
+	case top >= 0.999*s.cfg.MaxRPS:
 		d.Reason = "the objectives hold at the greatest load allowed; " + d.Reason
 	}
 	return d

@@ -34,8 +34,8 @@ type Config struct {
 	Objectives []scenarios.Objective
 	// MaxRPS is never exceeded, whatever Load.To says; 0 is DefaultMaxRPS.
 	MaxRPS float64
-	// MaxUtilisation is the ratio of its limit above which no resource of the
-	// target may be predicted to go; 0 is no such bound.
+	// MaxUtilisation is the ratio of its limit above which no step may take a resource of
+	// the target, chance allowed for; 0 is no such bound.
 	MaxUtilisation float64
 	// Estimator sees the crossing; nil is Bracket.
 	Estimator Estimator
@@ -99,7 +99,10 @@ func New(cfg Config) *Search {
 // may be among them), elapsed after the drill began.
 func (s *Search) Next(points []observation.Point, elapsed time.Duration) Decision {
 	run := offered(points)
-	left := s.budget - elapsed
+	return s.kept(run, s.choose(run, s.budget-elapsed))
+}
+
+func (s *Search) choose(run []observation.Point, left time.Duration) Decision {
 	if len(run) == 0 {
 		return s.offer(scenarios.KindSearch, s.cfg.Load.From, s.grow, "the lowest load")
 	}
@@ -175,10 +178,15 @@ func Discard(lasts time.Duration) time.Duration {
 }
 
 // round keeps loads readable, to a quarter of a percent or better.
-func round(load float64) float64 {
+func round(load float64) float64 { return math.Floor(load/unit(load)+0.5) * unit(load) }
+
+// roundDown is the same of a load that may not be exceeded.
+func roundDown(load float64) float64 { return math.Floor(load/unit(load)) * unit(load) }
+
+func unit(load float64) float64 {
 	unit := 1.0
 	for unit > load/200 && unit > 1e-3 {
 		unit /= 10
 	}
-	return math.Floor(load/unit+0.5) * unit
+	return unit
 }

@@ -20,6 +20,7 @@ type target struct {
 	invalid float64    // the generator cannot keep up from here on; 0 never
 	cores   float64    // used for each request/s, of 1
 	base    float64    // cores used without load
+	memory  float64    // a ratio of its limit, whatever the load
 	rng     *rand.Rand // draws arrivals and work of random use; nil for the mean of both
 }
 
@@ -37,6 +38,9 @@ func (x target) point(i int, s scenarios.Step) observation.Point {
 			"cpu":           {Used: x.base + x.cores*p.Throughput, Limit: 1, Unit: "cores"},
 			"generator.cpu": {Used: 1, Limit: 1, Unit: "cores"},
 		}
+	}
+	if x.memory > 0 {
+		p.Resources["memory"] = observation.Use{Used: x.memory, Limit: 1, Unit: "bytes"}
 	}
 	if x.rng != nil {
 		seconds := (s.Lasts - Discard(s.Lasts)).Seconds()
@@ -316,6 +320,9 @@ func FuzzNext(f *testing.F) {
 			if d.Done {
 				return
 			}
+			if bound, _ := s.ceiling(offered(points), d.Step.Lasts); s.cfg.MaxUtilisation > 0 && len(points) > 0 && d.Step.From > bound {
+				t.Fatalf("offers %g/s, and the bound allows %g", d.Step.From, bound)
+			}
 			if !(d.Step.From > 0 && d.Step.From <= DefaultMaxRPS) || d.Step.Lasts <= 0 {
 				t.Fatalf("impossible step %+v", d)
 			}
@@ -362,7 +369,7 @@ func TestLockBoundsTheLoad(t *testing.T) {
 			t.Errorf("%g/s offered", p.Offered)
 		}
 	}
-	if l := last(points); d.Failed != "" || l.Offered < 0.9*600 {
+	if l := last(points); d.Failed != "" || l.Offered < 0.9*600 || l.Offered > 0.97*600 {
 		t.Errorf("ended at %g/s: %+v", l.Offered, d)
 	}
 }

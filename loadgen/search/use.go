@@ -1,0 +1,233 @@
+package search
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+)
+
+const (
+	// unlucky is how many standard deviations a step's use may lie above its mean: one step
+	// in a hundred does more.
+	unlucky = 2.33
+	// utilisationMargin is by how much the demand may be greater above the loads that were
+	// offered than below.
+	utilisationMargin = 0.05
+	// approach is the greatest ratio by which a step is higher than all before it where it
+	// rests on a base load, or comes near a bound: what is extrapolated further may be wrong.
+	approach = 1.4
+	// apart is the ratio of two loads above which the chord between them says little.
+	apart = 0.8
+	// alikeLoads is the ratio of two offered loads above which their steps are one level.
+	alikeLoads = 0.93
+	// fewHits is how many hits are counted at least: the use of fewer is no normal variable.
+	fewHits = 20.0
+)
+
+// level is the use of a resource at one load, over all steps there.
+type level struct {
+	step          int
+	offered, load float64 // requests/s, planned and served
+	used          float64 // a ratio of the limit
+	seconds       float64
+	// looks is how many slots were found taken or not, over all readings of a gauge; 0 for
+	// what is no gauge of slots.
+	looks float64
+}
+
+// use is how the use of a resource goes with the load.
+type use struct {
+	levels []level // the highest load last
+	// others are those below the top that are far enough away for a chord.
+	others []level
+	// base is what is surely used without load: it does not vary with the hits.
+	base float64
+}
+
+// useOf returns the use of a resource as points have it, as a ratio of the limit that it has
+// now. Steps at alike loads are one level: together they leave less to chance. Where the last
+// two of them used more than all of them did, demand may be rising, and they count.
+func useOf(points []observation.Point, name string) use {
+	var all []level
+	limit, newest, bytes := 0.0, -1, false
+	for _, p := range points {
+		u, ok := p.Resources[name]
+		if !ok || !p.Valid || !(u.Limit > 0) || !(p.Throughput > 0) || !(p.Seconds > 0) || !(u.Used >= 0) {
+			continue
+		}
+		l := level{step: p.Step, offered: p.Offered, load: p.Throughput, used: u.Used, seconds: p.Seconds}
+		if u.Unit == "slots" && !u.Summed {
+			l.looks = u.Limit * float64(max(u.Samples, 1))
+		}
+		if p.Step > newest {
+			newest, limit = p.Step, u.Limit
+		}
+		bytes = u.Unit == "bytes"
+		all = append(all, l)
+	}
+	for k := range all {
+		all[k].used /= limit
+	}
+	slices.SortFunc(all, func(a, b level) int { return cmp.Or(cmp.Compare(b.offered, a.offered), cmp.Compare(b.step, a.step)) })
+	var x use
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].offered >= alikeLoads*all[0].offered {
+			n++
+		}
+		x.levels = append(x.levels, together(all[:n]))
+		all = all[n:]
+	}
+	slices.Reverse(x.levels)
+	x.rest(bytes)
+	return x
+}
+
+// together is the level of all of some steps.
+func together(steps []level) level {
+	m := mean(steps)
+	m.offered = steps[0].offered
+	slices.SortFunc(steps, func(a, b level) int { return cmp.Compare(b.step, a.step) })
+	newest := mean(steps[:min(len(steps), 2)])
+	m.used = max(m.used, newest.used*m.load/newest.load)
+	return m
+}
+
+func mean(steps []level) (m level) {
+	for _, l := range steps {
+		m.load += l.load * l.seconds
+		m.used += l.used * l.seconds
+		m.seconds += l.seconds
+		m.looks += l.looks
+	}
+	m.load, m.used = m.load/m.seconds, m.used/m.seconds
+	return m
+}
+
+// rest finds what is used without load. Of one level that is not known. Its bytes are taken
+// to rest, as most of a memory does: their mean errs on the safe side enough.
+func (x *use) rest(bytes bool) {
+	if len(x.levels) == 0 {
+		return
+	}
+	top := x.levels[len(x.levels)-1]
+	for _, o := range x.levels[:len(x.levels)-1] {
+		if o.load <= apart*top.load {
+			x.others = append(x.others, o)
+		}
+	}
+	switch {
+	case len(x.others) > 0:
+		o := x.others[0]
+		far := top.load / (top.load - o.load)
+		chance := math.Hypot((far-1)*top.chance(0), far*o.chance(0))
+		if bytes {
+			chance = 0
+		}
+		x.base = min(max(top.used-far*(top.used-o.used)-unlucky*chance, 0), o.used)
+	case bytes:
+		x.base = top.used
+	}
+}
+
+// chance is the standard deviation of what was read, base aside, which is the same for all
+// hits: of the work of the hits and, of a gauge, of what it finds where the number in use has
+// a Poisson law (of none that were found, one might have been).
+func (l level) chance(base float64) float64 {
+	used := max(l.used-base, 0)
+	work := used * math.Sqrt(1/max(l.load*l.seconds, fewHits))
+	if l.looks == 0 {
+		return work
+	}
+	return math.Hypot(work, math.Sqrt(used*l.looks+1)/l.looks)
+}
+
+// spread is the standard deviation of what the hits of a step use, n of them in the mean, as
+// a ratio of its mean. A sum of independent pieces of work whose number has a Poisson law
+// varies by sqrt((1 + c^2)/n), c being the coefficient of variation of one (the law of total
+// variance); here c = 1, that of exponential work.
+func spread(n float64) float64 { return math.Sqrt(2 / max(n, fewHits)) }
+
+// most is the use of a step at a load, for so many seconds, that one in a hundred exceeds:
+// its mean, and what chance does to the step and did to what was read.
+//
+// Between levels the mean is read off them. Above the highest it goes by the lower of two
+// lines through it: that of no use without load, which errs on the safe side, and, a little
+// way up, the best known of the chords to the levels below, which tells demand from base load.
+// It is no lower than the mean by any chord: where demand rises with the load, the newest is
+// the one that counts.
+func (x use) most(load, seconds float64) float64 {
+	step := func(mean float64) float64 { return max(mean-x.base, 0) * spread(load*seconds) }
+	top := x.levels[len(x.levels)-1]
+	if load <= top.load {
+		mean, read := x.between(load)
+		return mean + unlucky*math.Hypot(step(mean), read)
+	}
+	mean := top.used * load / top.load
+	most := mean + unlucky*math.Hypot(step(mean), top.chance(x.base)*load/top.load)
+	rising, best := 0.0, math.Inf(1)
+	var chord float64
+	for _, o := range x.others {
+		far := (load - top.load) / (top.load - o.load)
+		mean := top.used + far*(top.used-o.used)
+		if read := math.Hypot((1+far)*top.chance(x.base), far*o.chance(x.base)); read < best {
+			best, chord = read, mean+unlucky*math.Hypot(step(mean), read)
+		}
+		mean += utilisationMargin * max(far*(top.used-o.used), 0)
+		rising = max(rising, mean+unlucky*step(mean))
+	}
+	if len(x.others) > 0 && load <= approach*max(top.load, top.offered) {
+		most = min(most, chord)
+	}
+	return max(most, rising)
+}
+
+// between is the mean use at a load below the highest level, and the standard deviation of
+// what it was read from.
+func (x use) between(load float64) (mean, read float64) {
+	k := slices.IndexFunc(x.levels, func(l level) bool { return l.load >= load })
+	above := x.levels[max(k, 0)]
+	if k <= 0 { // below the lowest level
+		rest := 0.0
+		if len(x.others) > 0 {
+			top := x.levels[len(x.levels)-1]
+			rest = min(max(above.used-above.load*(top.used-above.used)/(top.load-above.load), 0), above.used)
+		}
+		return rest + (above.used-rest)*load/above.load, above.chance(x.base) * load / above.load
+	}
+	below := x.levels[k-1]
+	far := (load - below.load) / (above.load - below.load)
+	return below.used + far*(above.used-below.used), math.Hypot(far*above.chance(x.base), (1-far)*below.chance(x.base))
+}
+
+// ceiling is the greatest load whose use stays below ratio in a step of so many seconds; +Inf
+// if any does, and 0 if none does.
+func (x use) ceiling(ratio, seconds float64) float64 {
+	if len(x.levels) == 0 {
+		return math.Inf(1)
+	}
+	// From above in steps of 5%, as chance makes the curve no monotone one.
+	const steps = 300
+	top := x.levels[len(x.levels)-1].load
+	at := func(k int) float64 { return 1e3 * top * math.Pow(0.95, float64(k)) }
+	for k := range steps {
+		if x.most(at(k), seconds) > ratio {
+			continue
+		}
+		if k == 0 {
+			return math.Inf(1)
+		}
+		low, high := at(k), at(k-1)
+		for range 30 {
+			if middle := (low + high) / 2; x.most(middle, seconds) <= ratio {
+				low = middle
+			} else {
+				high = middle
+			}
+		}
+		return low
+	}
+	return 0
+}
