@@ -78,7 +78,7 @@ scoreboard-train: ## calibrate the intervals on other systems, and write capacit
 scoreboard-check: ## the table of systems that nothing was chosen by, printed only: SEED=3
 	HEADROOM_SCOREBOARD=check $(GO) test -count=1 -timeout 30m -run '^TestScoreboard$$' -v ./capacity/scoreboard
 
-scoreboard-bound: ## how searches keep a bound of utilisation on those systems, with no other bound: SHARE=60
+scoreboard-bound: ## how searches keep a bound of utilisation, and what they predict: SHARE=60 SEED=7
 	HEADROOM_SCOREBOARD=bound $(GO) test -count=1 -timeout 30m -run '^TestScoreboard$$' -v ./capacity/scoreboard
 
 scoreboard-locks: ## how locks are predicted that a request takes several times, or not at all

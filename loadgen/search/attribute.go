@@ -128,6 +128,10 @@ func (a *Attribute) step(run []observation.Point, request int, held float64, hal
 		why += "; at half the load, as the step before was cut"
 	}
 	out := a.offer(scenarios.KindAttribute, max(load, lowest), a.Search.step, "%s", why)
+	if out.Step.From > load {
+		out.Step.From = max(roundDown(load), lowest)
+		out.Step.To = out.Step.From
+	}
 	out.Step.Mix, out.Predicted = mix, d.Predicted
 	return out
 }

@@ -48,8 +48,8 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 			"all objectives hold up to %.4g/s, and more steps say that more is allowed", top), true
 	}
 	bounded := s.cfg.MaxUtilisation > 0 || s.foresees() && s.cfg.MaxRPS != DefaultMaxRPS && top >= 0.99*s.cfg.MaxRPS
-	if (e.Predicted || bounded) && !rested(run, restful*top) {
-		return s.offer(scenarios.KindRefine, max(restful*top, lowest), s.step,
+	if low := max(restful*top, lowest); (e.Predicted || bounded) && !rested(run, low) {
+		return s.offer(scenarios.KindRefine, low, s.step,
 			"all objectives hold up to %.4g/s; a low load shows what requests take without waiting", top), true
 	}
 	if !e.Predicted && bounded && len(Usable(run)) < enough {

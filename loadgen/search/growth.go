@@ -21,7 +21,7 @@ func (s *Search) growth(run []observation.Point, left time.Duration) (d Decision
 	last := run[len(run)-1]
 	if !usable(last) {
 		// A neighbour may have taken the generator's core for a moment.
-		if !repeated(run) && left > 2*s.grow+s.confirm+drain {
+		if !s.repeated(run) && left > 2*s.grow+s.confirm+drain {
 			return s.offer(scenarios.KindSearch, last.Offered, s.grow, "once more, as the step was invalid: %s", why(last)), true
 		}
 		if len(Usable(run)) == 0 {
@@ -30,7 +30,7 @@ func (s *Search) growth(run []observation.Point, left time.Duration) (d Decision
 		return Decision{}, false
 	}
 	outcome := Judge(last, s.cfg.Objectives)
-	if outcome == Doubtful && !repeated(run) && left > 2*s.grow+s.confirm+drain {
+	if outcome == Doubtful && !s.repeated(run) && left > 2*s.grow+s.confirm+drain {
 		return s.offer(scenarios.KindSearch, last.Offered, 2*s.grow,
 			"again for longer: too few hits to tell a broken objective from chance"), true
 	}
@@ -73,7 +73,8 @@ func (s *Search) upToBound(run []observation.Point, last observation.Point, next
 	case bound < 1.1*last.Offered:
 		return Decision{}, false
 	case load > approach*last.Offered:
-		load, lasts = math.Sqrt(load*last.Offered), s.grow
+		near, _ := s.ceiling(run, s.grow)
+		load, lasts = max(math.Sqrt(load*last.Offered), min(near, approach*last.Offered)), s.grow
 	case load > 0.97*approach*last.Offered:
 		lasts = s.grow
 	}
@@ -98,10 +99,15 @@ func (s *Search) down(run []observation.Point, last observation.Point) (Decision
 	return s.offer(scenarios.KindSearch, next, s.grow, "the objectives broke at %g/s, the lowest so far", last.Offered), true
 }
 
-// repeated says whether the last load was offered twice in a row.
-func repeated(run []observation.Point) bool {
+// repeated says whether the last load was offered twice in a row, or nearly so as a bound of
+// utilisation came down meanwhile.
+func (s *Search) repeated(run []observation.Point) bool {
 	n := len(run)
-	return n > 1 && run[n-2].Offered == run[n-1].Offered
+	if n < 2 {
+		return false
+	}
+	before, last := run[n-2].Offered, run[n-1].Offered
+	return before == last || s.cfg.MaxUtilisation > 0 && last < before && last >= alikeLoads*before
 }
 
 func why(p observation.Point) string {

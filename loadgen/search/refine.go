@@ -138,7 +138,7 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 	last := run[len(run)-1]
 	e := s.cfg.Estimator.Estimate(use)
 	if !usable(last) {
-		if !repeated(run) && left >= s.step+drain+settle {
+		if !s.repeated(run) && left >= s.step+drain+settle {
 			d := s.confirmAt(run, e, last.Offered, left-settle)
 			d.Reason = "once more, as the confirmation was invalid: " + why(last)
 			return d

@@ -39,7 +39,7 @@ func (x target) point(i int, s scenarios.Step) observation.Point {
 			"generator.cpu": {Used: 1, Limit: 1, Unit: "cores"},
 		}
 	}
-	if x.memory > 0 {
+	if x.memory > 0 && x.cores > 0 {
 		p.Resources["memory"] = observation.Use{Used: x.memory, Limit: 1, Unit: "bytes"}
 	}
 	if x.rng != nil {
@@ -320,7 +320,7 @@ func FuzzNext(f *testing.F) {
 			if d.Done {
 				return
 			}
-			if bound, _ := s.ceiling(offered(points), d.Step.Lasts); s.cfg.MaxUtilisation > 0 && len(points) > 0 && d.Step.From > bound {
+			if bound, _ := s.ceiling(offered(points), d.Step.Lasts); s.cfg.MaxUtilisation > 0 && len(points) > 0 && d.Step.From > max(bound, lowest) {
 				t.Fatalf("offers %g/s, and the bound allows %g", d.Step.From, bound)
 			}
 			if !(d.Step.From > 0 && d.Step.From <= DefaultMaxRPS) || d.Step.Lasts <= 0 {

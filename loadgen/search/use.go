@@ -16,8 +16,12 @@ const (
 	// offered than below.
 	utilisationMargin = 0.05
 	// approach is the greatest ratio by which a step is higher than all before it where it
-	// rests on a base load, or comes near a bound: what is extrapolated further may be wrong.
+	// comes near a bound, or rests on a base load that one chord tells of: what is
+	// extrapolated further may be wrong.
 	approach = 1.4
+	// overloaded is the ratio of what was served to what was offered below which a step tells
+	// of use by what it used above a bound only: what was not served took something, too.
+	overloaded = 0.9
 	// apart is the ratio of two loads above which the chord between them says little.
 	apart = 0.8
 	// alikeLoads is the ratio of two offered loads above which their steps are one level.
@@ -40,16 +44,19 @@ type level struct {
 // use is how the use of a resource goes with the load.
 type use struct {
 	levels []level // the highest load last
-	// others are those below the top that are far enough away for a chord.
+	// others are those below the top that are far enough away for a chord, the one of the
+	// first step not among them if there are more: it may have been cold.
 	others []level
 	// base is what is surely used without load: it does not vary with the hits.
 	base float64
+	// sure says that it was told by more than one step.
+	sure bool
 }
 
 // useOf returns the use of a resource as points have it, as a ratio of the limit that it has
 // now. Steps at alike loads are one level: together they leave less to chance. Where the last
 // two of them used more than all of them did, demand may be rising, and they count.
-func useOf(points []observation.Point, name string) use {
+func useOf(points []observation.Point, name string, ratio float64) use {
 	var all []level
 	limit, newest, bytes := 0.0, -1, false
 	for _, p := range points {
@@ -70,6 +77,9 @@ func useOf(points []observation.Point, name string) use {
 	for k := range all {
 		all[k].used /= limit
 	}
+	if served := slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.load < overloaded*l.offered && l.used < ratio }); len(served) > 0 {
+		all = served
+	}
 	slices.SortFunc(all, func(a, b level) int { return cmp.Or(cmp.Compare(b.offered, a.offered), cmp.Compare(b.step, a.step)) })
 	var x use
 	for len(all) > 0 {
@@ -80,7 +90,16 @@ func useOf(points []observation.Point, name string) use {
 		x.levels = append(x.levels, together(all[:n]))
 		all = all[n:]
 	}
-	slices.Reverse(x.levels)
+	// Of two that served the same, the one that used more counts.
+	slices.SortFunc(x.levels, func(a, b level) int { return cmp.Compare(a.load, b.load) })
+	for k := len(x.levels) - 1; k > 0; k-- {
+		if a, b := x.levels[k-1], x.levels[k]; b.load < 1.01*a.load {
+			if b.used > a.used {
+				x.levels[k-1] = b
+			}
+			x.levels = slices.Delete(x.levels, k, k+1)
+		}
+	}
 	x.rest(bytes)
 	return x
 }
@@ -90,6 +109,7 @@ func together(steps []level) level {
 	m := mean(steps)
 	m.offered = steps[0].offered
 	slices.SortFunc(steps, func(a, b level) int { return cmp.Compare(b.step, a.step) })
+	m.step = steps[0].step
 	newest := mean(steps[:min(len(steps), 2)])
 	m.used = max(m.used, newest.used*m.load/newest.load)
 	return m
@@ -106,8 +126,8 @@ func mean(steps []level) (m level) {
 	return m
 }
 
-// rest finds what is used without load. Of one level that is not known. Its bytes are taken
-// to rest, as most of a memory does: their mean errs on the safe side enough.
+// rest finds what is surely used without load. Of one level that is not known. Its bytes are
+// taken to rest, as most of a memory does: their mean errs on the safe side enough.
 func (x *use) rest(bytes bool) {
 	if len(x.levels) == 0 {
 		return
@@ -118,18 +138,33 @@ func (x *use) rest(bytes bool) {
 			x.others = append(x.others, o)
 		}
 	}
-	switch {
-	case len(x.others) > 0:
-		o := x.others[0]
-		far := top.load / (top.load - o.load)
-		chance := math.Hypot((far-1)*top.chance(0), far*o.chance(0))
-		if bytes {
-			chance = 0
-		}
-		x.base = min(max(top.used-far*(top.used-o.used)-unlucky*chance, 0), o.used)
-	case bytes:
+	if len(x.others) > 1 {
+		first := slices.MinFunc(x.others, func(a, b level) int { return cmp.Compare(a.step, b.step) })
+		x.others = slices.DeleteFunc(x.others, func(o level) bool { return o.step == first.step })
+		x.sure = true
+	}
+	if len(x.others) > 0 || bytes {
 		x.base = top.used
 	}
+	for _, o := range x.others {
+		x.base = min(x.base, o.rest(top))
+	}
+}
+
+// rest is what is surely used without load, by a level and one of a higher load: the least of
+// which the one would not use more than expected by the other, but for chance.
+func (l level) rest(top level) float64 {
+	const steps = 200
+	for k := range steps {
+		base := l.used * float64(k) / steps
+		share := l.load / top.load
+		expected := l
+		expected.used = base + max(top.used-base, 0)*share
+		if l.used <= expected.used+unlucky*math.Hypot(expected.chance(base), top.chance(base)*share) {
+			return base
+		}
+	}
+	return l.used
 }
 
 // chance is the standard deviation of what was read, base aside, which is the same for all
@@ -155,7 +190,8 @@ func spread(n float64) float64 { return math.Sqrt(2 / max(n, fewHits)) }
 //
 // Between levels the mean is read off them. Above the highest it goes by the lower of two
 // lines through it: that of no use without load, which errs on the safe side, and, a little
-// way up, the best known of the chords to the levels below, which tells demand from base load.
+// way up, the best known of the chords to the levels below, which tells demand from base load
+// (a step may have been cold, which looks like one).
 // It is no lower than the mean by any chord: where demand rises with the load, the newest is
 // the one that counts.
 func (x use) most(load, seconds float64) float64 {
@@ -178,7 +214,11 @@ func (x use) most(load, seconds float64) float64 {
 		mean += utilisationMargin * max(far*(top.used-o.used), 0)
 		rising = max(rising, mean+unlucky*step(mean))
 	}
-	if len(x.others) > 0 && load <= approach*max(top.load, top.offered) {
+	reach := approach
+	if x.sure {
+		reach = factor
+	}
+	if len(x.others) > 0 && load <= reach*max(top.load, top.offered) {
 		most = min(most, chord)
 	}
 	return max(most, rising)
@@ -190,11 +230,7 @@ func (x use) between(load float64) (mean, read float64) {
 	k := slices.IndexFunc(x.levels, func(l level) bool { return l.load >= load })
 	above := x.levels[max(k, 0)]
 	if k <= 0 { // below the lowest level
-		rest := 0.0
-		if len(x.others) > 0 {
-			top := x.levels[len(x.levels)-1]
-			rest = min(max(above.used-above.load*(top.used-above.used)/(top.load-above.load), 0), above.used)
-		}
+		rest := min(x.base, above.used)
 		return rest + (above.used-rest)*load/above.load, above.chance(x.base) * load / above.load
 	}
 	below := x.levels[k-1]

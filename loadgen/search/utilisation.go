@@ -44,17 +44,32 @@ func (s *Search) kept(run []observation.Point, d Decision) Decision {
 		return d
 	}
 	bound, resource := s.ceiling(run, d.Step.Lasts)
-	if bound < lowest {
-		why := fmt.Sprintf("%s would be used above %g%% at any load; hint: what of that is used without load? Allow more, or bound the load (safety.max_rps) in its place",
-			resource, 100*s.cfg.MaxUtilisation)
+	if d.Step.From <= bound {
+		return d
+	}
+	if name, base := s.restsAbove(run); name != "" {
+		why := fmt.Sprintf("%s is used at %.0f%% without load, so that no load keeps a bound of %g%%; hint: allow more, or bound the load (safety.max_rps) in its place",
+			name, 100*base, 100*s.cfg.MaxUtilisation)
 		return Decision{Done: true, Reason: why, Failed: why}
 	}
-	if d.Step.From > bound {
-		d.Step.From = max(roundDown(bound), lowest)
-		d.Step.To = d.Step.From
+	least := min(lowest, d.Step.From)
+	if bound < 0.995*d.Step.From {
 		d.Reason += fmt.Sprintf("; no more, as %s would go above the allowed utilisation", resource)
 	}
+	d.Step.From = max(roundDown(bound), least)
+	d.Step.To = d.Step.From
 	return d
+}
+
+// restsAbove returns a resource that is surely used above the bound without load, and how
+// much of it is; an empty name if there is none.
+func (s *Search) restsAbove(run []observation.Point) (name string, base float64) {
+	for _, name := range resourceNames(run) {
+		if x := useOf(run, name, s.cfg.MaxUtilisation); x.base > s.cfg.MaxUtilisation && len(x.others) > 0 {
+			return name, x.base
+		}
+	}
+	return "", 0
 }
 
 // blindSteps is in how many steps a resource must have been read: a source may need
@@ -99,7 +114,7 @@ func ceiling(points []observation.Point, ratio, seconds float64) (load float64, 
 		return load, ""
 	}
 	for _, name := range resourceNames(points) {
-		if c := useOf(points, name).ceiling(ratio, seconds); c < load {
+		if c := useOf(points, name, ratio).ceiling(ratio, seconds); c < load {
 			load, resource = c, name
 		}
 	}

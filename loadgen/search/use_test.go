@@ -1,0 +1,144 @@
+package search
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// reading is what a step of six seconds read of a resource.
+type reading struct {
+	load   float64
+	use    observation.Use
+	served float64 // load if 0
+}
+
+func read(readings ...reading) use {
+	var points []observation.Point
+	for i, r := range readings {
+		if r.served == 0 {
+			r.served = r.load
+		}
+		points = append(points, observation.Point{
+			Step: i, Offered: r.load, Seconds: 6, Valid: true, Figures: observation.Figures{Throughput: r.served},
+			Resources: map[string]observation.Use{"x": r.use},
+		})
+	}
+	return useOf(points, "x", 0.6)
+}
+
+func TestCeilingOfUse(t *testing.T) {
+	cores := func(load, used, limit float64) reading {
+		return reading{load: load, use: observation.Use{Used: used, Limit: limit, Unit: "cores", Summed: true, Samples: 6}}
+	}
+	bytes := func(load, used float64) reading {
+		return reading{load: load, use: observation.Use{Used: used, Limit: 1, Unit: "bytes", Samples: 6}}
+	}
+	slots := func(load, used, limit float64, summed bool) reading {
+		return reading{load: load, use: observation.Use{Used: used, Limit: limit, Unit: "slots", Summed: summed, Samples: 6}}
+	}
+	served := func(r reading, served float64) reading {
+		r.served = served
+		return r
+	}
+	for _, c := range []struct {
+		name     string
+		use      use
+		from, to float64 // where the ceiling of 60% is
+	}{
+		{"one step: all that is used is demand", read(cores(100, 0.2, 1)), 200, 270},
+		{"more steps of it leave less to chance", read(cores(100, 0.2, 1), cores(100, 0.2, 1), cores(101, 0.2, 1)), 230, 280},
+		{"a base load, told by a chord", read(cores(50, 0.25, 1), cores(300, 0.5, 1)), 350, 395},
+		{"steps above the bound, and a base load", read(cores(500, 0.70, 1), cores(110, 0.544, 1)), 180, 249},
+		{"use above the bound without load", read(cores(500, 0.90, 1), cores(50, 0.70, 1)), 0, 0.001},
+		{"a cold first step is no base load", read(cores(500, 0.4, 1), cores(1000, 0.4, 1)), 1000, 1490},
+		{"nor is it when a step above it was made", read(cores(500, 0.4, 1), cores(1000, 0.4, 1), cores(1400, 0.56, 1)), 1300, 1480},
+		{"demand that rises with the load", read(cores(50, 0.1, 1), cores(100, 0.1, 1), cores(200, 0.4, 1)), 215, 260},
+		{"demand that rises with the time", read(cores(200, 0.4, 1), cores(200, 0.4, 1), cores(200, 0.5, 1), cores(200, 0.5, 1)), 180, 235},
+		{"a limit that was cut", read(cores(200, 0.8, 2), cores(50, 0.2, 1)), 100, 149},
+		{"a step that served little of what it was offered", read(cores(100, 0.0875, 1), cores(200, 0.175, 1), cores(400, 0.35, 1), served(cores(506, 0.4, 1), 200)), 500, 670},
+		{"saturation", read(served(cores(500, 1, 1), 278)), 130, 166},
+		{"memory, known of one step", read(bytes(50, 0.5)), 57, 60},
+		{"memory that rests, by one chord", read(bytes(50, 0.5), bytes(100, 0.5)), 139, 140},
+		{"memory that rests, by two", read(bytes(50, 0.5), bytes(100, 0.5), bytes(200, 0.5)), 399, 400},
+		{"slots that were counted", read(slots(300, 2, 10, true)), 700, 850},
+		{"slots that were looked at", read(slots(300, 2, 10, false)), 400, 650},
+		{"none of two slots was taken at any look", read(slots(300, 0, 2, false)), 600, 1200},
+		{"nothing was read", use{}, math.Inf(1), math.Inf(1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := c.use.ceiling(0.6, 6)
+			if !(got >= c.from && got <= c.to) {
+				t.Errorf("%.4g/s, want %g to %g", got, c.from, c.to)
+			}
+			if longer, shorter := c.use.ceiling(0.6, 60), c.use.ceiling(0.6, 2); shorter > got || got > longer {
+				t.Errorf("a step of 2 s may go up to %.4g, of 6 s %.4g, and of 60 s %.4g", shorter, got, longer)
+			}
+		})
+	}
+}
+
+// A search that began too high comes down to what the bound allows at once.
+func TestBoundIsKeptOnTheWayDown(t *testing.T) {
+	for _, limit := range []float64{278, 1e9} {
+		for _, base := range []float64{0, 0.2} {
+			s := New(Config{Objectives: p99, MaxUtilisation: 0.6, Load: scenarios.SearchLoad{From: 500}})
+			points, _, d := drill(t, s, target{limit: limit, cores: 1.0 / 600, base: base})
+			for i, p := range points[2:] {
+				if u := p.Resources["cpu"].Used; u > 0.6 && (base == 0 || i > 2) {
+					t.Errorf("limit %g, base %g: %s %d used %g at %g/s", limit, base, p.Kind, i, u, p.Offered)
+				}
+			}
+			if l := last(points); l.Kind != scenarios.KindConfirm || l.Offered < 0.6*(0.6-base)*600 {
+				t.Errorf("limit %g, base %g: ended with %s at %g/s: %s", limit, base, l.Kind, l.Offered, d.Reason)
+			}
+		}
+	}
+}
+
+func TestBoundBelowWhatIsUsedWithoutLoad(t *testing.T) {
+	points, _, d := drill(t, New(Config{Objectives: p99, MaxUtilisation: 0.6}), target{limit: 1e9, cores: 0.0002, base: 0.75})
+	if !strings.Contains(d.Failed, "hint:") || len(points) > 8 {
+		t.Errorf("%d steps, and %+v", len(points), d)
+	}
+}
+
+// Loads of a few requests have few hits to go by, and are still allowed.
+func TestBoundOfFewRequests(t *testing.T) {
+	for _, c := range []Config{
+		{MaxRPS: 0.5}, {MaxRPS: 2}, {Load: scenarios.SearchLoad{From: 1}},
+	} {
+		c.Objectives, c.MaxUtilisation = p99, 0.6
+		points, _, d := drill(t, New(c), target{limit: 1e9, cores: 0.2})
+		if d.Failed != "" || last(points).Kind != scenarios.KindConfirm {
+			t.Errorf("%+v: %+v", c, d)
+		}
+		low := 0
+		for _, p := range points[1:] {
+			if p.Kind == scenarios.KindRefine && p.Offered < 0.9*last(points).Offered {
+				low++
+			}
+		}
+		if low > 3 {
+			t.Errorf("%+v: %d steps at low loads", c, low)
+		}
+	}
+}
+
+// Memory that is used without load does not keep a search from going up, nor make it creep.
+func TestMemoryAtRest(t *testing.T) {
+	for _, rest := range []float64{0, 0.3, 0.35, 0.4, 0.45, 0.55} {
+		s := New(Config{Objectives: p99, MaxUtilisation: 0.6})
+		points, _, d := drill(t, s, target{limit: 1e9, cores: 0.0005, memory: rest})
+		top := 0.0
+		for _, p := range points[1:] {
+			top = max(top, p.Offered)
+		}
+		if want := 0.8 * 0.6 / 0.0005; top < want || top > 0.6/0.0005 {
+			t.Errorf("%g at rest: up to %g/s, want %g (%s)", rest, top, want, d.Reason)
+		}
+	}
+}
