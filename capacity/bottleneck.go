@@ -223,11 +223,20 @@ func candidates(fits []fit, all []series, sat *plateau) []fit {
 	var limited []fit
 	for _, f := range fits {
 		f.failed = failed
-		if f.limit > 0 && f.exercised && f.ceiling(-1) < far*top && !f.outdone(all) {
+		if f.limit > 0 && f.exercised && f.ceiling(-1) < far*top && !f.outdone(all) && !f.overreaches() {
 			limited = append(limited, f)
 		}
 	}
 	return limited
+}
+
+// hardly is the share of its limit below which nothing follows from a rising demand: a pole
+// reaches any limit soon, ten times and a thousand times what was used at about the same load.
+const hardly = 0.1
+
+// overreaches says that a law has a rising demand and was seen far below its limit alone.
+func (f *fit) overreaches() bool {
+	return f.peak < hardly && (f.line.bend != 0 || f.line.pole != 0)
 }
 
 // outdone says that more was served than the ceiling of the law, beyond doubt.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -57,12 +58,16 @@ func (f *fit) scale(doubt float64, source *rand.Rand) {
 const mostLocks = 100
 
 // locksOf are the functions that held a contended lock, those that were waited for most
-// first.
+// first. Those of Go's runtime are left out: runtime.unlock stands for all of its locks, of the
+// scheduler, the allocator, the collector and the profiler, which nobody holds together.
 func locksOf(all []series) []string {
 	var names []string
 	waited := map[string]float64{}
 	for i := range all {
 		for _, w := range all[i].point.Locks {
+			if strings.HasPrefix(w.Function, "runtime.") {
+				continue
+			}
 			if _, known := waited[w.Function]; !known {
 				names = append(names, w.Function)
 			}

@@ -96,6 +96,18 @@ func TestLockCeilingIsSafe(t *testing.T) {
 	if x, name := lockCeiling([]observation.Point{step(100, 8, 5)}, 0.6); !math.IsInf(x, 1) || name != "" {
 		t.Errorf("no lock: %g by %q", x, name)
 	}
+	contended := lockSteps(1, 1, rand.New(rand.NewPCG(7, 7)), 100, 200, 240)
+	if x, _ := lockCeiling(contended, 0.6); math.IsInf(x, 1) {
+		t.Error("a lock bounds nothing")
+	}
+	for i := range contended {
+		for k := range contended[i].Locks {
+			contended[i].Locks[k].Function = "runtime.unlock"
+		}
+	}
+	if x, name := lockCeiling(contended, 0.6); !math.IsInf(x, 1) || name != "" {
+		t.Errorf("the locks of the runtime, together: %g by %q", x, name)
+	}
 }
 
 // A lock that few requests take is bound by how many wait at once, of which its counts say
