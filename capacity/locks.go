@@ -363,8 +363,8 @@ func heldByWaits(function string, all []series) []use {
 
 // lockCeiling is the load up to which no lock is likely to be held for more than a share
 // of the time, and the lock that sets it; +Inf if none does. From the first step on, as
-// far as those who waited can be counted, and to the safe side: it goes by one and a half
-// standard errors more than is counted.
+// far as those who waited can be counted, and to the safe side: it goes by some standard
+// errors more than is counted.
 func lockCeiling(points []observation.Point, ratio float64) (load float64, resource string) {
 	all := digest(points)
 	load = math.Inf(1)
@@ -375,16 +375,20 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 			continue
 		}
 		k, doubt := acquisitions(balanced(list))
-		held := rate / k * math.Exp(doubt)
+		held := rate / k * math.Exp(safeTimes*doubt)
 		if waits < enoughWaits { // of a lock that few requests take, little is counted
 			held = max(held, heldByLength(list))
 		}
-		if x := ratio / (held * (1 + 1.5/math.Sqrt(waits))); x < load {
+		if x := ratio / (held * (1 + safeWaits/math.Sqrt(waits))); x < load {
 			load, resource = x, "lock: "+short(name)
 		}
 	}
 	return load, resource
 }
+
+// safeTimes and safeWaits are how many standard errors a bound allows for, of how often a
+// request takes the lock and of how many waited.
+const safeTimes, safeWaits = 2, 2.5
 
 // heldByLength is for how long each request holds the lock in all, by how many wait at once,
 // U^2 (1 + scv)/(2(1 - U)) (Pollaczek and Khinchine), however many requests take it.

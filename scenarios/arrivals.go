@@ -8,15 +8,19 @@ import (
 // arrivals generates the planned instants of a step's hits, in order and
 // lazily, from the plan's seed and the step alone.
 //
-// A Poisson process on a finite step is drawn in two parts: first the number of
-// hits, which is Poisson with the integrated rate as its mean, then that many
-// independent instants, in order. The smallest of r uniform variates on the
-// rest of the step leaves a share U^(1/r) of it (Devroye, Non-Uniform Random
-// Variate Generation, 1986, V.3), so the order costs one exponential a hit and
-// no memory. The number is thus known before the first hit is generated, and
-// is the same on all workers even if their floating-point units round apart.
+// A Poisson process of which the number on a step is known has its instants there one
+// independently of another (Lewis and Shedler 1979). The number is the integrated rate: a
+// step offers what it says, and not that give or take the square root of its hits, which
+// would be noise of the load in what is read at it. Where that is no whole number, chance
+// rounds it, so that it is right in the mean, and a step of half a hit has one every other
+// time. Spans within a step vary as they do in a Poisson process.
+//
+// The smallest of r uniform variates on the rest of the step leaves a share U^(1/r) of it
+// (Devroye, Non-Uniform Random Variate Generation, 1986, V.3), so the order costs one
+// exponential a hit and no memory. The number is known before the first hit is generated,
+// and is the same on all workers even if their floating-point units round apart.
 // For a load that is not flat the uniform share is mapped through the inverse of
-// the integrated rate (time-rescaling; Lewis and Shedler 1979). A recording has
+// the integrated rate (time-rescaling). A recording has
 // its own instants, and draws nothing.
 type arrivals struct {
 	n     uint64 // hits of the step
@@ -58,7 +62,7 @@ func (p *Plan) newArrivals(s Step) arrivals {
 		key = append(key, 'h', uint64(s.Held))
 	}
 	a.rng = splitmix(hash(append(key, s.Shape.key()...)...))
-	a.n = a.rng.poisson(a.curve.mass)
+	a.n = a.rng.rounded(a.curve.mass)
 	return a
 }
 
@@ -189,34 +193,11 @@ func hash(values ...uint64) uint64 {
 	return h
 }
 
-// poisson draws from the Poisson distribution: by multiplication for a small
-// mean (Knuth), else by transformed rejection (Hoermann 1993, PTRS).
-func (s *splitmix) poisson(mean float64) uint64 {
-	if mean < 10 {
-		bound, product := math.Exp(-mean), s.float()
-		n := uint64(0)
-		for ; product > bound; n++ {
-			product *= s.float()
-		}
-		return n
+// rounded is a whole number next to x, whose mean is x.
+func (s *splitmix) rounded(x float64) uint64 {
+	n := math.Floor(x)
+	if s.float() < x-n {
+		n++
 	}
-	b := 0.931 + 2.53*math.Sqrt(mean)
-	a := -0.059 + 0.02483*b
-	alpha := 1.1239 + 1.1328/(b-3.4)
-	vr := 0.9277 - 3.6224/(b-2)
-	for {
-		u, v := s.float()-0.5, s.float()
-		us := 0.5 - math.Abs(u)
-		k := math.Floor((2*a/us+b)*u + mean + 0.43)
-		if us >= 0.07 && v <= vr {
-			return uint64(k)
-		}
-		if k < 0 || us < 0.013 && v > us {
-			continue
-		}
-		lgamma, _ := math.Lgamma(k + 1)
-		if math.Log(v)+math.Log(alpha)-math.Log(a/(us*us)+b) <= k*math.Log(mean)-mean-lgamma {
-			return uint64(k)
-		}
-	}
+	return uint64(n)
 }

@@ -129,8 +129,8 @@ func TestShapedConstantArrivals(t *testing.T) {
 
 // After their time is rescaled by the integrated rate, Poisson arrivals of a
 // spike and a sine have exponential gaps without serial correlation, and their
-// number has the right mean and variance. The levels are those of the tests of
-// lines: Kolmogorov-Smirnov at 1e-4, five standard errors for the rest; seeded.
+// number is the integrated rate. The levels are those of the tests of lines:
+// Kolmogorov-Smirnov at 1e-4, five standard errors; seeded.
 func TestShapedPoissonArrivals(t *testing.T) {
 	spike := SpikeLoad{Base: 200, Peak: 3000, At: 4e9, Lasts: 3e9, Duration: 20e9}
 	sine := &SineShape{Mean: 800, Amplitude: 800, Period: 7 * time.Second}
@@ -147,18 +147,10 @@ func TestShapedPoissonArrivals(t *testing.T) {
 			return integrated(step, at)
 		}
 		checkExponential(t, name, step, mass)
-		var sum, squares float64
-		const runs = 5000
-		for seed := range uint64(runs) {
-			n := float64((&Plan{Seed: seed, Arrivals: Poisson}).Count(step)) - c.mass
-			sum += n
-			squares += n * n
-		}
-		if got, limit := sum/runs, 5*math.Sqrt(c.mass/runs); math.Abs(got) > limit {
-			t.Errorf("%s: mean is off by %v, limit %v", name, got, limit)
-		}
-		if got, limit := squares/runs, 5*math.Sqrt((c.mass+2*c.mass*c.mass)/runs); math.Abs(got-c.mass) > limit {
-			t.Errorf("%s: variance %v of mean %v, limit %v", name, got, c.mass, limit)
+		for seed := range uint64(100) {
+			if n := float64((&Plan{Seed: seed, Arrivals: Poisson}).Count(step)); math.Abs(n-c.mass) > 1 {
+				t.Errorf("%s: %v hits of %v", name, n, c.mass)
+			}
 		}
 	}
 }

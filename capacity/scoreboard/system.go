@@ -121,12 +121,19 @@ func (s *System) draw(n int, rng *rand.Rand) [][]float64 {
 	return works
 }
 
-// poisson returns the arrivals of a step of Poisson arrivals at a rate.
+// poisson returns the arrivals of a step of Poisson arrivals at a rate, whose number is the
+// rate's as in a drill (scenarios).
 func poisson(rate, lasts float64, rng *rand.Rand) []float64 {
-	var planned []float64
-	for at := rng.ExpFloat64() / rate; at < lasts; at += rng.ExpFloat64() / rate {
-		planned = append(planned, at)
+	mass := rate * lasts
+	n := int(mass)
+	if rng.Float64() < mass-float64(n) {
+		n++
 	}
+	planned := make([]float64, n)
+	for i := range planned {
+		planned[i] = lasts * rng.Float64()
+	}
+	slices.Sort(planned)
 	return planned
 }
 

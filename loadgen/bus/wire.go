@@ -13,7 +13,7 @@ import (
 
 // Protocol is the version of the messages below. It is raised when a worker and a
 // controller of different versions would misunderstand each other.
-const Protocol = 2
+const Protocol = 3
 
 // Limits of what is taken from the other side.
 const (

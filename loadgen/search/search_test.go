@@ -165,14 +165,15 @@ func TestUtilisationIsNeverExceeded(t *testing.T) {
 				t.Errorf("base %g: %g cores of 0.6 allowed at %g/s", base, u, p.Offered)
 			}
 		}
-		if got := last(points).Offered; got < 0.8*(0.6-base)/0.001 {
+		if got := last(points).Offered; got < 0.75*(0.6-base)/0.001 {
 			t.Errorf("base %g: stopped already at %g (%s)", base, got, d.Reason)
 		}
 	}
 }
 
 // Counts of random arrivals vary, and so does what each takes: a step may use more than its
-// mean. Of a hundred searches a few steps may go above the bound, and by a trifle.
+// mean, and no more than the bound. Seeded; of steps at the bound one in two hundred would fail,
+// were work as uneven as is allowed for, and it is less.
 func TestUtilisationOfRandomArrivals(t *testing.T) {
 	const searches, allowed = 200, 0.6
 	steps, above, most := 0, 0, 0.0
@@ -194,7 +195,7 @@ func TestUtilisationOfRandomArrivals(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d steps of %d searches were above, the most used was %.3f", above, steps, searches, most)
-	if above > steps/100 || most > allowed+0.05 {
+	if above > 0 {
 		t.Errorf("%d of %d steps were above %g, the most at %g", above, steps, allowed, most)
 	}
 }
@@ -369,7 +370,7 @@ func TestLockBoundsTheLoad(t *testing.T) {
 			t.Errorf("%g/s offered", p.Offered)
 		}
 	}
-	if l := last(points); d.Failed != "" || l.Offered < 0.9*600 || l.Offered > 0.97*600 {
+	if l := last(points); d.Failed != "" || l.Offered < 0.87*600 || l.Offered > 0.97*600 {
 		t.Errorf("ended at %g/s: %+v", l.Offered, d)
 	}
 }

@@ -10,11 +10,18 @@ import (
 
 const (
 	// unlucky is how many standard deviations a step's use may lie above its mean: one step
-	// in a hundred does more.
-	unlucky = 2.33
-	// utilisationMargin is by how much the demand may be greater above the loads that were
-	// offered than below.
-	utilisationMargin = 0.05
+	// in two hundred of those at the bound does more, of a target as uneven as uneven says.
+	unlucky = 2.6
+	// uneven is the coefficient of variation of what requests take of a resource: more than
+	// the 1 of exponential work, as a few take most where requests differ.
+	uneven = 1.5
+	// uncounted is the greatest share of a step that is its warm-up. The number of hits of a
+	// step is planned, so that the number in the rest of it varies by that share of what that
+	// of Poisson arrivals does.
+	uncounted = 0.5
+	// bend is by how much more steeply use may rise above the loads that were offered than below
+	// them, for each time that they go up by themselves.
+	bend = 0.5
 	// approach is the greatest ratio by which a step is higher than all before it where it
 	// comes near a bound, or rests on a base load that one chord tells of: what is
 	// extrapolated further may be wrong.
@@ -172,7 +179,7 @@ func (l level) rest(top level) float64 {
 // a Poisson law (of none that were found, one might have been).
 func (l level) chance(base float64) float64 {
 	used := max(l.used-base, 0)
-	work := used * math.Sqrt(1/max(l.load*l.seconds, fewHits))
+	work := used * uneven / math.Sqrt(max(l.load*l.seconds, fewHits))
 	if l.looks == 0 {
 		return work
 	}
@@ -180,18 +187,20 @@ func (l level) chance(base float64) float64 {
 }
 
 // spread is the standard deviation of what the hits of a step use, n of them in the mean, as
-// a ratio of its mean. A sum of independent pieces of work whose number has a Poisson law
-// varies by sqrt((1 + c^2)/n), c being the coefficient of variation of one (the law of total
-// variance); here c = 1, that of exponential work.
-func spread(n float64) float64 { return math.Sqrt(2 / max(n, fewHits)) }
+// a ratio of its mean: that of a sum of independent pieces of work whose number varies too
+// (the law of total variance).
+func spread(n float64) float64 {
+	return math.Sqrt((uncounted + uneven*uneven) / max(n, fewHits))
+}
 
-// most is the use of a step at a load, for so many seconds, that one in a hundred exceeds:
-// its mean, and what chance does to the step and did to what was read.
+// most is the use of a step at a load, for so many seconds, that hardly any exceeds: its
+// mean, and what chance does to the step and did to what was read.
 //
 // Between levels the mean is read off them. Above the highest it goes by the lower of two
 // lines through it: that of no use without load, which errs on the safe side, and, a little
 // way up, the best known of the chords to the levels below, which tells demand from base load
-// (a step may have been cold, which looks like one).
+// (a step may have been cold, which looks like one). Both bend upwards, the more the further
+// they are drawn: cores that wait for one another, a collector, a cache that is too small.
 // It is no lower than the mean by any chord: where demand rises with the load, the newest is
 // the one that counts.
 func (x use) most(load, seconds float64) float64 {
@@ -201,17 +210,18 @@ func (x use) most(load, seconds float64) float64 {
 		mean, read := x.between(load)
 		return mean + unlucky*math.Hypot(step(mean), read)
 	}
-	mean := top.used * load / top.load
+	bent := 1 + bend*(load/top.load-1)
+	mean := top.used + top.used*(load/top.load-1)*bent
 	most := mean + unlucky*math.Hypot(step(mean), top.chance(x.base)*load/top.load)
 	rising, best := 0.0, math.Inf(1)
 	var chord float64
 	for _, o := range x.others {
 		far := (load - top.load) / (top.load - o.load)
-		mean := top.used + far*(top.used-o.used)
+		rise := far * (top.used - o.used)
+		mean := top.used + max(rise, rise*bent)
 		if read := math.Hypot((1+far)*top.chance(x.base), far*o.chance(x.base)); read < best {
 			best, chord = read, mean+unlucky*math.Hypot(step(mean), read)
 		}
-		mean += utilisationMargin * max(far*(top.used-o.used), 0)
 		rising = max(rising, mean+unlucky*step(mean))
 	}
 	reach := approach
