@@ -55,10 +55,10 @@ func (r *replicate) add(w *window) {
 // length about the cube root of the number of seconds, after Künsch 1989) keep
 // the correlation that a queue has from one second to the next.
 //
-// The load is moved by sqrt(load/seconds): in a step of T seconds, Poisson
-// arrivals at x/s come out as x +- sqrt(x/T), and what the queue makes of their
-// order varies by as much again. This is the variance between repeated steps by
-// chance, which no resampling inside one step shows. Where steps at one load differ by
+// The load is moved by sqrt(load/seconds): what a queue makes of the order of Poisson
+// arrivals in a step of T seconds varies by about as much as if x/s came out as
+// x +- sqrt(x/T), although their number is known. This is the variance between repeated steps
+// by chance, which no resampling inside one step shows. Where steps at one load differ by
 // more (see repeats.go), responses are moved by that.
 func (s *series) draw(r *replicate, rng *rand.Rand) {
 	s.begin(r)

@@ -280,11 +280,12 @@ func (c *found) floor(all []series, points []observation.Point, held float64) {
 // lasting corrects for the length of the steps. Close to saturation a queue needs
 // longer than a step to reach the length that it has in the end, so a step of T
 // seconds meets an objective up to a load that lies above the crossing of an
-// endless step by about one standard deviation of what arrives less what is
-// served, sqrt((1+cs2) x/T) with cs2 the squared coefficient of variation of the
-// service time, and by three at most: measured in simulated queues (M/D/1, M/D/4,
+// endless step by about one standard deviation of what arrives, were its number drawn,
+// less what is served, sqrt((1+cs2) x/T) with cs2 the squared coefficient of variation of
+// the service time, and by three at most: measured in simulated queues (M/D/1, M/D/4,
 // M/M/4, two-point service) with limits of 37 to 6000/s, where the crossing of
-// an endless step is known. Well below saturation, quantiles settle in a step,
+// an endless step is known. That the number is planned makes it no less: a queue grows by
+// as much within a step, and its end tells no more of what is to come. Well below saturation, quantiles settle in a step,
 // and there is nothing to correct.
 func (c *found) lasting(all []series) {
 	if c.plateau == nil || !(c.value > 0) {
@@ -292,10 +293,14 @@ func (c *found) lasting(all []series) {
 	}
 	near := min(max((c.value/c.plateau.rate-0.6)/0.2, 0), 1)
 	_, variation := light(all)
-	excess := near * math.Sqrt((1+variation)*c.value/c.seconds(all))
-	c.low = max(min(c.low, c.value-3*excess), 0)
+	excess := early * near * math.Sqrt((1+variation)*c.value/c.seconds(all))
+	c.low = max(min(c.low, c.value-latest/early*excess), 0)
 	c.value -= excess
 }
+
+// early and latest are the standard deviations that lasting allows for, in the mean and at
+// most.
+const early, latest = 1.1, 3.0
 
 // seconds is the typical length of the steps nearest to the crossing.
 func (c *found) seconds(all []series) float64 {

@@ -28,8 +28,9 @@ var logBin = math.Log(binRatio)
 // replicate costs additions only.
 type series struct {
 	point *observation.Point
-	// load is the offered load as it came out, in requests/s: Poisson arrivals
-	// of 400/s over 8 s vary by 7/s, and what was really offered is known.
+	// load is the offered load as it came out, in requests/s: of a log, Poisson arrivals
+	// of 400/s over 8 s vary by 7/s, of a drill by half of that outside the warm-up, and what
+	// was really offered is known.
 	load    float64
 	seconds float64
 	windows []window
@@ -114,7 +115,8 @@ func rebin(p *observation.Point) series {
 	if rest := s.seconds - before; rest > 0 && rest < s.windows[n-1].width {
 		s.windows[n-1].width = rest // cut in the middle of a second
 	}
-	// Trust the count unless it is so far from the plan that windows are missing.
+	// Trust the count unless it is so far from the plan that windows are missing: of a log,
+	// counts vary as those of Poisson arrivals do.
 	if real := planned / s.seconds; math.Abs(real-s.load) < 5*math.Sqrt(s.load/s.seconds) {
 		s.load = real
 	}

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Steps at one load differ by chance: by the arrivals that each drew, and by what queues
-// make of them. Where they differ by more, the target was not the same from one step to the
+// Steps at one load differ by chance: by how many arrivals each had (of a drill, that is
+// planned, so that this errs on the safe side), and by what queues make of them. Where they differ by more, the target was not the same from one step to the
 // next (a neighbour on its cores, a cache that filled, a deploy), which no resampling of the
 // seconds inside a step shows.
 

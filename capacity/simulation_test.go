@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/capacity/scoreboard"
@@ -122,10 +123,11 @@ func (d *drill) discard(step scenarios.Step) int {
 // answer. It asks the search for a cut at each second, with what was answered.
 func (d *drill) offer(step scenarios.Step, index int) (observation.Point, float64) {
 	lasts := step.Lasts.Seconds()
-	var hits []float64
-	for at := d.rng.ExpFloat64() / step.From; at < lasts; at += d.rng.ExpFloat64() / step.From {
-		hits = append(hits, at)
+	hits := make([]float64, int(step.From*lasts+d.rng.Float64())) // as many as a drill plans
+	for i := range hits {
+		hits[i] = lasts * d.rng.Float64()
 	}
+	slices.Sort(hits)
 	ends := make([]float64, len(hits))
 	for i, at := range hits {
 		ends[i] = d.system.answer(d.clock+at, d.rng) - d.clock + scoreboard.Network(d.rng)

@@ -46,7 +46,7 @@ func (c *computation) method() {
 	arrivals := "evenly spaced"
 	switch c.scenario.Load.Arrivals {
 	case scenarios.Poisson:
-		arrivals = "Poisson arrivals, as of independent users"
+		arrivals = "Poisson arrivals, as of independent users, as many as the rate says"
 	case scenarios.Trace:
 		arrivals = "as recorded"
 	}

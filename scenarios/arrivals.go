@@ -13,7 +13,7 @@ import (
 // step offers what it says, and not that give or take the square root of its hits, which
 // would be noise of the load in what is read at it. Where that is no whole number, chance
 // rounds it, so that it is right in the mean, and a step of half a hit has one every other
-// time. Spans within a step vary as they do in a Poisson process.
+// time. Spans that are short beside the step vary nearly as in a Poisson process.
 //
 // The smallest of r uniform variates on the rest of the step leaves a share U^(1/r) of it
 // (Devroye, Non-Uniform Random Variate Generation, 1986, V.3), so the order costs one

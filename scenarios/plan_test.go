@@ -118,15 +118,22 @@ func TestConstantRamp(t *testing.T) {
 // rounded so that it is right in the mean: seeded, bounds of five standard errors.
 func TestPoissonCounts(t *testing.T) {
 	const runs = 20_000
-	for _, step := range []Step{
-		{From: 0.25, To: 0.25, Lasts: time.Second}, {From: 3, To: 3, Lasts: 1100 * time.Millisecond},
-		{From: 200, To: 200, Lasts: time.Second}, {From: 0, To: 100.7, Lasts: 2 * time.Second},
-		{From: 5000, To: 5000, Lasts: time.Minute},
+	for _, c := range []struct {
+		step Step
+		flow int // requests of a pass, which are the arrivals
+	}{
+		{Step{From: 0.25, To: 0.25, Lasts: time.Second}, 0}, {Step{From: 3, To: 3, Lasts: 1100 * time.Millisecond}, 0},
+		{Step{From: 200, To: 200, Lasts: time.Second}, 0}, {Step{From: 0, To: 100.7, Lasts: 2 * time.Second}, 0},
+		{Step{From: 5000, To: 5000, Lasts: time.Minute}, 0}, {Step{From: 50, To: 50, Lasts: time.Second}, 3},
+		{Step{From: 7, To: 7, Lasts: 500 * time.Millisecond, Held: 2}, 0},
 	} {
-		mean := (step.From + step.To) / 2 * step.Lasts.Seconds()
+		step := c.step
+		mean := (step.From + step.To) / 2 * step.Lasts.Seconds() / float64(max(c.flow, 1))
 		sum := 0.0
 		for seed := range uint64(runs) {
-			n := float64((&Plan{Seed: seed, Arrivals: Poisson}).Count(step))
+			p := &Plan{Seed: seed, Arrivals: Poisson, Flow: c.flow}
+			a := p.newArrivals(step)
+			n := float64(a.n)
 			if n != math.Floor(mean) && n != math.Ceil(mean) {
 				t.Fatalf("%v hits, want %v", n, mean)
 			}

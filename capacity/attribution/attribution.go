@@ -97,7 +97,8 @@ func Analyse(points []observation.Point, resources []string, seed uint64) *Attri
 func usable(points []observation.Point) []observation.Point {
 	var out []observation.Point
 	for _, p := range points {
-		// Poisson arrivals vary by sqrt(n): a step may be short by that, and serve all.
+		// Poisson arrivals of a log vary by sqrt(n), those of a drill by less: a step may be
+		// short by that, and serve all.
 		slack := 4 * math.Sqrt(p.Offered/max(p.Seconds, 1))
 		served := p.Throughput >= (0.93*p.Offered-slack)*(1-p.ErrorRatio)
 		if p.Valid && p.Cut == "" && p.Offered > 0 && p.Seconds > 0 && served && p.OK+p.Failed > 0 {

@@ -69,8 +69,9 @@ func judge(p observation.Point, o scenarios.Objective) Outcome {
 	return Broken
 }
 
-// judgeThroughput ignores steps that ask for nothing. Counts of Poisson arrivals vary, so a lack counts once
-// it exceeds three standard deviations.
+// judgeThroughput ignores steps that ask for nothing. Counts vary, in points of a log as those of
+// Poisson arrivals do and in those of a drill by less, as it plans them: a lack counts once it
+// exceeds three standard deviations of the former.
 func judgeThroughput(p observation.Point, f observation.Figures, o scenarios.Objective) Outcome {
 	switch {
 	case o.Holds(f.Throughput) || !Asks(p, o):

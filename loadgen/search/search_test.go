@@ -45,8 +45,10 @@ func (x target) point(i int, s scenarios.Step) observation.Point {
 	if x.rng != nil {
 		seconds := (s.Lasts - Discard(s.Lasts)).Seconds()
 		n, work := 0, 0.0
-		for at := x.rng.ExpFloat64() / s.From; at < seconds; at += x.rng.ExpFloat64() / s.From {
-			n, work = n+1, work+x.cores*x.rng.ExpFloat64()
+		for range int(s.From*s.Lasts.Seconds() + x.rng.Float64()) {
+			if x.rng.Float64() < seconds/s.Lasts.Seconds() {
+				n, work = n+1, work+x.cores*x.uneven()
+			}
 		}
 		p.Seconds, p.Throughput = seconds, float64(n)/seconds
 		p.Resources["cpu"] = observation.Use{Used: work / seconds, Limit: 1, Unit: "cores"}
@@ -56,6 +58,12 @@ func (x target) point(i int, s scenarios.Step) observation.Point {
 		p.Response.P50, p.SendLag.P50, p.SendLag.P99 = 500, 490, 499
 	}
 	return p
+}
+
+// uneven is lognormal work with a mean of 1 and the coefficient of variation that is allowed for.
+func (x target) uneven() float64 {
+	variance := math.Log(1 + uneven*uneven)
+	return math.Exp(math.Sqrt(variance)*x.rng.NormFloat64() - variance/2)
 }
 
 // drill runs a search to its end and returns its points, its clock and its last
@@ -172,8 +180,8 @@ func TestUtilisationIsNeverExceeded(t *testing.T) {
 }
 
 // Counts of random arrivals vary, and so does what each takes: a step may use more than its
-// mean, and no more than the bound. Seeded; of steps at the bound one in two hundred would fail,
-// were work as uneven as is allowed for, and it is less.
+// mean, and no more than the bound. Seeded; work is as uneven as is allowed for, so that of steps
+// at the bound one in two hundred is above it, and few steps are at the bound.
 func TestUtilisationOfRandomArrivals(t *testing.T) {
 	const searches, allowed = 200, 0.6
 	steps, above, most := 0, 0, 0.0
@@ -195,7 +203,7 @@ func TestUtilisationOfRandomArrivals(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d steps of %d searches were above, the most used was %.3f", above, steps, searches, most)
-	if above > 0 {
+	if above > steps/500 || most > allowed+0.03 {
 		t.Errorf("%d of %d steps were above %g, the most at %g", above, steps, allowed, most)
 	}
 }

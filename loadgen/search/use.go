@@ -16,11 +16,11 @@ const (
 	// the 1 of exponential work, as a few take most where requests differ.
 	uneven = 1.5
 	// uncounted is the greatest share of a step that is its warm-up. The number of hits of a
-	// step is planned, so that the number in the rest of it varies by that share of what that
-	// of Poisson arrivals does.
+	// step is planned, so that the variance of the number in the rest of it is that share of
+	// what a Poisson law has.
 	uncounted = 0.5
-	// bend is by how much more steeply use may rise above the loads that were offered than below
-	// them, for each time that they go up by themselves.
+	// bend is by how much more than by a straight line use may rise above the loads that were
+	// offered, as a share of that rise, for each time that the load goes up by itself.
 	bend = 0.5
 	// approach is the greatest ratio by which a step is higher than all before it where it
 	// comes near a bound, or rests on a base load that one chord tells of: what is
@@ -188,7 +188,8 @@ func (l level) chance(base float64) float64 {
 
 // spread is the standard deviation of what the hits of a step use, n of them in the mean, as
 // a ratio of its mean: that of a sum of independent pieces of work whose number varies too
-// (the law of total variance).
+// (the law of total variance). Of flows it is the number of passes that does, which is more of
+// it; work that is less uneven than is allowed for makes room for that.
 func spread(n float64) float64 {
 	return math.Sqrt((uncounted + uneven*uneven) / max(n, fewHits))
 }
@@ -199,8 +200,8 @@ func spread(n float64) float64 {
 // Between levels the mean is read off them. Above the highest it goes by the lower of two
 // lines through it: that of no use without load, which errs on the safe side, and, a little
 // way up, the best known of the chords to the levels below, which tells demand from base load
-// (a step may have been cold, which looks like one). Both bend upwards, the more the further
-// they are drawn: cores that wait for one another, a collector, a cache that is too small.
+// (a step may have been cold, which looks like one). What rises bends upwards, the more the
+// further it is drawn: cores that wait for one another, a collector, a cache that is too small.
 // It is no lower than the mean by any chord: where demand rises with the load, the newest is
 // the one that counts.
 func (x use) most(load, seconds float64) float64 {
