@@ -166,7 +166,7 @@ func TestLongRunCrossing(t *testing.T) {
 		{"pool 790", func() system { return pool(790) }, 150, 1, 0.85, 20},
 		{"pool 1500", func() system { return pool(1500) }, 150, 1, 0.8, 10},
 		{"downstream 6000", func() system { return downstream(6000) }, 150, 1, 0.8, 5},
-		{"lock 37", func() system { return lock(37) }, 500, 0.7, 0.85, 100},
+		{"lock 37", func() system { return lock(37) }, 500, 0.8, 0.85, 40},
 		{"memoryless 400", func() system { return memoryless(400) }, 150, 0.9, 0.65, 40},
 		{"two-point service 400", func() system { return bimodal(400) }, 150, 0.75, 0.4, 40},
 		{"objective near the service time", func() system { return pool(400) }, 15, 0.85, 0.75, 40},
