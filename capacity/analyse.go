@@ -180,7 +180,7 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		c.RefutedAtRPS = f.refuted
 	}
 	for _, s := range all {
-		if s.point.Kind == scenarios.KindConfirm && search.Judge(*s.point, spec.Objectives) == search.Met {
+		if s.point.Kind == scenarios.KindConfirm && s.point.Short == "" && search.Judge(*s.point, spec.Objectives) == search.Met {
 			c.Confirmed, c.ConfirmedAtRPS = true, max(c.ConfirmedAtRPS, s.point.Offered)
 		}
 	}

@@ -64,6 +64,22 @@ func TestUnbracketed(t *testing.T) {
 	}
 }
 
+// A confirmation that was ended early, as it used too much, confirms nothing.
+func TestAShortConfirmationConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	points := ladder(400, nil, 50, 100, 200, 250, 240)
+	for i := 3; i < 5; i++ {
+		points[i].Kind = scenarios.KindConfirm
+	}
+	points[3].Short = "cpu is used at 70%, above the allowed 60%"
+	if c := Analyse(points, Spec{Objectives: p99}).Capacity; c == nil || !c.Confirmed || c.ConfirmedAtRPS != 240 {
+		t.Errorf("got %+v, want 240/s confirmed", c)
+	}
+	if c := Analyse(points[:4], Spec{Objectives: p99}).Capacity; c == nil || c.Confirmed {
+		t.Errorf("got %+v, want nothing confirmed", c)
+	}
+}
+
 func TestObjectivesOfEveryKind(t *testing.T) {
 	t.Parallel()
 	points := ladder(400, nil, 50, 100, 200, 300, 390, 420, 500)

@@ -370,7 +370,7 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 	load = math.Inf(1)
 	for _, name := range locksOf(all) {
 		list := contentions(name, all)
-		rate, waits, _ := pooled(list)
+		rate, waits, top := pooled(list)
 		if waits < fewestWaits {
 			continue
 		}
@@ -379,11 +379,46 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 		if waits < enoughWaits { // of a lock that few requests take, little is counted
 			held = max(held, heldByLength(list))
 		}
-		if x := ratio / (held * (1 + safeWaits/math.Sqrt(waits))); x < load {
+		held *= waitedIn(name, all)
+		x := ratio / (held * likelyWaits(waits) / waits)
+		if waits < someWaits {
+			x = max(x, top)
+		}
+		if x < load {
 			load, resource = x, "lock: "+short(name)
 		}
 	}
 	return load, resource
+}
+
+// waitedIn is the share of what was seen of a lock in which it was waited for, each step
+// counting as the square of its load, as waits go with that: a wait by accident in one step
+// is made up for by the steps without any.
+func waitedIn(function string, all []series) float64 {
+	var waited, seen float64
+	for i := range all {
+		s := &all[i]
+		load := s.ended()
+		exposed := load * load * s.profiled()
+		switch w := named(s.point.Locks, function); {
+		case !s.point.Valid || !(load > 0):
+		case w.Contentions > 0 && w.Seconds > 0:
+			waited, seen = waited+exposed, seen+exposed
+		case s.point.LockSeconds > 0:
+			seen += exposed
+		}
+	}
+	if !(waited > 0) {
+		return 1
+	}
+	return waited / seen
+}
+
+// likelyWaits is how many waits there may have been to expect where so many were counted: the
+// upper end of the score interval of a Poisson mean (C. R. Rao, 1948).
+func likelyWaits(n float64) float64 {
+	const z = safeWaits
+	return n + z*z/2 + z*math.Sqrt(n+z*z/4)
 }
 
 // safeTimes and safeWaits are how many standard errors a bound allows for, of how often a
@@ -406,6 +441,11 @@ func heldByLength(list []contended) float64 {
 // held, towards even ones: less makes a bound lower.
 const evenHolds = 1.3
 
-// fewestWaits is how many waits there must be for a lock to bound a load: they are known to
-// a half then, and the bound goes by that.
-const fewestWaits = 4.0
+const (
+	// fewestWaits is how many waits there must be for a lock to bound a load. One may be
+	// eight by other luck, and the bound goes by that.
+	fewestWaits = 1.0
+	// someWaits is how many there must be for it to be below a load that was offered: fewer
+	// may be of a cold start, and bound what comes next only.
+	someWaits = 4.0
+)

@@ -96,6 +96,31 @@ func TestLockCeilingIsSafe(t *testing.T) {
 	if x, name := lockCeiling([]observation.Point{step(100, 8, 5)}, 0.6); !math.IsInf(x, 1) || name != "" {
 		t.Errorf("no lock: %g by %q", x, name)
 	}
+	// Few waits bound the next step, and none that was made; steps without any let it go.
+	for _, c := range []struct {
+		waits, seconds float64 // of the first step, for how long each
+		quiet          []float64
+		from, to       float64
+	}{
+		{1, 0.001, nil, 100, 600},
+		{1, 0.05, nil, 50, 100},
+		{3, 0.5, nil, 50, 50},
+		{12, 0.5, nil, 1, 25},
+		{1, 0.05, []float64{100, 200, 400}, 1200, 6000},
+	} {
+		p := step(50, 8, 5)
+		p.LockSeconds = 8
+		p.Locks = []observation.LockWait{{Function: "main.hold", Contentions: c.waits / 8, Seconds: c.waits * c.seconds / 8}}
+		points := []observation.Point{p}
+		for _, load := range c.quiet {
+			p := step(load, 8, 5)
+			p.LockSeconds = 8
+			points = append(points, p)
+		}
+		if x, name := lockCeiling(points, 0.6); x < c.from || x > c.to || name != "lock: main.hold" {
+			t.Errorf("%g waits of %g s, then %v: %g by %q, want %g to %g", c.waits, c.seconds, c.quiet, x, name, c.from, c.to)
+		}
+	}
 	contended := lockSteps(1, 1, rand.New(rand.NewPCG(7, 7)), 100, 200, 240)
 	if x, _ := lockCeiling(contended, 0.6); math.IsInf(x, 1) {
 		t.Error("a lock bounds nothing")

@@ -45,9 +45,10 @@ type prediction struct {
 const (
 	// furthest is the greatest ratio of a predicted capacity to the highest load
 	// offered: beyond it the steps say too little of what happens there.
-	furthest = 2.75
-	// leastExercise is the use of its limit that the nearest resource must have shown.
-	leastExercise = 0.36
+	furthest = 3.25
+	// leastExercise is the use of its limit that the nearest resource must have shown: a
+	// search that is bounded at 40% shows about that.
+	leastExercise = 0.33
 	// rejected is the log of the odds by which a queue that nothing measures must
 	// explain the responses better than the nearest measured limit does. It must also
 	// explain them so much better than no queue before it is extrapolated: then what

@@ -22,6 +22,9 @@ type Searcher interface {
 	// Cut reports whether a running step can be ended because its outcome is
 	// certain; planned is the number of hits that the whole step will have.
 	Cut(p observation.Point, planned uint64) (reason string, cut bool)
+	// Above reports whether a running step uses more of the target than it may, so that
+	// it is to end.
+	Above(p observation.Point) (reason string, above bool)
 }
 
 // Recorder keeps the evidence; observation.Recorder is one. Its errors end the
@@ -388,7 +391,7 @@ func (c *controller) runStep(ctx context.Context, step scenarios.Step, reason st
 	if err != nil || c.ahead != nil {
 		return cmp.Or(err, c.settle(err != nil))
 	}
-	if o.held > 0 && end.Cut == "" {
+	if o.held > 0 && end.Cut == "" && end.Short == "" {
 		if done, err := c.held(ctx, o); done || err != nil {
 			return cmp.Or(err, c.settle(true))
 		}
@@ -424,7 +427,7 @@ func (c *controller) offered(ctx context.Context, o *ordered) (observation.StepE
 	planned := uint64((step.From + step.To) / 2 * (step.Lasts - rec.Discard).Seconds())
 	looked := 0
 	for {
-		cut := ""
+		cut, short := "", ""
 		select {
 		case w, ok := <-c.cfg.Fleet.Windows():
 			if !ok {
@@ -434,7 +437,7 @@ func (c *controller) offered(ctx context.Context, o *ordered) (observation.StepE
 			// One look a second, once all workers have told of it.
 			if second := int((c.told() - rec.Start) / time.Second); second > looked {
 				looked = second
-				cut = c.look(step, rec, w.At, planned)
+				cut, short = c.look(step, rec, w.At, time.Duration(looked)*time.Second, planned)
 			}
 			c.fail(c.settle(false))
 		case f := <-c.observed:
@@ -456,8 +459,11 @@ func (c *controller) offered(ctx context.Context, o *ordered) (observation.StepE
 		if c.aborted {
 			cut = "a worker was lost"
 		}
-		if cut != "" {
+		if cut != "" || short != "" {
 			end := observation.StepEnd{Index: step.Index, Lasted: min(c.since(rec.Start), step.Lasts), Cut: cut}
+			if cut == "" {
+				end.Short = short
+			}
 			if err := c.cfg.Fleet.Steer(ctx, Order{Cut: &step.Index}); err != nil {
 				return end, fmt.Errorf("cut step %d: %w", step.Index, err)
 			}
@@ -476,24 +482,34 @@ func (c *controller) recordErr() error {
 	return nil
 }
 
-// look is made once a second: shall the step go on?
-func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at time.Duration, planned uint64) (cut string) {
+// worthEnding is how much of a step must be left for ending it to spare something.
+const worthEnding = 1500 * time.Millisecond
+
+// look is made once a second: shall the step go on? It says why not, be it that its outcome is
+// known or that it is to be a shorter one. told is how much of the step every worker told of.
+func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at, told time.Duration, planned uint64) (cut, short string) {
 	c.show(step, rec, at)
 	if why := c.guarded(at); why != "" {
-		return "guard: " + why
+		return "guard: " + why, ""
 	}
 	if c.cfg.Search == nil || step.Kind == scenarios.KindWarmup {
-		return ""
+		return "", ""
 	}
 	p, err := c.reducer.Point(step.Index)
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	why, ok := c.cfg.Search.Cut(p, planned)
-	if !ok {
-		return ""
+	if why, ok := c.cfg.Search.Cut(p, planned); ok {
+		return why, ""
 	}
-	return why
+	if step.Lasts-told < worthEnding {
+		return "", ""
+	}
+	p.Seconds = min(p.Seconds, (told - rec.Discard).Seconds()) // a second that has just begun is none
+	if why, ok := c.cfg.Search.Above(p); ok {
+		return "", why
+	}
+	return "", ""
 }
 
 // guarded ends the drill if a guard has tripped by drill time at, and says why.

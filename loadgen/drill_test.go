@@ -262,6 +262,8 @@ func (s *script) Next(points []observation.Point, _ time.Duration) search.Decisi
 
 func (s *script) Cut(observation.Point, uint64) (string, bool) { return "hopeless", s.cut }
 
+func (s *script) Above(observation.Point) (string, bool) { return "", false }
+
 func TestASearchSteersAndCuts(t *testing.T) {
 	srv, d := target(t)
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())

@@ -56,3 +56,20 @@ func TestJudgeNamesSlowWorkers(t *testing.T) {
 		})
 	}
 }
+
+// A step that was ended early loses what came due at that moment. What is more waited in the
+// generator, and its figures lack the slowest.
+func TestJudgeOfAStepThatWasEndedEarly(t *testing.T) {
+	for _, x := range []struct {
+		cut, short string
+		dropped    uint64
+		valid      bool
+	}{{"", "", 1, false}, {"", "cpu", 1, true}, {"", "cpu", 3, true}, {"", "cpu", 30, false}, {"p99", "", 300, true}} {
+		p := observation.Point{Cut: x.cut, Short: x.short, Dropped: x.dropped, Offered: 400, Seconds: 3, Valid: true}
+		p.Sent, p.OK, p.Throughput = 1200, 1200, 400
+		loadgen.Judge(&p, nil)
+		if p.Valid != x.valid {
+			t.Errorf("cut %q, short %q, %d of 1200 dropped: valid %v (%v)", x.cut, x.short, x.dropped, p.Valid, p.WhyInvalid)
+		}
+	}
+}

@@ -143,7 +143,7 @@ func (c *computation) profile(t *taken) [][]byte {
 }
 
 // loads are what was captured of a type at each load that counts: steps that are
-// valid and ran their time, or if there are fewer than two of these, all.
+// valid and were not cut, or if there are fewer than two of these, all.
 func (c *computation) loads(typ string) []profiler.Load {
 	var sound, all []profiler.Load
 	for i := range c.points {

@@ -158,7 +158,7 @@ func (c *computation) steps() {
 			Index: p.Step, Kind: p.Kind, Reason: rec.Reason, OfferedRPS: p.Offered, ThroughputRPS: p.Throughput, Users: rec.Users,
 			Seconds: p.Seconds, DiscardedS: p.Discarded, Sent: p.Sent, OK: p.OK, Failed: p.Failed, Dropped: p.Dropped,
 			Response: p.Response, Service: p.Service, SendLag: p.SendLag, ErrorRatio: p.ErrorRatio, Errors: p.Errors,
-			InFlight: p.InFlight, Busy: p.Busy, Valid: p.Valid, WhyInvalid: p.WhyInvalid, Cut: p.Cut,
+			InFlight: p.InFlight, Busy: p.Busy, Valid: p.Valid, WhyInvalid: p.WhyInvalid, Cut: p.Cut, Short: p.Short,
 			Resources: p.Resources, Requests: p.Requests, Captures: []CaptureRef{},
 		}
 		for _, x := range captures {

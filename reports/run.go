@@ -147,7 +147,10 @@ type Step struct {
 	Busy       float64  `json:"generator_busy,omitempty"`
 	Valid      bool     `json:"valid"`
 	WhyInvalid []string `json:"why_invalid,omitempty"`
-	Cut        string   `json:"cut,omitempty"`
+	// Cut says why the step was ended early, its outcome being known, and Short why it was
+	// though no objective was certain to break.
+	Cut   string `json:"cut,omitempty"`
+	Short string `json:"short,omitempty"`
 	// Met says whether every objective held; nil for a warm-up.
 	Met       *bool                          `json:"met,omitempty"`
 	Resources map[string]observation.Use     `json:"resources"`

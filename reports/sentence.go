@@ -292,7 +292,7 @@ func reference(r *Run) *Step {
 		if higher(met, s) {
 			met = s
 		}
-		if s.Kind == scenarios.KindConfirm && higher(confirmed, s) {
+		if s.Kind == scenarios.KindConfirm && s.Short == "" && higher(confirmed, s) {
 			confirmed = s
 		}
 	}

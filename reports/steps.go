@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"sort"
 
@@ -48,8 +49,8 @@ func remarks(s *Step) []string {
 	for _, why := range s.WhyInvalid {
 		out = append(out, "invalid: "+clean(why))
 	}
-	if s.Cut != "" {
-		out = append(out, "ended early: "+clean(s.Cut))
+	if why := cmp.Or(s.Cut, s.Short); why != "" {
+		out = append(out, "ended early: "+clean(why))
 	}
 	if s.Dropped == 1 {
 		out = append(out, "1 hit was not sent")

@@ -100,7 +100,9 @@ func (c *computation) foretell(seen *capacity.Analysis, spec capacity.Spec) {
 		}
 	}
 	points := c.tellingPoints()
-	last := slices.IndexFunc(points, func(p observation.Point) bool { return p.Kind == scenarios.KindConfirm && p.Valid && p.Cut == "" })
+	last := slices.IndexFunc(points, func(p observation.Point) bool {
+		return p.Kind == scenarios.KindConfirm && p.Valid && p.Cut == "" && p.Short == ""
+	})
 	if last < 0 {
 		return
 	}
@@ -250,7 +252,7 @@ func (c *computation) proof() []*observation.Point {
 }
 
 func rank(p *observation.Point) int {
-	if p.Kind == scenarios.KindConfirm {
+	if p.Kind == scenarios.KindConfirm && p.Short == "" {
 		return 1
 	}
 	return 0

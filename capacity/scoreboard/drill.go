@@ -3,6 +3,7 @@ package scoreboard
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/headroom-project/headroom/capacity"
@@ -38,7 +39,7 @@ func (s *System) Drill(share float64, seed uint64) Drill {
 func (s *System) Bounded(share float64, seed uint64) Drill { return s.search(share, 0, seed) }
 
 func (s *System) search(share, most float64, seed uint64) Drill {
-	rng := rand.New(rand.NewPCG(seed, 11))
+	src := rand.NewPCG(seed, 11)
 	policy := search.New(search.Config{
 		Objectives: s.Objectives, MaxUtilisation: share, MaxRPS: most,
 		Estimator: capacity.Estimator(s.Objectives, seed),
@@ -49,7 +50,10 @@ func (s *System) search(share, most float64, seed uint64) Drill {
 		if d.Final.Done {
 			return d
 		}
-		p, used, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, rng)
+		p, used, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, func(p observation.Point) bool {
+			_, above := policy.Above(p)
+			return above
+		}, src)
 		d.Points, d.Used = append(d.Points, p), append(d.Used, used)
 		d.Clock += drained + pause
 	}
@@ -57,10 +61,45 @@ func (s *System) search(share, most float64, seed uint64) Drill {
 }
 
 // offer runs one step, and returns its point, the most that it used of anything, and how
-// long it took to the last answer.
-func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.Rand) (p observation.Point, used, drained float64) {
+// long it took to the last answer. A step that is seen above what it may use ends then.
+func (s *System) offer(step scenarios.Step, index int, clock float64, above func(observation.Point) bool, src *rand.PCG) (p observation.Point, used, drained float64) {
+	rng := rand.New(src)
 	lasts := step.Lasts.Seconds()
 	planned := poisson(step.From, lasts, rng)
+	works := s.draw(len(planned), rng)
+	x := s.pass(step, index, clock, planned, works)
+	for k := x.Discard + 1; float64(k) < lasts; k++ {
+		told := *src // what is read then is no part of what is read in the end
+		p := x.Point(float64(k), float64(k))
+		p.Resources = s.resources(x, k, rand.New(&told))
+		if !above(p) {
+			continue
+		}
+		lasts = float64(k)
+		offered, _ := slices.BinarySearch(planned, lasts)
+		for i := range works {
+			works[i] = works[i][:offered]
+		}
+		x = s.pass(step, index, clock, planned[:offered], works)
+		break
+	}
+	p = x.Point(lasts, math.Inf(1))
+	p.Flow = x.Flow(lasts)
+	if lasts < step.Lasts.Seconds() {
+		p.Short = "above what it may use"
+	}
+	p.Resources = s.resources(x, int(lasts), rng)
+	p.Locks, p.LockSeconds = s.profile(x.meters, x.Discard, int(lasts), index, rng)
+	return p, s.used(x.meters, x.Discard, int(lasts)), x.Last(lasts)
+}
+
+// passed is what became of a step, and what its parts did.
+type passed struct {
+	Outcome
+	meters []*meter
+}
+
+func (s *System) pass(step scenarios.Step, index int, clock float64, planned []float64, works [][]float64) passed {
 	meters := make([]*meter, len(s.parts))
 	for k := range meters {
 		meters[k] = &meter{}
@@ -68,17 +107,19 @@ func (s *System) offer(step scenarios.Step, index int, clock float64, rng *rand.
 	o := Outcome{Step: step, Index: index, Clock: clock, Discard: int(search.Discard(step.Lasts).Seconds())}
 	o.Planned, o.Ends = planned, make([]float64, len(planned))
 	o.Failed = make([]bool, len(planned))
-	for _, h := range s.run(planned, s.draw(len(planned), rng), clock, meters) {
+	for _, h := range s.run(planned, works, clock, meters) {
 		o.Ends[h.id], o.Failed[h.id] = h.at, h.failed
 	}
-	p = o.Point(lasts, math.Inf(1))
-	p.Flow = o.Flow(lasts)
-	p.Resources = map[string]observation.Use{}
-	for _, x := range s.meters {
-		p.Resources[x.resource] = x.read(meters[x.part], s.heap(meters), o.Discard, int(lasts), rng)
+	return passed{Outcome: o, meters: meters}
+}
+
+// resources is what was read of a step in its seconds before to that count.
+func (s *System) resources(x passed, to int, rng *rand.Rand) map[string]observation.Use {
+	all := map[string]observation.Use{}
+	for _, i := range s.meters {
+		all[i.resource] = i.read(x.meters[i.part], s.heap(x.meters), x.Discard, to, rng)
 	}
-	p.Locks, p.LockSeconds = s.profile(meters, o.Discard, int(lasts), index, rng)
-	return p, s.used(meters, o.Discard, int(lasts)), o.Last(lasts)
+	return all
 }
 
 // used is the most that was used of a resource that is read, or of a lock, without the errors

@@ -52,7 +52,7 @@ within two minutes), or the built-in demo target in a process of its own.
 			&cli.StringFlag{Name: "controller", Usage: "run over the workers of the controller at `URL`, or of the access.json of its store"},
 			&cli.StringFlag{Name: "token", Usage: "the controller's `TOKEN`, if the URL or file does not have it", EnvVars: []string{"HEADROOM_TOKEN"}},
 			&cli.IntFlag{Name: "workers", Usage: "with --controller: `N` workers take part (default all that are free)"},
-			&cli.StringFlag{Name: "max-utilisation", Usage: "bound the load so that no step takes a resource whose use is read from the target, or a lock in its mutex profiles, above `SHARE`, such as 60%, chance allowed for; ends the drill where none is read"},
+			&cli.StringFlag{Name: "max-utilisation", Usage: "bound the load so that no step takes a resource whose use is read from the target, or a lock in its mutex profiles, above `SHARE`, such as 60%, chance allowed for; a step that is seen above ends, and the drill does where nothing is read"},
 			&cli.Float64Flag{Name: "rate", Usage: "a fixed load of `RPS` instead of the search"},
 			&cli.IntFlag{Name: "closed", Usage: "a closed load of `N` users instead of the search"},
 			&cli.DurationFlag{Name: "duration", Value: 20 * time.Second, Usage: "how long a fixed load lasts"},

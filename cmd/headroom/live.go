@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -99,8 +100,8 @@ func (l *live) StepEnds(p observation.Point) {
 	for _, why := range p.WhyInvalid {
 		fmt.Fprintf(l.w, "      invalid: %s\n", why)
 	}
-	if p.Cut != "" {
-		fmt.Fprintf(l.w, "      ended early: %s\n", p.Cut)
+	if why := cmp.Or(p.Cut, p.Short); why != "" {
+		fmt.Fprintf(l.w, "      ended early: %s\n", why)
 	}
 }
 

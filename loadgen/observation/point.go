@@ -102,6 +102,9 @@ type Point struct {
 	// Cut says why the step was ended early. Its quantiles are then "worse
 	// than": censored.
 	Cut string
+	// Short says why the step was ended early though no objective was certain to break: it
+	// is whole, and shorter than it was planned.
+	Short string
 	// Windows are the seconds after the warm-up, in order; nil for a point
 	// that came from a table.
 	Windows []Second

@@ -193,6 +193,9 @@ type StepEnd struct {
 	Lasted time.Duration `json:"lasted"`
 	// Cut says why it was ended early; empty if it ran its time.
 	Cut string `json:"cut,omitempty"`
+	// Short says why it was ended early though no objective was certain to break; what it
+	// offered until then counts as that of a shorter step.
+	Short string `json:"short,omitempty"`
 	// Invalid lists causes of invalidity that windows and samples do not show.
 	Invalid []string `json:"invalid,omitempty"`
 }

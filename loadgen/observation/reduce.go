@@ -507,7 +507,7 @@ func (s *stepSum) point() Point {
 		Requests: map[string]Figures{}, Tallies: maps.Clone(s.requests), Resources: map[string]Use{},
 	}
 	if s.end != nil {
-		p.Cut = s.end.Cut
+		p.Cut, p.Short = s.end.Cut, s.end.Short
 		p.WhyInvalid = slices.Clone(s.end.Invalid)
 		p.Valid = len(p.WhyInvalid) == 0
 	}

@@ -19,7 +19,7 @@ const (
 	mostTilted = 8
 	// fewTilted is up to how many requests each is given two steps.
 	fewTilted = 4
-	// mostHalved is how often a step that broke is repeated at half its load.
+	// mostHalved is how often a step that broke, or used too much, is repeated at half its load.
 	mostHalved = 2
 )
 
@@ -73,7 +73,7 @@ func (a *Attribute) progress(points []observation.Point) (target, halved int, be
 			continue
 		}
 		begun = true
-		if p.Cut != "" && halved < mostHalved {
+		if (p.Cut != "" || p.Short != "") && halved < mostHalved {
 			halved++
 			continue
 		}
@@ -125,7 +125,7 @@ func (a *Attribute) step(run []observation.Point, request int, held float64, hal
 	}
 	why := fmt.Sprintf("the mix is tilted towards %s, to tell what it takes", a.names[request])
 	if halved > 0 {
-		why += "; at half the load, as the step before was cut"
+		why += "; at half the load, as the step before was ended early"
 	}
 	out := a.offer(scenarios.KindAttribute, max(load, lowest), a.Search.step, "%s", why)
 	if out.Step.From > load {

@@ -16,6 +16,13 @@ var rungs = []float64{1, 0.85, 0.7, 0.55, 0.4, 0.25}
 // enough steps are made before a prediction is given up; the budget may end before.
 const enough = 12
 
+// longer is how many times as long a step is that is to go as high as a bound allows, as chance
+// takes less room of it, and dearer how much higher it must go to be worth that.
+const (
+	longer = 2
+	dearer = 1.05
+)
+
 // restful is the share of the greatest allowed load at which requests hardly wait.
 const restful = 0.25
 
@@ -53,6 +60,12 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 			"all objectives hold up to %.4g/s; a low load shows what requests take without waiting", top), true
 	}
 	if !e.Predicted && bounded && len(Usable(run)) < enough {
+		if long := min(longer*s.step, left-s.confirm-2*drain); long > s.step && !s.outlasted(run) {
+			if bound, _ := s.ceiling(run, long); bound > dearer*top && bound < s.cfg.MaxRPS {
+				return s.offer(scenarios.KindRefine, min(bound, approach*top), long,
+					"all objectives hold up to %.4g/s, too far below what would break them; a longer step may go higher", top), true
+			}
+		}
 		return s.offer(scenarios.KindRefine, max(top, lowest), s.step, "all objectives hold up to %.4g/s; more steps are needed for a prediction", top), true
 	}
 	if !e.Predicted || !vague {
@@ -70,6 +83,14 @@ func (s *Search) below(run []observation.Point, e Estimate, left time.Duration) 
 	}
 	return s.offer(scenarios.KindRefine, load, s.step,
 		"the crossing is predicted between %.4g and %.4g/s; %s", e.Low, e.High, why), true
+}
+
+// outlasted says whether a refinement was made that was longer than most, or that was ended early:
+// one is enough, as the highest of several ceilings is the one that chance made higher.
+func (s *Search) outlasted(run []observation.Point) bool {
+	return slices.ContainsFunc(run, func(p observation.Point) bool {
+		return p.Kind == scenarios.KindRefine && (p.Short != "" || p.Discarded+p.Seconds > 1.2*s.step.Seconds())
+	})
 }
 
 // foresees says whether a capacity above the loads that were offered can be predicted at all:

@@ -47,7 +47,7 @@ func Held(points []observation.Point, objectives []scenarios.Objective) float64 
 		if !usable(p) || p.Cut != "" {
 			continue
 		}
-		if p.Kind == scenarios.KindConfirm && (refuted == 0 || p.Offered < refuted) && Judge(p, objectives) == Met {
+		if p.Kind == scenarios.KindConfirm && p.Short == "" && (refuted == 0 || p.Offered < refuted) && Judge(p, objectives) == Met {
 			confirmed = max(confirmed, p.Offered)
 		}
 		if p.Offered < broke && p.Offered > second && Clearly(p, objectives) {

@@ -35,6 +35,10 @@ const (
 	climb = 1.2
 )
 
+// lower is the least share of a load at which a confirmation did not go well at which it is made
+// once more.
+const lower = 0.95
+
 // narrow chooses the load of a refinement: the place where the crossing is seen,
 // but first a load inside a wide bracket, which the curves and the resource laws
 // are read from too, and never a third step at a load that holds clearly.
@@ -145,7 +149,8 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 		}
 		return done(&e, "the confirmation at %g/s is invalid: %s", last.Offered, why(last))
 	}
-	if Judge(last, s.cfg.Objectives) == Met {
+	met := Judge(last, s.cfg.Objectives) == Met
+	if met && last.Short == "" {
 		return done(&e, "confirmed at %g/s", last.Offered)
 	}
 	confirmations := 0
@@ -154,10 +159,20 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 			confirmations++
 		}
 	}
+	switch again := confirmations < 2 && left >= s.step+drain+settle; {
+	case met && !again:
+		return done(&e, "the confirmation at %g/s was ended early: %s", last.Offered, last.Short)
+	case met:
+		d := s.confirmAt(run, e, lower*last.Offered, left-settle)
+		if !d.Done {
+			d.Reason = "the confirmation used more than is allowed; once more at a lower load"
+		}
+		return d
+	}
 	if confirmations > 1 || e.Bound == Below || left < s.step+drain+settle {
 		return done(&e, "the objectives broke in the confirmation at %g/s", last.Offered)
 	}
-	load := min(0.985*last.Offered, max(e.Low, 0.95*last.Offered))
+	load := min(0.985*last.Offered, max(e.Low, lower*last.Offered))
 	d := s.confirmAt(run, e, load, left-settle)
 	if !d.Done {
 		d.Reason = "the confirmation broke; once more at a lower load"

@@ -71,10 +71,7 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 		if !ok || !p.Valid || !(u.Limit > 0) || !(p.Throughput > 0) || !(p.Seconds > 0) || !(u.Used >= 0) {
 			continue
 		}
-		l := level{step: p.Step, offered: p.Offered, load: p.Throughput, used: u.Used, seconds: p.Seconds}
-		if u.Unit == "slots" && !u.Summed {
-			l.looks = u.Limit * float64(max(u.Samples, 1))
-		}
+		l := levelOf(p, u)
 		if p.Step > newest {
 			newest, limit = p.Step, u.Limit
 		}
@@ -109,6 +106,15 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 	}
 	x.rest(bytes)
 	return x
+}
+
+// levelOf is the level of one step, its use in the unit of the resource.
+func levelOf(p observation.Point, u observation.Use) level {
+	l := level{step: p.Step, offered: p.Offered, load: p.Throughput, used: u.Used, seconds: p.Seconds}
+	if u.Unit == "slots" && !u.Summed {
+		l.looks = u.Limit * float64(max(u.Samples, 1))
+	}
+	return l
 }
 
 // together is the level of all of some steps.

@@ -1,0 +1,41 @@
+package search
+
+import (
+	"fmt"
+
+	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
+)
+
+// clearly is by how many standard deviations of what chance makes of a step's use so far it
+// must be above a bound for the step to end: a step at its ceiling, which is unlucky of them
+// below, hardly ever ends by chance.
+const clearly = 1.0
+
+// longEnough is for how many seconds, and in how many readings, a use must have been seen: one
+// may be a moment of something else.
+const longEnough = 2
+
+// Above says whether the running step uses more of a resource than the bound of utilisation
+// allows, from its figures so far (p, warm-up left out), chance allowed for. It is no sign of a
+// broken objective: what was offered until then counts, and the steps that follow are lower.
+// What is read after a step only, as locks are, ends none, and bytes do not: a heap that is
+// collected is above its mean for half of the time.
+func (s *Search) Above(p observation.Point) (reason string, above bool) {
+	if !(s.cfg.MaxUtilisation > 0) || p.Kind == scenarios.KindWarmup || !(p.Seconds >= longEnough) {
+		return "", false
+	}
+	for _, name := range resourceNames([]observation.Point{p}) {
+		u := p.Resources[name]
+		if !(u.Used > 0) || u.Samples < longEnough || u.Unit == "bytes" {
+			continue
+		}
+		l := levelOf(p, u)
+		l.used /= u.Limit
+		l.load = max(l.load, float64(p.OK+p.Failed)/p.Seconds) // what failed took something, too
+		if l.used-clearly*l.chance(0) > s.cfg.MaxUtilisation {
+			return fmt.Sprintf("%s is used at %.0f%%, above the allowed %g%%", name, 100*l.used, 100*s.cfg.MaxUtilisation), true
+		}
+	}
+	return "", false
+}
