@@ -57,7 +57,7 @@ func TestAStepThatUsesTooMuchEnds(t *testing.T) {
 	cfg, rec, _ := x.search(t, nil, "", offers(200), long, offers(100))
 	cfg.Search = &boundedScript{script: cfg.Search.(*script), bound: search.New(search.Config{MaxUtilisation: 0.6})}
 	cfg.Watch = func(w loadgen.WatchConfig) loadgen.Watcher {
-		return &reader{cfg: w, step: make(chan int), used: func(step int) float64 { return []float64{0.2, 0.9, 0.1}[step] }}
+		return &reader{cfg: w, step: make(chan int), used: func(step int) float64 { return []float64{0.2, 1, 0.1}[step] }}
 	}
 	out, err := loadgen.Run(context.Background(), cfg)
 	if err != nil || out.How != observation.EndDone || len(out.Points) != 3 {
@@ -65,7 +65,7 @@ func TestAStepThatUsesTooMuchEnds(t *testing.T) {
 	}
 	x.counted(t, rec)
 	for i, p := range out.Points {
-		if short := i == 1; p.Cut != "" || !p.Valid || short != (p.Short == "cpu is used at 90%, above the allowed 60%") {
+		if short := i == 1; p.Cut != "" || !p.Valid || short != (p.Short == "cpu is used at 100%, above the allowed 60%") {
 			t.Errorf("step %d: valid %v (%s), cut %q, short %q", i, p.Valid, strings.Join(p.WhyInvalid, ", "), p.Cut, p.Short)
 		}
 	}
@@ -86,4 +86,6 @@ type boundedScript struct {
 	bound *search.Search
 }
 
-func (b *boundedScript) Above(p observation.Point) (string, bool) { return b.bound.Above(p) }
+func (b *boundedScript) Above(p observation.Point, whole float64) (string, bool) {
+	return b.bound.Above(p, whole)
+}

@@ -23,8 +23,8 @@ type Searcher interface {
 	// certain; planned is the number of hits that the whole step will have.
 	Cut(p observation.Point, planned uint64) (reason string, cut bool)
 	// Above reports whether a running step uses more of the target than it may, so that
-	// it is to end.
-	Above(p observation.Point) (reason string, above bool)
+	// it is to end; whole is for how many seconds it is to last, without its warm-up.
+	Above(p observation.Point, whole float64) (reason string, above bool)
 }
 
 // Recorder keeps the evidence; observation.Recorder is one. Its errors end the
@@ -506,7 +506,7 @@ func (c *controller) look(step scenarios.Step, rec observation.StepRecord, at, t
 		return "", ""
 	}
 	p.Seconds = min(p.Seconds, (told - rec.Discard).Seconds()) // a second that has just begun is none
-	if why, ok := c.cfg.Search.Above(p); ok {
+	if why, ok := c.cfg.Search.Above(p, (step.Lasts - rec.Discard).Seconds()); ok {
 		return "", why
 	}
 	return "", ""

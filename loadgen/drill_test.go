@@ -262,7 +262,7 @@ func (s *script) Next(points []observation.Point, _ time.Duration) search.Decisi
 
 func (s *script) Cut(observation.Point, uint64) (string, bool) { return "hopeless", s.cut }
 
-func (s *script) Above(observation.Point) (string, bool) { return "", false }
+func (s *script) Above(observation.Point, float64) (string, bool) { return "", false }
 
 func TestASearchSteersAndCuts(t *testing.T) {
 	srv, d := target(t)

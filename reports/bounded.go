@@ -39,7 +39,7 @@ func boundedFigure(b *Bounded) Figure {
 	}
 	f.Notes = append(f.Notes, "the most seen was "+percent(b.Most)+", of "+resourceName(b.Resource))
 	if b.Most > b.MaxUtilisation {
-		f.Notes = append(f.Notes, "nothing was read before the first step, and a later one may use more by chance, until that is seen")
+		f.Notes = append(f.Notes, "a step may use more by chance, until that is seen")
 	}
 	return f
 }

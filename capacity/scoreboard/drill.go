@@ -23,6 +23,9 @@ type Drill struct {
 	Used []float64
 }
 
+// worthEnding is how much of a step, in s, a controller wants left to end it early.
+const worthEnding = 1.5
+
 // Pauses of a drill, in s: the warm-up at its begin, and between two steps.
 const (
 	warmup = 3.5
@@ -45,15 +48,18 @@ func (s *System) search(share, most float64, seed uint64) Drill {
 		Estimator: capacity.Estimator(s.Objectives, seed),
 	})
 	d := Drill{Clock: warmup}
+	var warm []observation.Point // it says something to a search with a bound of utilisation only
+	if share > 0 {
+		step := scenarios.Step{Kind: scenarios.KindWarmup, From: search.DefaultFrom, Lasts: 3 * time.Second}
+		p, _, _ := s.offer(step, 0, 0, policy.Above, rand.NewPCG(seed, 12))
+		warm = append(warm, p)
+	}
 	for range 100 {
-		d.Final = policy.Next(d.Points, time.Duration(d.Clock*float64(time.Second)))
+		d.Final = policy.Next(slices.Concat(warm, d.Points), time.Duration(d.Clock*float64(time.Second)))
 		if d.Final.Done {
 			return d
 		}
-		p, used, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, func(p observation.Point) bool {
-			_, above := policy.Above(p)
-			return above
-		}, src)
+		p, used, drained := s.offer(d.Final.Step, len(d.Points), d.Clock, policy.Above, src)
 		d.Points, d.Used = append(d.Points, p), append(d.Used, used)
 		d.Clock += drained + pause
 	}
@@ -62,19 +68,21 @@ func (s *System) search(share, most float64, seed uint64) Drill {
 
 // offer runs one step, and returns its point, the most that it used of anything, and how
 // long it took to the last answer. A step that is seen above what it may use ends then.
-func (s *System) offer(step scenarios.Step, index int, clock float64, above func(observation.Point) bool, src *rand.PCG) (p observation.Point, used, drained float64) {
+func (s *System) offer(step scenarios.Step, index int, clock float64, above func(observation.Point, float64) (string, bool), src *rand.PCG) (p observation.Point, used, drained float64) {
 	rng := rand.New(src)
 	lasts := step.Lasts.Seconds()
 	planned := poisson(step.From, lasts, rng)
 	works := s.draw(len(planned), rng)
-	x := s.pass(step, index, clock, planned, works)
-	for k := x.Discard + 1; float64(k) < lasts; k++ {
+	x, short := s.pass(step, index, clock, planned, works), ""
+	for k := x.Discard + 1; lasts-float64(k) >= worthEnding; k++ {
 		told := *src // what is read then is no part of what is read in the end
 		p := x.Point(float64(k), float64(k))
 		p.Resources = s.resources(x, k, rand.New(&told))
-		if !above(p) {
+		why, is := above(p, lasts-float64(x.Discard))
+		if !is {
 			continue
 		}
+		short = why
 		lasts = float64(k)
 		offered, _ := slices.BinarySearch(planned, lasts)
 		for i := range works {
@@ -85,9 +93,7 @@ func (s *System) offer(step scenarios.Step, index int, clock float64, above func
 	}
 	p = x.Point(lasts, math.Inf(1))
 	p.Flow = x.Flow(lasts)
-	if lasts < step.Lasts.Seconds() {
-		p.Short = "above what it may use"
-	}
+	p.Short = short
 	p.Resources = s.resources(x, int(lasts), rng)
 	p.Locks, p.LockSeconds = s.profile(x.meters, x.Discard, int(lasts), index, rng)
 	return p, s.used(x.meters, x.Discard, int(lasts)), x.Last(lasts)

@@ -29,7 +29,7 @@ func (s stairs) Next(points []observation.Point, _ time.Duration) search.Decisio
 
 func (stairs) Cut(observation.Point, uint64) (string, bool) { return "", false }
 
-func (stairs) Above(observation.Point) (string, bool) { return "", false }
+func (stairs) Above(observation.Point, float64) (string, bool) { return "", false }
 
 // TestAWorkerIsLostWhileTheLoadIsHeld: its share of what is held goes to the others,
 // no number is used twice, and the step that is over keeps its figures.

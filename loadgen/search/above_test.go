@@ -24,39 +24,43 @@ func TestAbove(t *testing.T) {
 		resource string
 		use      observation.Use
 		load, s  float64
+		whole    float64
 		want     bool
 	}{
-		{"below", "cpu", cores(1.1), 300, 3, false},
-		{"above, as chance makes it", "cpu", cores(1.24), 300, 3, false},
-		{"above, as chance hardly makes it", "cpu", cores(1.36), 300, 3, true},
-		{"the same of many hits", "cpu", cores(1.24), 3000, 3, true},
-		{"the same of few", "cpu", cores(1.36), 30, 2, false},
-		{"a gauge that was looked at twice", "pool.db", slots(7, 2), 3000, 2, false},
-		{"that was looked at often", "pool.db", slots(7, 20), 3000, 20, true},
-		{"memory, which a collector moves", "memory", bytes(90), 300, 3, false},
-		{"the generator's own", "generator.cpu", cores(2), 300, 3, false},
-		{"no limit is known", "threads", observation.Use{Used: 500, Unit: "count"}, 300, 3, false},
-		{"for a second", "cpu", cores(2), 300, 1, false},
-		{"of one reading", "pool.db", slots(10, 1), 300, 2, false},
-		{"nothing that counts", "cpu", cores(2), 300, 0, false},
+		{"below", "cpu", cores(1.1), 300, 3, 3, false},
+		{"above, as chance makes it", "cpu", cores(1.24), 300, 3, 3, false},
+		{"above, as chance hardly makes it", "cpu", cores(1.36), 300, 3, 3, true},
+		{"with as much to come", "cpu", cores(1.3), 300, 3, 6, false},
+		{"with more to come, and far above", "cpu", cores(1.8), 300, 3, 13, true},
+		{"the same of many hits", "cpu", cores(1.24), 3000, 3, 3, true},
+		{"the same of few", "cpu", cores(1.36), 30, 2, 2, false},
+		{"a gauge that was looked at twice", "pool.db", slots(7, 2), 3000, 2, 2, false},
+		{"that was looked at often", "pool.db", slots(7, 20), 3000, 20, 20, true},
+		{"that was full whenever it was looked at", "pool.db", slots(10, 3), 3000, 3, 6, true},
+		{"memory, which a collector moves", "memory", bytes(90), 300, 3, 3, false},
+		{"the generator's own", "generator.cpu", cores(2), 300, 3, 3, false},
+		{"no limit is known", "threads", observation.Use{Used: 500, Unit: "count"}, 300, 3, 3, false},
+		{"for a second", "cpu", cores(2), 300, 1, 1, false},
+		{"of one reading", "pool.db", slots(10, 1), 300, 2, 2, false},
+		{"nothing that counts", "cpu", cores(2), 300, 0, 0, false},
 	} {
 		p := observation.Point{
 			Kind: scenarios.KindSearch, Offered: c.load, Seconds: c.s, Valid: true,
 			Figures: observation.Figures{Throughput: c.load}, Resources: map[string]observation.Use{c.resource: c.use},
 		}
-		why, above := New(Config{MaxUtilisation: 0.6}).Above(p)
+		why, above := New(Config{MaxUtilisation: 0.6}).Above(p, c.whole)
 		if above != c.want || above != strings.Contains(why, c.resource+" is used at ") || above != strings.HasSuffix(why, "above the allowed 60%") {
 			t.Errorf("%s: %v (%q), want %v", c.name, above, why, c.want)
 		}
-		if _, above := New(Config{}).Above(p); above {
+		if _, above := New(Config{}).Above(p, c.whole); above {
 			t.Errorf("%s: above no bound at all", c.name)
 		}
 		p.Throughput, p.Failed = 0, uint64(c.load*c.s)
-		if _, above := New(Config{MaxUtilisation: 0.6}).Above(p); above != c.want {
+		if _, above := New(Config{MaxUtilisation: 0.6}).Above(p, c.whole); above != c.want {
 			t.Errorf("%s: %v where all hits fail, want %v", c.name, above, c.want)
 		}
 		p.Kind = scenarios.KindWarmup
-		if _, above := New(Config{MaxUtilisation: 0.6}).Above(p); above {
+		if _, above := New(Config{MaxUtilisation: 0.6}).Above(p, c.whole); above {
 			t.Errorf("%s: above in a warm-up", c.name)
 		}
 	}
@@ -140,5 +144,36 @@ func TestOneStepIsLonger(t *testing.T) {
 		if longer != c.want {
 			t.Errorf("steps %s: %d refinements are longer, want %d", c.name, longer, c.want)
 		}
+	}
+}
+
+// The warm-up is all that the first step has to go by. What rests above the bound ends the drill
+// once a lower load told that it does.
+func TestTheFirstStepIsBoundedByTheWarmUp(t *testing.T) {
+	s := New(Config{Objectives: p99, MaxUtilisation: 0.6})
+	at := func(kind string, load, used float64, unit string) observation.Point {
+		p := step(kind, load, 10)
+		p.Seconds, p.Throughput = 2, load
+		p.Resources = map[string]observation.Use{"x": {Used: used, Limit: 1, Unit: unit, Summed: true, Samples: 2}}
+		return p
+	}
+	warm := at(scenarios.KindWarmup, 50, 0.8, "cores")
+	if d := s.Next([]observation.Point{warm}, 0); d.Step.Kind != scenarios.KindSearch || d.Step.From > 30 || d.Step.From < 10 || !strings.Contains(d.Reason, "x would go above") {
+		t.Errorf("after a warm-up that used 80%%: %+v", d)
+	}
+	if d := s.Next([]observation.Point{at(scenarios.KindWarmup, 50, 0.1, "cores")}, 0); d.Step.From != DefaultFrom {
+		t.Errorf("after a warm-up that used 10%%: %+v", d)
+	}
+	if d := New(Config{Objectives: p99}).Next([]observation.Point{warm}, 0); d.Step.From != DefaultFrom {
+		t.Errorf("without a bound: %+v", d)
+	}
+	full := at(scenarios.KindWarmup, 50, 0.8, "bytes")
+	if d := s.Next([]observation.Point{full}, 0); d.Step.From > 1 {
+		t.Errorf("of memory that is full: %+v", d)
+	}
+	low := at(scenarios.KindSearch, 1, 0.8, "bytes")
+	low.Step = 1
+	if d := s.Next([]observation.Point{full, low}, 5*time.Second); !strings.Contains(d.Failed, "without load") {
+		t.Errorf("and still is at 1/s: %+v", d)
 	}
 }

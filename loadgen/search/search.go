@@ -99,7 +99,11 @@ func New(cfg Config) *Search {
 // may be among them), elapsed after the drill began.
 func (s *Search) Next(points []observation.Point, elapsed time.Duration) Decision {
 	run := offered(points)
-	return s.kept(run, s.choose(run, s.budget-elapsed))
+	read := run
+	if len(run) < 2 { // the warm-up is all there is to go by, or half of it
+		read = points
+	}
+	return s.kept(read, s.choose(run, s.budget-elapsed))
 }
 
 func (s *Search) choose(run []observation.Point, left time.Duration) Decision {

@@ -37,8 +37,8 @@ func (s *Search) ceilingOver(run []observation.Point, seconds float64) (load flo
 	return load, resource
 }
 
-// kept is a decision that keeps the bound of utilisation, whatever it was for. Only the first
-// step has nothing to go by.
+// kept is a decision that keeps the bound of utilisation, whatever it was for. Without a
+// warm-up the first step has nothing to go by.
 func (s *Search) kept(run []observation.Point, d Decision) Decision {
 	if d.Done || !(s.cfg.MaxUtilisation > 0) || len(run) == 0 {
 		return d
