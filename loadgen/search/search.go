@@ -182,15 +182,16 @@ func Discard(lasts time.Duration) time.Duration {
 }
 
 // round keeps loads readable, to a quarter of a percent or better.
-func round(load float64) float64 { return math.Floor(load/unit(load)+0.5) * unit(load) }
+func round(load float64) float64 { return math.Floor(load*units(load)+0.5) / units(load) }
 
 // roundDown is the same of a load that may not be exceeded.
-func roundDown(load float64) float64 { return math.Floor(load/unit(load)) * unit(load) }
+func roundDown(load float64) float64 { return math.Floor(load*units(load)) / units(load) }
 
-func unit(load float64) float64 {
-	unit := 1.0
-	for unit > load/200 && unit > 1e-3 {
-		unit /= 10
+// units is how many there are in 1/s of what a load is a multiple of.
+func units(load float64) float64 {
+	units := 1.0
+	for units*load < 200 && units < 1e3 {
+		units *= 10
 	}
-	return unit
+	return units
 }

@@ -2,6 +2,7 @@ package search
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -139,6 +140,44 @@ func TestMemoryAtRest(t *testing.T) {
 		}
 		if want := 0.8 * 0.6 / 0.0005; top < want || top > 0.6/0.0005 {
 			t.Errorf("%g at rest: up to %g/s, want %g (%s)", rest, top, want, d.Reason)
+		}
+	}
+}
+
+// Where others come to use the target, too, what earlier steps used at a load is no longer so: the
+// next step is as much lower as the last one used too much, whatever those before tell.
+func TestCeilingAfterAStepThatUsedTooMuch(t *testing.T) {
+	cores := func(load, used float64) observation.Point {
+		return observation.Point{
+			Offered: load, Seconds: 6, Valid: true, Figures: observation.Figures{Throughput: load},
+			Resources: map[string]observation.Use{"cpu": {Used: used, Limit: 1, Unit: "cores", Summed: true, Samples: 6}},
+		}
+	}
+	before := []observation.Point{cores(100, 0.25), cores(180, 0.44), cores(203, 0.51), cores(203, 0.51), cores(203, 0.51)}
+	free, _ := ceiling(before, 0.6, 6)
+	over := append(before, cores(191, 0.98))
+	if x, name := ceiling(over, 0.6, 6); name != "cpu" || x > 191*0.6/0.98+1e-9 || x < 100 {
+		t.Errorf("%g by %q after a step of 191/s that used 98%%, want 117 at most", x, name)
+	}
+	gone := append(over, cores(110, 0.28))
+	if x, _ := ceiling(gone, 0.6, 6); x < 140 || x > free {
+		t.Errorf("%g once a step used what it did before, want more, and no more than the %g of before", x, free)
+	}
+	late := append(over, observation.Point{Offered: 150, Seconds: 6, Valid: true, Figures: observation.Figures{Throughput: 150}})
+	if x, _ := ceiling(late, 0.6, 6); x > 117 {
+		t.Errorf("%g after a step of which nothing was read yet, want what was read last to count", x)
+	}
+}
+
+func TestLoadsAreReadable(t *testing.T) {
+	for load := 0.0123; load < 30000; load *= 1.0173 {
+		for _, x := range []float64{round(load), roundDown(load)} {
+			if text := strconv.FormatFloat(x, 'g', -1, 64); len(text) > 6 || math.Abs(x-load) > max(0.005*load, 0.001) {
+				t.Errorf("%v is rounded to %s", load, text)
+			}
+		}
+		if roundDown(load) > load {
+			t.Errorf("%v is rounded down to %v", load, roundDown(load))
 		}
 	}
 }

@@ -114,11 +114,29 @@ func ceiling(points []observation.Point, ratio, seconds float64) (load float64, 
 		return load, ""
 	}
 	for _, name := range resourceNames(points) {
-		if c := useOf(points, name, ratio).ceiling(ratio, seconds); c < load {
+		c := min(useOf(points, name, ratio).ceiling(ratio, seconds), afterwards(points, name, ratio))
+		if c < load {
 			load, resource = c, name
 		}
 	}
 	return load, resource
+}
+
+// afterwards is the greatest load after a step that used more than ratio of a resource: what
+// uses it may have changed, or others use it, too, so that what earlier steps said is no longer
+// so. +Inf if the newest step that was read used no more than that.
+func afterwards(points []observation.Point, name string, ratio float64) float64 {
+	for _, p := range slices.Backward(points) {
+		u, read := p.Resources[name]
+		if !read || !p.Valid || !(u.Limit > 0) || !(u.Used >= 0) || !(p.Offered > 0) {
+			continue
+		}
+		if used := u.Used / u.Limit; used > ratio {
+			return p.Offered * ratio / used
+		}
+		break
+	}
+	return math.Inf(1)
 }
 
 // OfGenerator says whether a resource is the load generator's own: its limit
