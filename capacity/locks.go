@@ -370,7 +370,7 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 	load = math.Inf(1)
 	for _, name := range locksOf(all) {
 		list := contentions(name, all)
-		rate, waits, top := pooled(list)
+		rate, waits, _ := pooled(list)
 		if waits < fewestWaits {
 			continue
 		}
@@ -382,7 +382,7 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 		held *= waitedIn(name, all)
 		x := ratio / (held * likelyWaits(waits) / waits)
 		if waits < someWaits {
-			x = max(x, top)
+			x = max(x, climb*highest(all))
 		}
 		if x < load {
 			load, resource = x, "lock: "+short(name)
@@ -392,8 +392,8 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 }
 
 // waitedIn is the share of what was seen of a lock in which it was waited for, each step
-// counting as the square of its load, as waits go with that: a wait by accident in one step
-// is made up for by the steps without any.
+// counting as the square of its load, as waits go with that. A step whose profile shows other
+// locks alone says that this one was not waited for; one without any may have had no profile.
 func waitedIn(function string, all []series) float64 {
 	var waited, seen float64
 	for i := range all {
@@ -442,10 +442,13 @@ func heldByLength(list []contended) float64 {
 const evenHolds = 1.3
 
 const (
-	// fewestWaits is how many waits there must be for a lock to bound a load. One may be
-	// eight by other luck, and the bound goes by that.
-	fewestWaits = 1.0
-	// someWaits is how many there must be for it to be below a load that was offered: fewer
-	// may be of a cold start, and bound what comes next only.
-	someWaits = 4.0
+	// fewestWaits is how many waits there must be for a lock to bound a load: one, which may be
+	// eight by other luck, and the bound goes by that. Counts are told as rates, and are not
+	// whole to the last bit.
+	fewestWaits = 0.5
+	// someWaits is how many there must be for it to be as low as they say. Fewer may be of a
+	// cold start: they make the search climb by this in the place of twice, until there
+	// are more, or until it is above where they mattered.
+	someWaits = 3.5
+	climb     = 1.4
 )

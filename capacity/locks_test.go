@@ -96,15 +96,17 @@ func TestLockCeilingIsSafe(t *testing.T) {
 	if x, name := lockCeiling([]observation.Point{step(100, 8, 5)}, 0.6); !math.IsInf(x, 1) || name != "" {
 		t.Errorf("no lock: %g by %q", x, name)
 	}
-	// Few waits bound the next step, and none that was made; steps without any let it go.
+	// Few waits make the next step a smaller one; steps in which others were waited for, and this
+	// one not, let it go.
 	for _, c := range []struct {
 		waits, seconds float64 // of the first step, for how long each
 		quiet          []float64
 		from, to       float64
 	}{
 		{1, 0.001, nil, 100, 600},
-		{1, 0.05, nil, 50, 100},
-		{3, 0.5, nil, 50, 50},
+		{1, 0.05, nil, 70, 70},
+		{3, 0.5, nil, 70, 70},
+		{4, 0.5, nil, 1, 40},
 		{12, 0.5, nil, 1, 25},
 		{1, 0.05, []float64{100, 200, 400}, 1200, 6000},
 	} {
@@ -115,6 +117,7 @@ func TestLockCeilingIsSafe(t *testing.T) {
 		for _, load := range c.quiet {
 			p := step(load, 8, 5)
 			p.LockSeconds = 8
+			p.Locks = []observation.LockWait{{Function: "main.other", Contentions: 1.0 / 8, Seconds: 1e-6}}
 			points = append(points, p)
 		}
 		if x, name := lockCeiling(points, 0.6); x < c.from || x > c.to || name != "lock: main.hold" {

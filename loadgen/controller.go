@@ -467,6 +467,9 @@ func (c *controller) offered(ctx context.Context, o *ordered) (observation.StepE
 			if err := c.cfg.Fleet.Steer(ctx, Order{Cut: &step.Index}); err != nil {
 				return end, fmt.Errorf("cut step %d: %w", step.Index, err)
 			}
+			if end.Short != "" { // its rate counts: workers end it about when it is ordered
+				end.Lasted = min(c.since(rec.Start), step.Lasts)
+			}
 			return end, c.recordErr()
 		}
 	}

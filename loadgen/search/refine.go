@@ -149,8 +149,8 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 		}
 		return done(&e, "the confirmation at %g/s is invalid: %s", last.Offered, why(last))
 	}
-	met := Judge(last, s.cfg.Objectives) == Met
-	if met && last.Short == "" {
+	outcome := Judge(last, s.cfg.Objectives)
+	if outcome == Met && last.Short == "" {
 		return done(&e, "confirmed at %g/s", last.Offered)
 	}
 	confirmations := 0
@@ -160,9 +160,10 @@ func (s *Search) afterConfirm(run []observation.Point, left time.Duration) Decis
 		}
 	}
 	switch again := confirmations < 2 && left >= s.step+drain+settle; {
-	case met && !again:
+	case last.Short == "" || outcome == Broken:
+	case !again:
 		return done(&e, "the confirmation at %g/s was ended early: %s", last.Offered, last.Short)
-	case met:
+	default:
 		d := s.confirmAt(run, e, lower*last.Offered, left-settle)
 		if !d.Done {
 			d.Reason = "the confirmation used more than is allowed; once more at a lower load"

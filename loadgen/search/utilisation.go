@@ -62,9 +62,13 @@ func (s *Search) kept(run []observation.Point, d Decision) Decision {
 }
 
 // restsAbove returns a resource that is surely used above the bound without load, and how
-// much of it is; an empty name if there is none.
+// much of it is; an empty name if there is none. A warm-up and one step may both have been cold,
+// which says something of bytes only: they stay.
 func (s *Search) restsAbove(run []observation.Point) (name string, base float64) {
 	for _, name := range resourceNames(run) {
+		if len(offered(run)) < 2 && goesWithLoad(run, name) {
+			continue
+		}
 		if x := useOf(run, name, s.cfg.MaxUtilisation); x.base > s.cfg.MaxUtilisation && len(x.others) > 0 {
 			return name, x.base
 		}
@@ -128,7 +132,9 @@ func ceiling(points []observation.Point, ratio, seconds float64) (load float64, 
 func afterwards(points []observation.Point, name string, ratio float64) float64 {
 	for _, p := range slices.Backward(points) {
 		u, read := p.Resources[name]
-		if !read || !p.Valid || !(u.Limit > 0) || !(u.Used >= 0) || !(p.Offered > 0) {
+		// What the target used is a fact, though the generator was late.
+		known := p.Valid || p.Short != "" && u.LimitBefore == 0
+		if !read || !known || !(u.Limit > 0) || !(u.Used >= 0) || !(p.Offered > 0) {
 			continue
 		}
 		if used := u.Used / u.Limit; used > ratio {
