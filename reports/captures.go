@@ -10,7 +10,6 @@ import (
 
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/profiler"
-	"github.com/headroom-project/headroom/scenarios"
 )
 
 // span is a time of the drill.
@@ -149,7 +148,7 @@ func (c *computation) loads(typ string) []profiler.Load {
 	for i := range c.points {
 		p := &c.points[i]
 		t := c.taken(p, typ)
-		if t == nil || p.Kind == scenarios.KindWarmup {
+		if t == nil || !judged(p.Kind) { // of another mix, a request takes something else
 			continue
 		}
 		l := profiler.Load{Step: p.Step, RPS: p.Throughput, Seconds: t.seconds(), Pprofs: c.profile(t)}

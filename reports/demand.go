@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/profiler"
 	"github.com/headroom-project/headroom/scenarios"
@@ -80,8 +81,8 @@ type FunctionDemand struct {
 type WaitDemand struct {
 	Function string `json:"function"`
 	Kind     string `json:"kind"` // lock, channel, wait
-	// AddsMS is by how much the wait of a request is longer at capacity than at
-	// the lowest load.
+	// AddsMS is by how much the wait of a request is longer than at the lowest load: at the
+	// capacity where that was measured, else at the highest load that was offered.
 	AddsMS float64 `json:"adds_ms"`
 	// Saturates is the load at which the wait grows without bound, if it follows
 	// from the measurements.
@@ -194,11 +195,11 @@ func stepDemands(list []profiler.PerRequest) []StepDemand {
 
 // waitsAtCapacity lists where requests wait for one another.
 func (c *computation) waitsAtCapacity() []WaitDemand {
-	capacity := 0.0
+	at := 0.0
 	if x := c.run.Capacity; x != nil && x.Bound == "" {
-		capacity = x.RPS.Value
+		at = x.RPS.Value
 	}
-	waits, err := profiler.Waits(c.loads("mutex"), c.loads("block"), capacity)
+	waits, err := profiler.Waits(c.loads("mutex"), c.loads("block"), at)
 	if err != nil {
 		c.warn(fmt.Sprintf("waits: %v", err))
 		return nil
@@ -206,12 +207,27 @@ func (c *computation) waitsAtCapacity() []WaitDemand {
 	var out []WaitDemand
 	for _, w := range waits[:min(len(waits), mostWaits)] {
 		x := WaitDemand{Function: w.Function, Kind: w.Kind, AddsMS: w.Adds.Value / 1e6, Steps: stepDemands(w.At)}
-		if w.Saturates > 0 {
+		if w.Saturates > 0 && !c.carriesMoreThan(w.High) {
 			x.Saturates = &Estimate{Value: w.Saturates, Low: w.Low, High: w.High, Confidence: 0.9}
 		}
 		out = append(out, x)
 	}
 	return out
+}
+
+// carriesMoreThan says that the capacity, measured or predicted, is above a load for sure: what
+// is read as a queue of one server that is full there has several (a pool of slots).
+func (c *computation) carriesMoreThan(load float64) bool {
+	x := c.run.Capacity
+	return x != nil && (x.Bound == "" || x.Bound == capacity.Predicted) && x.RPS.Low > load
+}
+
+// whereAdded names the load that waits are added at.
+func whereAdded(r *Run) string {
+	if r.Capacity != nil && r.Capacity.Bound == "" {
+		return "at capacity"
+	}
+	return "at the highest load"
 }
 
 // exact is what a request takes by counters that do not sample, over the time that
@@ -283,7 +299,7 @@ func summary(r *Run, d *Demand) string {
 			parts = append(parts, "cpu: "+nanos(p.PerRequest)+" a request, "+composition(p))
 		}
 	}
-	if w := namedWaits(d.Waits, r.Saturation); w != "" {
+	if w := namedWaits(d.Waits, r.Saturation, whereAdded(r)); w != "" {
 		parts = append(parts, w)
 		if r.Saturation != nil && len(r.Saturation.Bottlenecks) > 0 && strings.HasPrefix(r.Saturation.Bottlenecks[0].Resource, "lock") {
 			parts[0], parts[len(parts)-1] = parts[len(parts)-1], parts[0]
@@ -334,13 +350,13 @@ func plainName(name string) string {
 }
 
 // namedWaits is about the waits that add at least a tenth of the first.
-func namedWaits(waits []WaitDemand, model *Saturation) string {
+func namedWaits(waits []WaitDemand, model *Saturation, where string) string {
 	var list []string
 	for i, w := range waits {
 		if i == mostNamed || w.AddsMS < waits[0].AddsMS/10 {
 			break
 		}
-		s := w.Kind + ": " + shortName(w.Function) + ", adds " + millis(w.AddsMS) + " at capacity"
+		s := w.Kind + ": " + shortName(w.Function) + ", adds " + millis(w.AddsMS) + " " + where
 		switch {
 		case model != nil && len(model.Bottlenecks) > 0 && model.Bottlenecks[0].RPS > 0 && model.Bottlenecks[0].Resource == "lock: "+shortName(w.Function):
 			// Seen saturated, which says more than the waits below it.

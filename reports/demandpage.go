@@ -27,7 +27,7 @@ func demandOf(r *Run) *demandSection {
 		s.Tables[0].Open = true
 	}
 	if len(r.Demand.Waits) > 0 {
-		s.Tables = append(s.Tables, waitTable(r.Demand.Waits))
+		s.Tables = append(s.Tables, waitTable(r.Demand.Waits, whereAdded(r)))
 	}
 	if gc := r.Demand.GCPerMillion; gc > 0 && finite(gc) {
 		s.Cost = "Garbage is collected " + perSecond(gc) + " times for a million requests. "
@@ -71,8 +71,8 @@ func exactly(p ProfileDemand) string {
 	return "; by exact counters " + scaled(p.Exact, p.Unit)
 }
 
-func waitTable(waits []WaitDemand) *table {
-	t := &table{Caption: "Where requests wait for one another", Head: []string{"Function", "Kind", "Adds at capacity", "Saturates at, req/s", "At the lowest load", "At the highest"}}
+func waitTable(waits []WaitDemand, where string) *table {
+	t := &table{Caption: "Where requests wait for one another", Head: []string{"Function", "Kind", "Adds " + where, "Saturates at, req/s", "At the lowest load", "At the highest"}}
 	for _, w := range waits[:min(len(waits), mostPageRows)] {
 		low, high, at := none, none, none
 		if n := len(w.Steps); n > 1 {

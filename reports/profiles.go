@@ -74,7 +74,7 @@ func (c *computation) highest(typ string) *taken {
 	for i := range c.points {
 		p := &c.points[i]
 		t := c.taken(p, typ)
-		if t == nil || p.Kind == scenarios.KindWarmup {
+		if t == nil || !judged(p.Kind) {
 			continue
 		}
 		if best == nil || p.Valid && !best.point.Valid || p.Valid == best.point.Valid && p.Throughput > best.point.Throughput {
