@@ -446,9 +446,10 @@ const (
 	// eight by other luck, and the bound goes by that. Counts are told as rates, and are not
 	// whole to the last bit.
 	fewestWaits = 0.5
-	// someWaits is how many there must be for it to be as low as they say. Fewer may be of a
-	// cold start: they make the search climb by this in the place of twice, until there
-	// are more, or until it is above where they mattered.
+	// someWaits is how many there must be for the bound to be as low as they say. Fewer may be
+	// of a cold start: the bound is then never below climb times the highest load.
 	someWaits = 3.5
-	climb     = 1.4
+	// climb is by how much a search goes up at a time while a lock has few waits; the search
+	// nears any bound by as much.
+	climb = 1.4
 )
