@@ -376,9 +376,12 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 		}
 		k, doubt := acquisitions(balanced(list))
 		held := rate / k * math.Exp(safeTimes*doubt)
-		if waits < enoughWaits { // of a lock that few requests take, little is counted
-			held = max(held, heldByLength(list))
+		// Of a lock that few requests take, little is counted.
+		even := evenHolds
+		if waits >= enoughWaits {
+			even = unevenHolds
 		}
+		held = max(held, heldByLength(list, even))
 		held *= waitedIn(name, all)
 		x := ratio / (held * likelyWaits(waits) / waits)
 		if waits < someWaits {
@@ -427,10 +430,10 @@ const safeTimes, safeWaits = 2, 2.5
 
 // heldByLength is for how long each request holds the lock in all, by how many wait at once,
 // U^2 (1 + scv)/(2(1 - U)) (Pollaczek and Khinchine), however many requests take it.
-func heldByLength(list []contended) float64 {
+func heldByLength(list []contended, even float64) float64 {
 	var held, squares float64
 	for _, c := range list {
-		q := 2 * c.wait / evenHolds
+		q := 2 * c.wait / even
 		u := q / 2 * (math.Sqrt(1+4/q) - 1) // the root of U^2 + q U - q, in a form that does not cancel
 		held, squares = held+u*c.load*c.seconds, squares+c.load*c.load*c.seconds
 	}
@@ -438,8 +441,9 @@ func heldByLength(list []contended) float64 {
 }
 
 // evenHolds is one and the squared coefficient of variation of the times for which a lock is
-// held, towards even ones: less makes a bound lower.
-const evenHolds = 1.3
+// held, towards even ones: less makes a bound lower. Where enough waits were counted it is
+// unevenHolds, towards uneven ones, as the count then says most.
+const evenHolds, unevenHolds = 1.3, 2.2
 
 const (
 	// fewestWaits is how many waits there must be for a lock to bound a load: one, which may be

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
 	"github.com/headroom-project/headroom/loadgen/search"
@@ -161,7 +163,7 @@ func (s *System) isLock(k int) bool {
 // read samples the resource each second of a step that counts.
 func (x *instrument) read(m *meter, heap []float64, from, to int, rng *rand.Rand) observation.Use {
 	m.grow(to)
-	sum, n := 0.0, 0
+	var readings []float64
 	for k := from; k < to; k++ {
 		used := m.busy[k]
 		if x.gauge {
@@ -171,11 +173,16 @@ func (x *instrument) read(m *meter, heap []float64, from, to int, rng *rand.Rand
 		if x.collect > 0 {
 			used *= 1 + x.collect*heap[min(k, len(heap)-1)]
 		}
-		sum += (used + x.base) * (1 + x.noise*rng.NormFloat64())
-		n++
+		readings = append(readings, (used+x.base)*(1+x.noise*rng.NormFloat64()))
 	}
-	mean := sum / float64(max(n, 1)) * (1 + x.wander*rng.NormFloat64())
-	return observation.Use{Used: max(mean, 0), Limit: x.limit, Unit: x.unit, Samples: n, Summed: !x.gauge}
+	u := observation.Use{Limit: x.limit, Unit: x.unit, Samples: len(readings), Summed: !x.gauge}
+	if len(readings) > 0 {
+		u.Used = max(stat.Mean(readings, nil)*(1+x.wander*rng.NormFloat64()), 0)
+	}
+	if u.Summed && len(readings) > 1 {
+		u.Variance = stat.Variance(readings, nil)
+	}
+	return u
 }
 
 // heap is live/(limit-live) of the memory in each second, what a collector's work

@@ -25,6 +25,9 @@ type Use struct {
 	// Summed says that each reading was of a counter: a mean over the time since the one
 	// before, and not the state at an instant.
 	Summed bool `json:"-"`
+	// Variance is that of the use over one second, in the square of the unit, by how the
+	// readings of a counter differ; 0 if it is not known.
+	Variance float64 `json:"-"`
 }
 
 // Figures are what was observed of a set of hits.

@@ -84,13 +84,25 @@ type flow struct {
 }
 
 type sampleSum struct {
-	weighted, weight float64
-	n, summed        int
-	unit             string
+	// mean is weighted with the time of each reading, of which weight is the sum; squares is
+	// that of the weighted squares of what lies off it.
+	mean, weight, squares float64
+	n, summed             int
+	unit                  string
 	// first and limit are the limits at the begin and by now, and how many
 	// readings had them.
 	first, limit    float64
 	atFirst, atLast int
+}
+
+// use is what the readings say together. A mean over w seconds has a variance of 1/w of that
+// of one second, so that each weighted square has the latter.
+func (s *sampleSum) use() Use {
+	u := Use{Used: s.mean, Limit: s.limit, LimitBefore: s.before(), Unit: s.unit, Samples: s.n, Summed: s.summed == s.n}
+	if u.Summed && s.n > 1 {
+		u.Variance = s.squares / float64(s.n-1)
+	}
+	return u
 }
 
 // bound takes in the limit of a reading.
@@ -354,8 +366,10 @@ func (r *Reducer) Sample(x Sample) {
 	} else {
 		w = 1
 	}
-	sum.weighted += x.Used * w
 	sum.weight += w
+	off := x.Used - sum.mean
+	sum.mean += off * w / sum.weight
+	sum.squares += w * off * (x.Used - sum.mean)
 	sum.n++
 	sum.bound(x.Limit)
 }
@@ -531,7 +545,7 @@ func (s *stepSum) point() Point {
 		p.InFlight = all.Response.Mean() / 1e6 * float64(all.Ended()) / kept.Seconds()
 	}
 	for name, x := range s.samples {
-		p.Resources[name] = Use{Used: x.weighted / x.weight, Limit: x.limit, LimitBefore: x.before(), Unit: x.unit, Samples: x.n, Summed: x.summed == x.n}
+		p.Resources[name] = x.use()
 	}
 	p.Windows = s.seconds(s.cells, s.width)
 	p.Flow = s.flow()

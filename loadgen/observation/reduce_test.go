@@ -1,6 +1,7 @@
 package observation_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -206,6 +207,28 @@ func TestResourcesAreWeightedByTime(t *testing.T) {
 	got := r.Points()[0].Resources["cpu"]
 	if want := (1 + 2*0.4) / 3; got.Used < want-1e-9 || got.Used > want+1e-9 || got.Limit != 2 || got.Samples != 2 {
 		t.Errorf("cpu %+v, want %.3f of 2 from 2 samples", got, want)
+	}
+}
+
+// How much the use of one second varies does not depend on how long the readings are. What is
+// read at an instant says nothing of that.
+func TestVarianceOfUse(t *testing.T) {
+	const mean, sd = 0.5, 0.2
+	rng := rand.New(rand.NewPCG(1, 2))
+	r := reducer(0, 5000*time.Second)
+	for at, k := time.Duration(0), 0; at < 4000*time.Second; k++ {
+		over := time.Duration(1+k%3) * time.Second
+		at += over
+		used := mean + sd/math.Sqrt(over.Seconds())*rng.NormFloat64()
+		r.Sample(observation.Sample{At: at, Over: over, Resource: "cpu", Used: used, Limit: 2, Unit: "cores"})
+		r.Sample(observation.Sample{At: at, Resource: "pool", Used: used, Limit: 2, Unit: "slots"})
+	}
+	got := r.Points()[0].Resources
+	if u := got["cpu"]; math.Abs(u.Used-mean) > 0.02 || math.Abs(math.Sqrt(u.Variance)-sd) > 0.01 {
+		t.Errorf("cpu %+v, want %g with a deviation of %g in a second", u, mean, sd)
+	}
+	if u := got["pool"]; u.Variance != 0 || u.Summed {
+		t.Errorf("a gauge %+v has no variance over a second", u)
 	}
 }
 

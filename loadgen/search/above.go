@@ -28,7 +28,7 @@ func (s *Search) Above(p observation.Point, whole float64) (reason string, above
 		return "", false
 	}
 	left := max(whole-p.Seconds, 0)
-	rest := bound / (1 + unlucky*spread(p.Offered*whole))
+	rest := bound / (1 + unlucky*spread(p.Offered*whole, uneven))
 	for _, name := range resourceNames([]observation.Point{p}) {
 		u := p.Resources[name]
 		if !(u.Used > 0) || u.Samples < longEnough || u.Unit == "bytes" {
@@ -38,7 +38,7 @@ func (s *Search) Above(p observation.Point, whole float64) (reason string, above
 		l.used /= u.Limit
 		l.load = max(l.load, float64(p.OK+p.Failed)/p.Seconds) // what failed took something, too
 		inAll := (l.used*p.Seconds + rest*left) / (p.Seconds + left)
-		if l.used-clearly*l.chance(0) > bound && inAll > bound {
+		if l.used-clearly*l.chance(0, uneven) > bound && inAll > bound {
 			return fmt.Sprintf("%s is used at %.0f%%, above the allowed %g%%", name, 100*l.used, 100*bound), true
 		}
 	}

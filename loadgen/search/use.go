@@ -12,9 +12,11 @@ const (
 	// unlucky is how many standard deviations a step's use may lie above its mean: one step
 	// in two hundred of those at the bound does more, of a target as uneven as uneven says.
 	unlucky = 2.6
-	// uneven is the coefficient of variation of what requests take of a resource: more than
-	// the 1 of exponential work, as a few take most where requests differ.
+	// uneven is the coefficient of variation of what requests take of a resource, at the least:
+	// more than the 1 of exponential work, as a few take most where requests differ.
 	uneven = 1.5
+	// mostUneven bounds what is read of it: what goes on besides the requests varies, too.
+	mostUneven = 6.0
 	// uncounted is the greatest share of a step that is its warm-up. The number of hits of a
 	// step is planned, so that the variance of the number in the rest of it is that share of
 	// what a Poisson law has.
@@ -26,6 +28,8 @@ const (
 	// comes near a bound, or rests on a base load that one chord tells of: what is
 	// extrapolated further may be wrong.
 	approach = 1.4
+	// manyCores are so many that requests on them can slow one another down a lot.
+	manyCores = 4
 	// overloaded is the ratio of what was served to what was offered below which a step tells
 	// of use by what it used above a bound only: what was not served took something, too.
 	overloaded = 0.9
@@ -46,6 +50,9 @@ type level struct {
 	// looks is how many slots were found taken or not, over all readings of a gauge; 0 for
 	// what is no gauge of slots.
 	looks float64
+	// variance is that of the use over one second, by so many readings; 0 if not known.
+	variance float64
+	readings int
 }
 
 // use is how the use of a resource goes with the load.
@@ -58,12 +65,17 @@ type use struct {
 	base float64
 	// sure says that it was told by more than one step.
 	sure bool
+	// uneven is the coefficient of variation of what requests take.
+	uneven float64
+	// many says that it is of many cores.
+	many bool
 }
 
 // useOf returns the use of a resource as points have it, as a ratio of the limit that it has
 // now. Steps at alike loads are one level: together they leave less to chance. Where the last
 // two of them used more than all of them did, demand may be rising, and they count.
 func useOf(points []observation.Point, name string, ratio float64) use {
+	var x use
 	var all []level
 	limit, newest, bytes := 0.0, -1, false
 	for _, p := range points {
@@ -76,16 +88,18 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 			newest, limit = p.Step, u.Limit
 		}
 		bytes = u.Unit == "bytes"
+		x.many = u.Unit == "cores" && u.Limit >= manyCores
 		all = append(all, l)
 	}
 	for k := range all {
 		all[k].used /= limit
+		all[k].variance /= limit * limit
 	}
+	steps := slices.Clone(all)
 	if served := slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.load < overloaded*l.offered && l.used < ratio }); len(served) > 0 {
 		all = served
 	}
 	slices.SortFunc(all, func(a, b level) int { return cmp.Or(cmp.Compare(b.offered, a.offered), cmp.Compare(b.step, a.step)) })
-	var x use
 	for len(all) > 0 {
 		n := 1
 		for n < len(all) && all[n].offered >= alikeLoads*all[0].offered {
@@ -104,8 +118,41 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 			x.levels = slices.Delete(x.levels, k, k+1)
 		}
 	}
+	x.uneven = uneven
 	x.rest(bytes)
+	if c := unevenness(steps, x.likelyBase()); c > uneven {
+		x.uneven = c
+		x.rest(bytes)
+	}
 	return x
+}
+
+// likelyBase is about what is used without load: by the chord to the lowest level, as that rests
+// on chance least.
+func (x *use) likelyBase() float64 {
+	if len(x.others) == 0 {
+		return x.base
+	}
+	o, top := x.others[0], x.levels[len(x.levels)-1]
+	return min(max(o.used-(top.used-o.used)/(top.load-o.load)*o.load, x.base), o.used)
+}
+
+// unevenness is the coefficient of variation of what requests take, by how the use varies from
+// second to second: in one with X Poisson arrivals, each of which takes D in the mean, it has the
+// variance X D^2 (1 + c^2) (the law of total variance).
+func unevenness(steps []level, base float64) float64 {
+	var varied, expected float64
+	for _, l := range steps {
+		if df := float64(l.readings - 1); df > 0 && l.variance > 0 {
+			used := max(l.used-base, 0)
+			varied += df * l.variance
+			expected += df * used * used / l.load
+		}
+	}
+	if !(varied > expected) {
+		return uneven
+	}
+	return min(max(math.Sqrt(varied/max(expected, 1e-300)-1), uneven), mostUneven)
 }
 
 // levelOf is the level of one step, its use in the unit of the resource.
@@ -113,6 +160,9 @@ func levelOf(p observation.Point, u observation.Use) level {
 	l := level{step: p.Step, offered: p.Offered, load: p.Throughput, used: u.Used, seconds: p.Seconds}
 	if u.Unit == "slots" && !u.Summed {
 		l.looks = u.Limit * float64(max(u.Samples, 1))
+	}
+	if u.Unit != "bytes" {
+		l.variance, l.readings = u.Variance, u.Samples
 	}
 	return l
 }
@@ -142,6 +192,7 @@ func mean(steps []level) (m level) {
 // rest finds what is surely used without load. Of one level that is not known. Its bytes are
 // taken to rest, as most of a memory does: their mean errs on the safe side enough.
 func (x *use) rest(bytes bool) {
+	x.others, x.sure, x.base = nil, false, 0
 	if len(x.levels) == 0 {
 		return
 	}
@@ -160,20 +211,20 @@ func (x *use) rest(bytes bool) {
 		x.base = top.used
 	}
 	for _, o := range x.others {
-		x.base = min(x.base, o.rest(top))
+		x.base = min(x.base, o.rest(top, x.uneven))
 	}
 }
 
 // rest is what is surely used without load, by a level and one of a higher load: the least of
 // which the one would not use more than expected by the other, but for chance.
-func (l level) rest(top level) float64 {
+func (l level) rest(top level, c float64) float64 {
 	const steps = 200
 	for k := range steps {
 		base := l.used * float64(k) / steps
 		share := l.load / top.load
 		expected := l
 		expected.used = base + max(top.used-base, 0)*share
-		if l.used <= expected.used+unlucky*math.Hypot(expected.chance(base), top.chance(base)*share) {
+		if l.used <= expected.used+unlucky*math.Hypot(expected.chance(base, c), top.chance(base, c)*share) {
 			return base
 		}
 	}
@@ -182,10 +233,11 @@ func (l level) rest(top level) float64 {
 
 // chance is the standard deviation of what was read, base aside, which is the same for all
 // hits: of the work of the hits and, of a gauge, of what it finds where the number in use has
-// a Poisson law (of none that were found, one might have been).
-func (l level) chance(base float64) float64 {
+// a Poisson law (of none that were found, one might have been). c is the coefficient of
+// variation of the work.
+func (l level) chance(base, c float64) float64 {
 	used := max(l.used-base, 0)
-	work := used * uneven / math.Sqrt(max(l.load*l.seconds, fewHits))
+	work := used * c / math.Sqrt(max(l.load*l.seconds, fewHits))
 	if l.looks == 0 {
 		return work
 	}
@@ -196,8 +248,8 @@ func (l level) chance(base float64) float64 {
 // a ratio of its mean: that of a sum of independent pieces of work whose number varies too
 // (the law of total variance). Of flows it is the number of passes that does, which is more of
 // it; work that is less uneven than is allowed for makes room for that.
-func spread(n float64) float64 {
-	return math.Sqrt((uncounted + uneven*uneven) / max(n, fewHits))
+func spread(n, c float64) float64 {
+	return math.Sqrt((uncounted + c*c) / max(n, fewHits))
 }
 
 // most is the use of a step at a load, for so many seconds, that hardly any exceeds: its
@@ -211,7 +263,7 @@ func spread(n float64) float64 {
 // It is no lower than the mean by any chord: where demand rises with the load, the newest is
 // the one that counts.
 func (x use) most(load, seconds float64) float64 {
-	step := func(mean float64) float64 { return max(mean-x.base, 0) * spread(load*seconds) }
+	step := func(mean float64) float64 { return max(mean-x.base, 0) * spread(load*seconds, x.uneven) }
 	top := x.levels[len(x.levels)-1]
 	if load <= top.load {
 		mean, read := x.between(load)
@@ -219,14 +271,14 @@ func (x use) most(load, seconds float64) float64 {
 	}
 	bent := 1 + bend*(load/top.load-1)
 	mean := top.used + top.used*(load/top.load-1)*bent
-	most := mean + unlucky*math.Hypot(step(mean), top.chance(x.base)*load/top.load)
+	most := mean + unlucky*math.Hypot(step(mean), top.chance(x.base, x.uneven)*load/top.load)
 	rising, best := 0.0, math.Inf(1)
 	var chord float64
 	for _, o := range x.others {
 		far := (load - top.load) / (top.load - o.load)
 		rise := far * (top.used - o.used)
-		mean := top.used + max(rise, rise*bent)
-		if read := math.Hypot((1+far)*top.chance(x.base), far*o.chance(x.base)); read < best {
+		mean := max(top.used+max(rise, rise*bent), x.crowded(load, o, top))
+		if read := math.Hypot((1+far)*top.chance(x.base, x.uneven), far*o.chance(x.base, x.uneven)); read < best {
 			best, chord = read, mean+unlucky*math.Hypot(step(mean), read)
 		}
 		rising = max(rising, mean+unlucky*step(mean))
@@ -241,6 +293,23 @@ func (x use) most(load, seconds float64) float64 {
 	return max(most, rising)
 }
 
+// crowded is the use at a load above top where requests that are served at once slow one
+// another down, by what they took at two levels: what a whole resource would serve of them in a
+// second falls by a straight line with the load, as of the contention of the Universal Scalability
+// Law (N. J. Gunther, 2007). 0 of what has few cores.
+func (x use) crowded(load float64, below, top level) float64 {
+	if !x.many {
+		return 0
+	}
+	speed := func(l level) float64 { return l.load / max(l.used-x.base, 1e-9) }
+	falls := max(speed(below)-speed(top), 0) / (top.load - below.load)
+	at := speed(top) - falls*(load-top.load)
+	if at <= 0 {
+		return math.Inf(1)
+	}
+	return x.base + load/at
+}
+
 // between is the mean use at a load below the highest level, and the standard deviation of
 // what it was read from.
 func (x use) between(load float64) (mean, read float64) {
@@ -248,11 +317,11 @@ func (x use) between(load float64) (mean, read float64) {
 	above := x.levels[max(k, 0)]
 	if k <= 0 { // below the lowest level
 		rest := min(x.base, above.used)
-		return rest + (above.used-rest)*load/above.load, above.chance(x.base) * load / above.load
+		return rest + (above.used-rest)*load/above.load, above.chance(x.base, x.uneven) * load / above.load
 	}
 	below := x.levels[k-1]
 	far := (load - below.load) / (above.load - below.load)
-	return below.used + far*(above.used-below.used), math.Hypot(far*above.chance(x.base), (1-far)*below.chance(x.base))
+	return below.used + far*(above.used-below.used), math.Hypot(far*above.chance(x.base, x.uneven), (1-far)*below.chance(x.base, x.uneven))
 }
 
 // ceiling is the greatest load whose use stays below ratio in a step of so many seconds; +Inf

@@ -169,6 +169,42 @@ func TestCeilingAfterAStepThatUsedTooMuch(t *testing.T) {
 	}
 }
 
+// How much requests differ shows in how the use varies from second to second, and takes room of
+// the bound. Without requests that take most of the work it takes what is always left.
+func TestCeilingOfUnevenWork(t *testing.T) {
+	const demand = 0.002
+	steps := func(c, base, from float64) (points []observation.Point) {
+		for i, load := range []float64{from, 2 * from} {
+			points = append(points, observation.Point{
+				Step: i, Offered: load, Seconds: 7, Valid: true, Figures: observation.Figures{Throughput: load},
+				Resources: map[string]observation.Use{"cpu": {
+					Used: base + demand*load, Limit: 1, Unit: "cores", Summed: true, Samples: 7, Variance: load * demand * demand * (1 + c*c),
+				}},
+			})
+		}
+		return points
+	}
+	for _, base := range []float64{0, 0.1} {
+		before := math.Inf(1)
+		for _, c := range []float64{0, 1, 1.5, 2, 3, 5} {
+			x := useOf(steps(c, base, 50), "cpu", 0.6)
+			want := max(c, uneven)
+			if x.uneven < 0.85*want || x.uneven > 1.02*want {
+				t.Errorf("work with a coefficient of variation of %g over a base of %g is taken for one of %.2f", c, base, x.uneven)
+			}
+			ceiling := x.ceiling(0.6, 7)
+			if ceiling > before || c > 1.5 && ceiling > 0.98*before {
+				t.Errorf("%g, base %g: a ceiling of %.4g/s, after %.4g/s of more even work", c, base, ceiling, before)
+			}
+			before = ceiling
+		}
+	}
+	idle := useOf(steps(100, 0, 1), "cpu", 0.6)
+	if idle.uneven != mostUneven || !(idle.ceiling(0.6, 7) > 0) {
+		t.Errorf("a target that does something else is taken for %g, with a ceiling of %g/s", idle.uneven, idle.ceiling(0.6, 7))
+	}
+}
+
 func TestLoadsAreReadable(t *testing.T) {
 	for load := 0.0123; load < 30000; load *= 1.0173 {
 		for _, x := range []float64{round(load), roundDown(load)} {
