@@ -168,6 +168,8 @@ const (
 	enoughSampled = 4
 	// enoughWaits is how many waits there must be in all for their growth to be read.
 	enoughWaits = 50.0
+	// manyWaits are so many that their growth tells how often a request takes the lock.
+	manyWaits = 1000.0
 	// mostTimes bounds how often a request takes a lock.
 	mostTimes = 50.0
 	// once is the probability, beforehand, that a request takes a lock once. Other numbers
@@ -376,12 +378,12 @@ func lockCeiling(points []observation.Point, ratio float64) (load float64, resou
 		}
 		k, doubt := acquisitions(balanced(list))
 		held := rate / k * math.Exp(safeTimes*doubt)
-		// Of a lock that few requests take, little is counted.
-		even := evenHolds
-		if waits >= enoughWaits {
-			even = unevenHolds
+		switch { // of a lock that few requests take, little is counted
+		case waits < enoughWaits:
+			held = max(held, heldByLength(list, evenHolds))
+		case waits < manyWaits:
+			held = max(held, heldByLength(list, unevenHolds))
 		}
-		held = max(held, heldByLength(list, even))
 		held *= waitedIn(name, all)
 		x := ratio / (held * likelyWaits(waits) / waits)
 		if waits < someWaits {
@@ -442,7 +444,7 @@ func heldByLength(list []contended, even float64) float64 {
 
 // evenHolds is one and the squared coefficient of variation of the times for which a lock is
 // held, towards even ones: less makes a bound lower. Where enough waits were counted it is
-// unevenHolds, towards uneven ones, as the count then says most.
+// unevenHolds, towards uneven ones, as the count then says most, and all where there were many.
 const evenHolds, unevenHolds = 1.3, 2.2
 
 const (

@@ -158,6 +158,34 @@ func TestLockOfFewRequestsIsBound(t *testing.T) {
 	}
 }
 
+// Half of the requests take a lock that is held evenly as one that all take is held unevenly: until
+// many waits were counted, how long they are counts too. A lock that is held for long now and then
+// is not kept low for good by that.
+func TestLockOfHalfTheRequestsIsBound(t *testing.T) {
+	for _, c := range []struct {
+		times, scv float64
+		loads      []float64
+		from, to   float64 // of the right bound, the median
+	}{
+		{0.5, 0.5, []float64{50, 100, 120}, 0.5, 1.25},
+		{0.5, 1, []float64{50, 100, 120, 140}, 0.5, 1.1},
+		{1, 0, []float64{50, 100, 120, 140}, 0.8, 1},
+		{1, 1, []float64{50, 100, 120, 140}, 0.7, 1},
+		{1, 6, []float64{50, 100, 140, 200, 200}, 0.75, 1},
+	} {
+		rng := rand.New(rand.NewPCG(10, uint64(10*c.times)))
+		var bounds []float64
+		for range 200 {
+			x, _ := lockCeiling(lockSteps(c.times, c.scv, rng, c.loads...), 0.6)
+			bounds = append(bounds, x/240)
+		}
+		slices.Sort(bounds)
+		if median := bounds[100]; median < c.from || median > c.to {
+			t.Errorf("%+v: the median bound is %.2f of the right one", c, median)
+		}
+	}
+}
+
 // A profile of one wait in a hundred counts it a hundred times, which is not as much evidence
 // as a hundred waits.
 func TestSampledLocks(t *testing.T) {

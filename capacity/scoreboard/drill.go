@@ -180,7 +180,7 @@ func (x *instrument) read(m *meter, heap []float64, from, to int, rng *rand.Rand
 		u.Used = max(stat.Mean(readings, nil)*(1+x.wander*rng.NormFloat64()), 0)
 	}
 	if u.Summed && len(readings) > 1 {
-		u.Variance = stat.Variance(readings, nil)
+		u.Variance, u.Apart = stat.Variance(readings, nil), len(readings)
 	}
 	return u
 }

@@ -37,8 +37,10 @@ func TestEngines(t *testing.T) {
 	http1 := func(r route) bool { return r.http1() }
 	// What is seen at a raw socket, or kept by a proxy, is for itself.
 	direct := func(r route) bool { return r.direct() }
+	noLeaks(t)
 	for _, r := range routes() {
 		t.Run(r.name, func(t *testing.T) {
+			t.Parallel() // little load, much waiting
 			for _, test := range []struct {
 				name string
 				run  func(*testing.T)
@@ -150,7 +152,6 @@ func counting(t testing.TB, h http.HandlerFunc) (*httptest.Server, *atomic.Uint6
 func ok(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }
 
 func testEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
-	noLeaks(t)
 	srv, received := counting(t, ok)
 	defer srv.Close()
 	b := newBench(t, srv.URL, nil)
@@ -185,7 +186,6 @@ func testEveryPlannedHitIsSentOnceAndBooked(t *testing.T) {
 // A target that answers nothing for a while must show in the response times of
 // all hits that came due meanwhile, even if few connections are there.
 func testResponseTimeRunsFromThePlannedInstant(t *testing.T) {
-	noLeaks(t)
 	const stall = 400 * time.Millisecond
 	var gate sync.RWMutex
 	srv, _ := counting(t, func(w http.ResponseWriter, r *http.Request) {
@@ -223,7 +223,6 @@ func testResponseTimeRunsFromThePlannedInstant(t *testing.T) {
 }
 
 func testCutEndsAStepAndBooksTheRest(t *testing.T) {
-	noLeaks(t)
 	seen := make(chan struct{})
 	var arrived atomic.Int64
 	srv, received := counting(t, func(w http.ResponseWriter, r *http.Request) {
@@ -251,7 +250,6 @@ func testCutEndsAStepAndBooksTheRest(t *testing.T) {
 }
 
 func testKillCancelsWhatIsInFlight(t *testing.T) {
-	noLeaks(t)
 	release := make(chan struct{})
 	arrived := make(chan struct{}, 1000)
 	srv, _ := counting(t, func(w http.ResponseWriter, r *http.Request) {
@@ -288,7 +286,6 @@ func testKillCancelsWhatIsInFlight(t *testing.T) {
 // Users who think have asked for nothing: of eight whose answers come at once, hardly one is
 // in flight when a second ends. Little's law would not hold of a count that has them all.
 func testWhoThinksHasNothingInFlight(t *testing.T) {
-	noLeaks(t)
 	srv := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
 	defer srv.Close()
 	const think = 300 * time.Millisecond
@@ -309,7 +306,6 @@ func testWhoThinksHasNothingInFlight(t *testing.T) {
 }
 
 func testClosedLoadHasOneRequestAUser(t *testing.T) {
-	noLeaks(t)
 	var now, most atomic.Int64
 	srv, received := counting(t, func(w http.ResponseWriter, r *http.Request) {
 		n := now.Add(1)
@@ -335,7 +331,6 @@ func testClosedLoadHasOneRequestAUser(t *testing.T) {
 }
 
 func testErrorClasses(t *testing.T) {
-	noLeaks(t)
 	cases := []struct {
 		class   string
 		sent    bool
@@ -406,7 +401,6 @@ func testErrorClasses(t *testing.T) {
 // What is sent is what the scenario says, to the byte: no path is cleaned, no
 // header invented but Host, User-Agent and Content-Length.
 func testTheRequestIsSentAsWritten(t *testing.T) {
-	noLeaks(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -444,7 +438,6 @@ func testTheRequestIsSentAsWritten(t *testing.T) {
 // A server may close a connection behind an answer without a word. Hits that are
 // sent later must not run into it.
 func testAConnectionThatWasClosedIsNotUsedAgain(t *testing.T) {
-	noLeaks(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,6 @@ import (
 // A target with pyroscope-go's own middleware labels its profiles by run, scenario and
 // step: the profile that is looked at is of the goroutine that serves the hit.
 func testBaggageLabelsProfiles(t *testing.T) {
-	noLeaks(t)
 	var mu sync.Mutex
 	seen := map[string]int{}
 	handler := k6.LabelsFromBaggageHandler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

@@ -220,8 +220,7 @@ func TestAnswerBeforeTheBody(t *testing.T) {
 // nothing is sent.
 func TestUnreachable(t *testing.T) {
 	for class, host := range map[string]string{"dial": "127.0.0.1:1", "dns": "nowhere.invalid", "blocked": "192.0.2.1"} {
-		overRoutes(t, func(r route) bool { return !r.proxied }, func(t *testing.T) {
-			noLeaks(t)
+		overRoutesAtOnce(t, func(r route) bool { return !r.proxied }, func(t *testing.T) {
 			scheme := "http://"
 			if routeOf(t).secure {
 				scheme = "https://"

@@ -78,8 +78,7 @@ func flowing(r route) bool { return r.name == "vegeta" || r.name == "http2" || r
 // In an open load each arrival is a user who logs in and uses what came of it.
 // Loads count requests, so that a third as many arrive.
 func TestFlowInAnOpenLoad(t *testing.T) {
-	overRoutes(t, flowing, func(t *testing.T) {
-		noLeaks(t)
+	overRoutesAtOnce(t, flowing, func(t *testing.T) {
 		target := newShop()
 		srv, received := counting(t, target.ServeHTTP)
 		defer srv.Close()
@@ -137,8 +136,7 @@ func TestFlowEndsWithAFailure(t *testing.T) {
 // In a closed load each user runs the flow again and again, thinks between its
 // requests, and stops asking at the end of the step.
 func TestFlowInAClosedLoad(t *testing.T) {
-	overRoutes(t, flowing, func(t *testing.T) {
-		noLeaks(t)
+	overRoutesAtOnce(t, flowing, func(t *testing.T) {
 		target := newShop()
 		srv, received := counting(t, target.ServeHTTP)
 		defer srv.Close()
@@ -195,8 +193,7 @@ func TestCutEndsFlows(t *testing.T) {
 
 // Raw results have the URLs that were asked for, with what users captured in them.
 func TestRawResultsOfFlowsHaveTheirURLs(t *testing.T) {
-	overRoutes(t, flowing, func(t *testing.T) {
-		noLeaks(t)
+	overRoutesAtOnce(t, flowing, func(t *testing.T) {
 		var mu sync.Mutex
 		asked := map[string]int{}
 		target := newShop()

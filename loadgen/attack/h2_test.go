@@ -22,14 +22,13 @@ import (
 )
 
 func overHTTP2(t *testing.T, run func(*testing.T)) {
-	overRoutes(t, func(r route) bool { return !r.http1() && !r.proxied }, run)
+	overRoutesAtOnce(t, func(r route) bool { return !r.http1() && !r.proxied }, run)
 }
 
 // Over HTTP/2 too, the path and the body are sent as they are written, and nothing
 // is added but the user agent and the length.
 func TestHTTP2RequestIsSentAsWritten(t *testing.T) {
 	overHTTP2(t, func(t *testing.T) {
-		noLeaks(t)
 		seen := make(chan string, 10)
 		srv, _ := counting(t, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
@@ -101,7 +100,6 @@ func TestHTTP2Connections(t *testing.T) {
 		{"bounded", few, 1, 1, 1, true},
 	} {
 		t.Run("h2c/"+c.name, func(t *testing.T) {
-			noLeaks(t)
 			srv, opened := connections(t, c.server)
 			defer srv.Close()
 			b := newBench(t, srv.URL, func(s *scenarios.Scenario, cfg *attack.Config) {
@@ -132,7 +130,6 @@ func TestHTTP2Connections(t *testing.T) {
 // goes over another connection, and every hit is counted once, as the target does.
 func TestHTTP2GoAway(t *testing.T) {
 	overHTTP2(t, func(t *testing.T) {
-		noLeaks(t)
 		var n atomic.Uint64
 		srv, received := counting(t, func(w http.ResponseWriter, r *http.Request) {
 			if n.Add(1)%20 == 0 {
@@ -250,7 +247,6 @@ func TestHTTP2Faults(t *testing.T) {
 	} {
 		overHTTP2(t, func(t *testing.T) {
 			t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
-				noLeaks(t)
 				target, url := rawTarget(t, serveFrames(c.answer))
 				defer target.Close()
 				b := newBench(t, url, func(s *scenarios.Scenario, cfg *attack.Config) {
@@ -278,7 +274,6 @@ func TestHTTP2Faults(t *testing.T) {
 // A target without HTTP/2 is refused before the drill, and counted as tls in it.
 func TestTargetWithoutHTTP2(t *testing.T) {
 	t.Run("http2", func(t *testing.T) {
-		noLeaks(t)
 		srv := httptest.NewUnstartedServer(http.HandlerFunc(ok))
 		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 		srv.StartTLS()
@@ -290,7 +285,6 @@ func TestTargetWithoutHTTP2(t *testing.T) {
 		}
 	})
 	t.Run("h2c", func(t *testing.T) {
-		noLeaks(t)
 		target, err := attacktest.NewRaw(nil, func(c net.Conn, _ *bufio.Reader, _ func()) {
 			_, _ = io.WriteString(c, "HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n")
 		})

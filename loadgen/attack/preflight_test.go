@@ -37,8 +37,7 @@ func preflight(t *testing.T, url string, change func(*scenarios.Scenario)) error
 
 // A target that is there is found there, over each route, and asked nothing.
 func TestPreflight(t *testing.T) {
-	overRoutes(t, func(r route) bool { return !r.proxied || r.secure }, func(t *testing.T) {
-		noLeaks(t)
+	overRoutesAtOnce(t, func(r route) bool { return !r.proxied || r.secure }, func(t *testing.T) {
 		srv, received := counting(t, ok)
 		defer srv.Close()
 		if err := preflight(t, srv.URL, nil); err != nil || received.Load() != 0 {

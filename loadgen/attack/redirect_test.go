@@ -27,8 +27,7 @@ func follows(redirects string, r scenarios.Request) func(*scenarios.Scenario, *a
 // Sent and followed add up to what the target counted, and the time is that to
 // the last answer; cookies that are set on the way are sent on.
 func TestRedirectsAreFollowed(t *testing.T) {
-	overRoutes(t, func(r route) bool { return r.name != "loop" }, func(t *testing.T) {
-		noLeaks(t)
+	overRoutesAtOnce(t, func(r route) bool { return r.name != "loop" }, func(t *testing.T) {
 		srv, received := counting(t, func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/start":

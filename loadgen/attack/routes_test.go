@@ -70,6 +70,16 @@ func overRoutes(t *testing.T, fits func(route) bool, run func(*testing.T)) {
 	}
 }
 
+// overRoutesAtOnce does so at once, which suits little load and much waiting. What is left
+// behind is looked for when all have ended.
+func overRoutesAtOnce(t *testing.T, fits func(route) bool, run func(*testing.T)) {
+	noLeaks(t)
+	overRoutes(t, fits, func(t *testing.T) {
+		t.Parallel()
+		run(t)
+	})
+}
+
 // start starts a server that speaks what the test's route wants.
 func start(t testing.TB, h http.Handler) *httptest.Server {
 	t.Helper()

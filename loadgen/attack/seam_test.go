@@ -52,7 +52,6 @@ func (p *planned) instants(t *testing.T) []time.Duration {
 // hit of a step lies half a distance before its end, and the first of the next
 // half a distance after.
 func testStepsAreContiguous(t *testing.T) {
-	noLeaks(t)
 	srv, _ := counting(t, ok)
 	defer srv.Close()
 	var p planned
@@ -83,7 +82,6 @@ func testStepsAreContiguous(t *testing.T) {
 // A hold goes on at the last rate until the next order begins, and its hits are
 // booked behind the step's seconds, so that they are no part of its figures.
 func testHoldBridgesTheTimeUntilTheNextStep(t *testing.T) {
-	noLeaks(t)
 	srv, received := counting(t, ok)
 	defer srv.Close()
 	var p planned
@@ -134,7 +132,6 @@ func testHoldBridgesTheTimeUntilTheNextStep(t *testing.T) {
 // for the step, and ends by itself, or when one of no length comes, whatever else is
 // held behind it.
 func testHoldEndsWithoutANextStep(t *testing.T) {
-	noLeaks(t)
 	srv, received := counting(t, ok)
 	defer srv.Close()
 	var p planned
@@ -172,7 +169,6 @@ func testHoldEndsWithoutANextStep(t *testing.T) {
 
 // A step that is cut ends what was to be held behind it, too.
 func testACutEndsAHold(t *testing.T) {
-	noLeaks(t)
 	srv, received := counting(t, ok)
 	defer srv.Close()
 	b := newBench(t, srv.URL, nil)

@@ -98,9 +98,8 @@ func TestTLSFaults(t *testing.T) {
 		{"wants a certificate", &tls.Config{Certificates: []tls.Certificate{testCertificate()}, ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, false, nil, "tls"},
 	}
 	for _, c := range cases {
-		overRoutes(t, func(r route) bool { return r.secure && !r.proxied }, func(t *testing.T) {
+		overRoutesAtOnce(t, func(r route) bool { return r.secure && !r.proxied }, func(t *testing.T) {
 			t.Run(strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
-				noLeaks(t)
 				serve := c.serve
 				if serve == nil {
 					serve = serveFault(says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
@@ -128,8 +127,7 @@ func TestTLSFaults(t *testing.T) {
 
 // A client's certificate is shown, over both protocols.
 func TestClientCertificate(t *testing.T) {
-	overRoutes(t, func(r route) bool { return r.secure }, func(t *testing.T) {
-		noLeaks(t)
+	overRoutesAtOnce(t, func(r route) bool { return r.secure }, func(t *testing.T) {
 		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if len(r.TLS.PeerCertificates) != 1 {
 				w.WriteHeader(http.StatusForbidden)

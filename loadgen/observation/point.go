@@ -26,8 +26,10 @@ type Use struct {
 	// before, and not the state at an instant.
 	Summed bool `json:"-"`
 	// Variance is that of the use over one second, in the square of the unit, by how the
-	// readings of a counter differ; 0 if it is not known.
+	// readings of a counter differ of which no two overlap; Apart is how many those are. Both are
+	// 0 if they are not known.
 	Variance float64 `json:"-"`
+	Apart    int     `json:"-"`
 }
 
 // Figures are what was observed of a set of hits.

@@ -84,11 +84,17 @@ type flow struct {
 }
 
 type sampleSum struct {
-	// mean is weighted with the time of each reading, of which weight is the sum; squares is
-	// that of the weighted squares of what lies off it.
-	mean, weight, squares float64
-	n, summed             int
-	unit                  string
+	weighted, weight float64
+	// apart are the readings of which none begins before the last one ended, at until.
+	apart struct {
+		// mean is weighted with the time of each reading, of which weight is the sum; squares
+		// is that of the weighted squares of what lies off it.
+		mean, weight, squares float64
+		n                     int
+		until                 time.Duration
+	}
+	n, summed int
+	unit      string
 	// first and limit are the limits at the begin and by now, and how many
 	// readings had them.
 	first, limit    float64
@@ -98,9 +104,9 @@ type sampleSum struct {
 // use is what the readings say together. A mean over w seconds has a variance of 1/w of that
 // of one second, so that each weighted square has the latter.
 func (s *sampleSum) use() Use {
-	u := Use{Used: s.mean, Limit: s.limit, LimitBefore: s.before(), Unit: s.unit, Samples: s.n, Summed: s.summed == s.n}
-	if u.Summed && s.n > 1 {
-		u.Variance = s.squares / float64(s.n-1)
+	u := Use{Used: s.weighted / s.weight, Limit: s.limit, LimitBefore: s.before(), Unit: s.unit, Samples: s.n, Summed: s.summed == s.n}
+	if u.Summed && s.apart.n > 1 {
+		u.Variance, u.Apart = s.apart.squares/float64(s.apart.n-1), s.apart.n
 	}
 	return u
 }
@@ -366,13 +372,22 @@ func (r *Reducer) Sample(x Sample) {
 	} else {
 		w = 1
 	}
+	sum.weighted += x.Used * w
 	sum.weight += w
-	off := x.Used - sum.mean
-	sum.mean += off * w / sum.weight
-	sum.squares += w * off * (x.Used - sum.mean)
 	sum.n++
 	sum.bound(x.Limit)
+	if a := &sum.apart; x.Over > 0 && (a.n == 0 || x.At-x.Over >= a.until-overlap) {
+		a.n++
+		a.until = x.At
+		a.weight += w
+		off := x.Used - a.mean
+		a.mean += off * w / a.weight
+		a.squares += w * off * (x.Used - a.mean)
+	}
 }
+
+// overlap is for how long two readings may be of the same time and count as apart.
+const overlap = 50 * time.Millisecond
 
 // Unfinished is how many hits of a step were planned but have not ended, as far as
 // was told. Those that were planned beyond its end are left out.

@@ -227,8 +227,23 @@ func TestVarianceOfUse(t *testing.T) {
 	if u := got["cpu"]; math.Abs(u.Used-mean) > 0.02 || math.Abs(math.Sqrt(u.Variance)-sd) > 0.01 {
 		t.Errorf("cpu %+v, want %g with a deviation of %g in a second", u, mean, sd)
 	}
-	if u := got["pool"]; u.Variance != 0 || u.Summed {
+	if u := got["pool"]; u.Variance != 0 || u.Apart != 0 || u.Summed {
 		t.Errorf("a gauge %+v has no variance over a second", u)
+	}
+}
+
+// Readings over windows that overlap, as those of a rate() are, are alike for that.
+func TestVarianceOfReadingsThatOverlap(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	r := reducer(0, 5000*time.Second)
+	last := []float64{0.5, 0.5, 0.5}
+	for at := 3 * time.Second; at < 4000*time.Second; at += time.Second {
+		last = append(last[1:], 0.5+0.2*rng.NormFloat64())
+		r.Sample(observation.Sample{At: at, Over: 3 * time.Second, Resource: "cpu", Used: (last[0] + last[1] + last[2]) / 3, Limit: 2, Unit: "cores"})
+	}
+	u := r.Points()[0].Resources["cpu"]
+	if math.Abs(math.Sqrt(u.Variance)-0.2) > 0.012 || u.Apart < 1330 || u.Apart > 1334 || u.Samples < 3990 {
+		t.Errorf("%+v: want a deviation of 0.2 in a second, by a third of the readings", u)
 	}
 }
 

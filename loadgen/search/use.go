@@ -10,13 +10,11 @@ import (
 
 const (
 	// unlucky is how many standard deviations a step's use may lie above its mean: one step
-	// in two hundred of those at the bound does more, of a target as uneven as uneven says.
+	// in two hundred of those at the bound does more.
 	unlucky = 2.6
 	// uneven is the coefficient of variation of what requests take of a resource, at the least:
 	// more than the 1 of exponential work, as a few take most where requests differ.
 	uneven = 1.5
-	// mostUneven bounds what is read of it: what goes on besides the requests varies, too.
-	mostUneven = 6.0
 	// uncounted is the greatest share of a step that is its warm-up. The number of hits of a
 	// step is planned, so that the variance of the number in the rest of it is that share of
 	// what a Poisson law has.
@@ -28,8 +26,12 @@ const (
 	// comes near a bound, or rests on a base load that one chord tells of: what is
 	// extrapolated further may be wrong.
 	approach = 1.4
-	// manyCores are so many that requests on them can slow one another down a lot.
+	// manyCores are so many that requests on them can slow one another down a lot, and idle is
+	// the share of them below which they do not, and readings say little.
 	manyCores = 4
+	idle      = 0.02
+	// full is the share of a limit from which on what is used cannot vary.
+	full = 0.9
 	// overloaded is the ratio of what was served to what was offered below which a step tells
 	// of use by what it used above a bound only: what was not served took something, too.
 	overloaded = 0.9
@@ -55,6 +57,10 @@ type level struct {
 	readings int
 }
 
+// scatter is how much what was used varies besides what uneven says: by each hit, as a
+// variance in the square of a ratio of the limit, in s^2; 0 if no more than that.
+type scatter float64
+
 // use is how the use of a resource goes with the load.
 type use struct {
 	levels []level // the highest load last
@@ -65,8 +71,8 @@ type use struct {
 	base float64
 	// sure says that it was told by more than one step.
 	sure bool
-	// uneven is the coefficient of variation of what requests take.
-	uneven float64
+	// by is how much each hit adds to the variance of what is used, as it was read.
+	by scatter
 	// many says that it is of many cores.
 	many bool
 }
@@ -86,19 +92,19 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 		l := levelOf(p, u)
 		if p.Step > newest {
 			newest, limit = p.Step, u.Limit
+			x.many = u.Unit == "cores" && u.Limit >= manyCores
 		}
 		bytes = u.Unit == "bytes"
-		x.many = u.Unit == "cores" && u.Limit >= manyCores
 		all = append(all, l)
 	}
 	for k := range all {
 		all[k].used /= limit
 		all[k].variance /= limit * limit
 	}
-	steps := slices.Clone(all)
 	if served := slices.DeleteFunc(slices.Clone(all), func(l level) bool { return l.load < overloaded*l.offered && l.used < ratio }); len(served) > 0 {
 		all = served
 	}
+	x.by = scatterOf(all)
 	slices.SortFunc(all, func(a, b level) int { return cmp.Or(cmp.Compare(b.offered, a.offered), cmp.Compare(b.step, a.step)) })
 	for len(all) > 0 {
 		n := 1
@@ -118,41 +124,30 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 			x.levels = slices.Delete(x.levels, k, k+1)
 		}
 	}
-	x.uneven = uneven
 	x.rest(bytes)
-	if c := unevenness(steps, x.likelyBase()); c > uneven {
-		x.uneven = c
-		x.rest(bytes)
-	}
 	return x
 }
 
-// likelyBase is about what is used without load: by the chord to the lowest level, as that rests
-// on chance least.
-func (x *use) likelyBase() float64 {
-	if len(x.others) == 0 {
-		return x.base
+// scatterOf is by how much each hit adds to the variance of the use over one second, over all
+// steps: with X hits in it, each of which takes D in the mean with a coefficient of variation of
+// c, that is X D^2 (1 + c^2) if they come as a Poisson process (the law of total variance). What a
+// target does besides counts as if it were of the hits. The first step may have been cold, and
+// counts if there is no other; what is full cannot vary.
+func scatterOf(steps []level) scatter {
+	told := slices.DeleteFunc(slices.Clone(steps), func(l level) bool { return l.readings < 2 || l.used > full || !(l.load > 0) })
+	if len(told) == 0 {
+		return 0
 	}
-	o, top := x.others[0], x.levels[len(x.levels)-1]
-	return min(max(o.used-(top.used-o.used)/(top.load-o.load)*o.load, x.base), o.used)
-}
-
-// unevenness is the coefficient of variation of what requests take, by how the use varies from
-// second to second: in one with X Poisson arrivals, each of which takes D in the mean, it has the
-// variance X D^2 (1 + c^2) (the law of total variance).
-func unevenness(steps []level, base float64) float64 {
-	var varied, expected float64
-	for _, l := range steps {
-		if df := float64(l.readings - 1); df > 0 && l.variance > 0 {
-			used := max(l.used-base, 0)
-			varied += df * l.variance
-			expected += df * used * used / l.load
-		}
+	first := slices.MinFunc(told, func(a, b level) int { return cmp.Compare(a.step, b.step) }).step
+	if warm := slices.DeleteFunc(slices.Clone(told), func(l level) bool { return l.step == first }); len(warm) > 0 {
+		told = warm
 	}
-	if !(varied > expected) {
-		return uneven
+	var varied, hits float64
+	for _, l := range told {
+		df := float64(l.readings - 1)
+		varied, hits = varied+df*l.variance, hits+df*l.load
 	}
-	return min(max(math.Sqrt(varied/max(expected, 1e-300)-1), uneven), mostUneven)
+	return scatter(varied / hits)
 }
 
 // levelOf is the level of one step, its use in the unit of the resource.
@@ -162,7 +157,7 @@ func levelOf(p observation.Point, u observation.Use) level {
 		l.looks = u.Limit * float64(max(u.Samples, 1))
 	}
 	if u.Unit != "bytes" {
-		l.variance, l.readings = u.Variance, u.Samples
+		l.variance, l.readings = u.Variance, u.Apart
 	}
 	return l
 }
@@ -192,7 +187,6 @@ func mean(steps []level) (m level) {
 // rest finds what is surely used without load. Of one level that is not known. Its bytes are
 // taken to rest, as most of a memory does: their mean errs on the safe side enough.
 func (x *use) rest(bytes bool) {
-	x.others, x.sure, x.base = nil, false, 0
 	if len(x.levels) == 0 {
 		return
 	}
@@ -211,20 +205,20 @@ func (x *use) rest(bytes bool) {
 		x.base = top.used
 	}
 	for _, o := range x.others {
-		x.base = min(x.base, o.rest(top, x.uneven))
+		x.base = min(x.base, o.rest(top, x.by))
 	}
 }
 
 // rest is what is surely used without load, by a level and one of a higher load: the least of
 // which the one would not use more than expected by the other, but for chance.
-func (l level) rest(top level, c float64) float64 {
+func (l level) rest(top level, by scatter) float64 {
 	const steps = 200
 	for k := range steps {
 		base := l.used * float64(k) / steps
 		share := l.load / top.load
 		expected := l
 		expected.used = base + max(top.used-base, 0)*share
-		if l.used <= expected.used+unlucky*math.Hypot(expected.chance(base, c), top.chance(base, c)*share) {
+		if l.used <= expected.used+unlucky*math.Hypot(expected.chance(base, by), top.chance(base, by)*share) {
 			return base
 		}
 	}
@@ -233,23 +227,26 @@ func (l level) rest(top level, c float64) float64 {
 
 // chance is the standard deviation of what was read, base aside, which is the same for all
 // hits: of the work of the hits and, of a gauge, of what it finds where the number in use has
-// a Poisson law (of none that were found, one might have been). c is the coefficient of
-// variation of the work.
-func (l level) chance(base, c float64) float64 {
+// a Poisson law (of none that were found, one might have been).
+func (l level) chance(base float64, by scatter) float64 {
 	used := max(l.used-base, 0)
-	work := used * c / math.Sqrt(max(l.load*l.seconds, fewHits))
+	n := max(l.load*l.seconds, fewHits)
+	work := max(used*uneven/math.Sqrt(n), by.of(l.load, n))
 	if l.looks == 0 {
 		return work
 	}
 	return math.Hypot(work, math.Sqrt(used*l.looks+1)/l.looks)
 }
 
+// of is the standard deviation of the mean use over so many hits, at a load.
+func (s scatter) of(load, n float64) float64 { return load * math.Sqrt(float64(s)/n) }
+
 // spread is the standard deviation of what the hits of a step use, n of them in the mean, as
 // a ratio of its mean: that of a sum of independent pieces of work whose number varies too
 // (the law of total variance). Of flows it is the number of passes that does, which is more of
 // it; work that is less uneven than is allowed for makes room for that.
-func spread(n, c float64) float64 {
-	return math.Sqrt((uncounted + c*c) / max(n, fewHits))
+func spread(n float64) float64 {
+	return math.Sqrt((uncounted + uneven*uneven) / max(n, fewHits))
 }
 
 // most is the use of a step at a load, for so many seconds, that hardly any exceeds: its
@@ -263,7 +260,8 @@ func spread(n, c float64) float64 {
 // It is no lower than the mean by any chord: where demand rises with the load, the newest is
 // the one that counts.
 func (x use) most(load, seconds float64) float64 {
-	step := func(mean float64) float64 { return max(mean-x.base, 0) * spread(load*seconds, x.uneven) }
+	n := max(load*seconds, fewHits)
+	step := func(mean float64) float64 { return max(max(mean-x.base, 0)*spread(n), x.by.of(load, n)) }
 	top := x.levels[len(x.levels)-1]
 	if load <= top.load {
 		mean, read := x.between(load)
@@ -271,14 +269,14 @@ func (x use) most(load, seconds float64) float64 {
 	}
 	bent := 1 + bend*(load/top.load-1)
 	mean := top.used + top.used*(load/top.load-1)*bent
-	most := mean + unlucky*math.Hypot(step(mean), top.chance(x.base, x.uneven)*load/top.load)
+	most := mean + unlucky*math.Hypot(step(mean), top.chance(x.base, x.by)*load/top.load)
 	rising, best := 0.0, math.Inf(1)
 	var chord float64
 	for _, o := range x.others {
 		far := (load - top.load) / (top.load - o.load)
 		rise := far * (top.used - o.used)
 		mean := max(top.used+max(rise, rise*bent), x.crowded(load, o, top))
-		if read := math.Hypot((1+far)*top.chance(x.base, x.uneven), far*o.chance(x.base, x.uneven)); read < best {
+		if read := math.Hypot((1+far)*top.chance(x.base, x.by), far*o.chance(x.base, x.by)); read < best {
 			best, chord = read, mean+unlucky*math.Hypot(step(mean), read)
 		}
 		rising = max(rising, mean+unlucky*step(mean))
@@ -295,17 +293,23 @@ func (x use) most(load, seconds float64) float64 {
 
 // crowded is the use at a load above top where requests that are served at once slow one
 // another down, by what they took at two levels: what a whole resource would serve of them in a
-// second falls by a straight line with the load, as of the contention of the Universal Scalability
-// Law (N. J. Gunther, 2007). 0 of what has few cores.
+// second falls with the load, by a straight line as of the contention of the Universal Scalability
+// Law (N. J. Gunther, 2007), and the more the further it is drawn, as of its coherency. It counts as far as it is more than
+// chance, up to twice what the load alone says. 0 of what has few cores, or uses next to none.
 func (x use) crowded(load float64, below, top level) float64 {
-	if !x.many {
+	if !x.many || below.used-x.base < idle {
 		return 0
 	}
-	speed := func(l level) float64 { return l.load / max(l.used-x.base, 1e-9) }
-	falls := max(speed(below)-speed(top), 0) / (top.load - below.load)
-	at := speed(top) - falls*(load-top.load)
-	if at <= 0 {
-		return math.Inf(1)
+	speed := func(l level) float64 { return l.load / (l.used - x.base) }
+	error := func(l level) float64 { return l.chance(x.base, x.by) / (l.used - x.base) }
+	before, now := speed(below)*(1-math.Hypot(error(below), error(top))), speed(top)
+	if before <= now {
+		return 0
+	}
+	alone := x.base + load/now
+	at := now - (before-now)*load/top.load*(load-top.load)/(top.load-below.load)
+	if at <= now/2 {
+		return 2 * alone
 	}
 	return x.base + load/at
 }
@@ -317,11 +321,11 @@ func (x use) between(load float64) (mean, read float64) {
 	above := x.levels[max(k, 0)]
 	if k <= 0 { // below the lowest level
 		rest := min(x.base, above.used)
-		return rest + (above.used-rest)*load/above.load, above.chance(x.base, x.uneven) * load / above.load
+		return rest + (above.used-rest)*load/above.load, above.chance(x.base, x.by) * load / above.load
 	}
 	below := x.levels[k-1]
 	far := (load - below.load) / (above.load - below.load)
-	return below.used + far*(above.used-below.used), math.Hypot(far*above.chance(x.base, x.uneven), (1-far)*below.chance(x.base, x.uneven))
+	return below.used + far*(above.used-below.used), math.Hypot(far*above.chance(x.base, x.by), (1-far)*below.chance(x.base, x.by))
 }
 
 // ceiling is the greatest load whose use stays below ratio in a step of so many seconds; +Inf

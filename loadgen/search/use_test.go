@@ -169,39 +169,102 @@ func TestCeilingAfterAStepThatUsedTooMuch(t *testing.T) {
 	}
 }
 
+// seconds is a step of seven seconds on eight cores whose use varies from second to second by
+// hits that take so much each, with a coefficient of variation of c, and by what goes on besides,
+// with a standard deviation.
+func seconds(step int, load, demand, c, base, besides float64) observation.Point {
+	return observation.Point{
+		Step: step, Offered: load, Seconds: 7, Valid: true, Figures: observation.Figures{Throughput: load},
+		Resources: map[string]observation.Use{"cpu": {
+			Used: base + demand*load, Limit: 8, Unit: "cores", Summed: true, Samples: 7,
+			Variance: load*demand*demand*(1+c*c) + besides*besides, Apart: 7,
+		}},
+	}
+}
+
 // How much requests differ shows in how the use varies from second to second, and takes room of
 // the bound. Without requests that take most of the work it takes what is always left.
 func TestCeilingOfUnevenWork(t *testing.T) {
-	const demand = 0.002
-	steps := func(c, base, from float64) (points []observation.Point) {
-		for i, load := range []float64{from, 2 * from} {
-			points = append(points, observation.Point{
-				Step: i, Offered: load, Seconds: 7, Valid: true, Figures: observation.Figures{Throughput: load},
-				Resources: map[string]observation.Use{"cpu": {
-					Used: base + demand*load, Limit: 1, Unit: "cores", Summed: true, Samples: 7, Variance: load * demand * demand * (1 + c*c),
-				}},
-			})
-		}
-		return points
-	}
-	for _, base := range []float64{0, 0.1} {
-		before := math.Inf(1)
-		for _, c := range []float64{0, 1, 1.5, 2, 3, 5} {
-			x := useOf(steps(c, base, 50), "cpu", 0.6)
-			want := max(c, uneven)
-			if x.uneven < 0.85*want || x.uneven > 1.02*want {
-				t.Errorf("work with a coefficient of variation of %g over a base of %g is taken for one of %.2f", c, base, x.uneven)
+	const demand = 0.016
+	for _, base := range []float64{0, 0.8, 2} {
+		even := useOf([]observation.Point{seconds(0, 50, demand, 1, base, 0), seconds(1, 100, demand, 1, base, 0)}, "cpu", 0.6).ceiling(0.6, 7)
+		before := even
+		for _, c := range []float64{0, 1, 2, 3, 5} {
+			x := useOf([]observation.Point{seconds(0, 50, demand, c, base, 0), seconds(1, 100, demand, c, base, 0)}, "cpu", 0.6)
+			if got, want := float64(x.by), (demand/8)*(demand/8)*(1+c*c); math.Abs(got-want) > 1e-9*want {
+				t.Errorf("c = %g: each hit adds %g, want %g", c, got, want)
 			}
 			ceiling := x.ceiling(0.6, 7)
-			if ceiling > before || c > 1.5 && ceiling > 0.98*before {
-				t.Errorf("%g, base %g: a ceiling of %.4g/s, after %.4g/s of more even work", c, base, ceiling, before)
+			if c <= 1 && ceiling != even || c > 1 && ceiling > 0.995*before {
+				t.Errorf("c = %g, base %g: a ceiling of %.4g/s, after %.4g/s of more even work", c, base, ceiling, before)
+			}
+			// What is left is what chance takes: three standard deviations at the ceiling still fit.
+			if used := (base+demand*ceiling)/8 + 2.6*demand/8*math.Sqrt(ceiling/7*(0.5+c*c)); used > 0.6 {
+				t.Errorf("c = %g, base %g: a step at %.4g/s may use %.3g", c, base, ceiling, used)
 			}
 			before = ceiling
 		}
 	}
-	idle := useOf(steps(100, 0, 1), "cpu", 0.6)
-	if idle.uneven != mostUneven || !(idle.ceiling(0.6, 7) > 0) {
-		t.Errorf("a target that does something else is taken for %g, with a ceiling of %g/s", idle.uneven, idle.ceiling(0.6, 7))
+}
+
+// What says nothing of how uneven the requests are takes no room for that, and hides none.
+func TestStepsThatDoNotTellHowUneven(t *testing.T) {
+	const demand = 0.016
+	warm := []observation.Point{seconds(1, 100, demand, 1, 0, 0), seconds(2, 150, demand, 1, 0, 0), seconds(3, 180, demand, 1, 0, 0)}
+	want := useOf(warm, "cpu", 0.6).ceiling(0.6, 7)
+	cold := seconds(0, 50, demand, 1, 0, 2)
+	if got := useOf(append([]observation.Point{cold}, warm...), "cpu", 0.6).ceiling(0.6, 7); got < 0.99*want {
+		t.Errorf("a cold first step: %.4g/s, want %.4g", got, want)
+	}
+	broken := seconds(4, 200, demand, 1, 0, 3)
+	broken.Throughput, broken.Offered = 100, 200
+	if got := useOf(append(warm, broken), "cpu", 0.6).ceiling(0.6, 7); got < 0.99*want {
+		t.Errorf("a step of which half failed: %.4g/s, want %.4g", got, want)
+	}
+	uneven := []observation.Point{seconds(1, 100, demand, 4, 0, 0), seconds(2, 150, demand, 4, 0, 0)}
+	full := seconds(3, 495, demand, 0, 0, 0)
+	full.Resources["cpu"] = observation.Use{Used: 7.95, Limit: 8, Unit: "cores", Summed: true, Samples: 7, Variance: 1e-6, Apart: 7}
+	if got, want := useOf(append(uneven, full), "cpu", 0.6).by, useOf(uneven, "cpu", 0.6).by; got != want {
+		t.Errorf("cores that were full say that each hit adds %g, want %g", got, want)
+	}
+	// A job that takes much beside light requests is room that is always taken, not by the hits.
+	busy := []observation.Point{seconds(0, 50, 0.001, 1, 2.4, 0.24), seconds(1, 100, 0.001, 1, 2.4, 0.24), seconds(2, 200, 0.001, 1, 2.4, 0.24)}
+	if got := useOf(busy, "cpu", 0.6).ceiling(0.6, 7); got < 350 {
+		t.Errorf("beside a job: %.4g/s, want twice what was offered about", got)
+	}
+}
+
+// Requests on many cores that slow one another down use more than a straight line says, the more
+// the more there are. Chance does not look like it, nor does what was read as nothing.
+func TestCeilingOfCrosstalk(t *testing.T) {
+	talk := []reading{} // with a = 0.03 and b = 0.0005 of the Universal Scalability Law
+	cores := func(load, used float64) reading {
+		return reading{load: load, use: observation.Use{Used: used, Limit: 1, Unit: "cores", Summed: true, Samples: 6}}
+	}
+	speed := func(n float64) float64 { return n / (1 + 0.03*(n-1) + 0.0005*n*(n-1)) }
+	for _, n := range []float64{1, 5.5, 9.5} {
+		r := cores(1000*speed(n), n)
+		r.use.Limit = 32
+		talk = append(talk, r)
+	}
+	x := read(talk...)
+	if at, truth := x.ceiling(0.6, 60), 1000*speed(19.2); at > truth || at < 0.75*truth {
+		t.Errorf("crosstalk: up to %.4g/s, want no more than %.4g, and not much less", at, truth)
+	}
+	few := read(cores(100, 0), cores(200, 0), cores(400, 0.00125))
+	eight := few
+	eight.many = true
+	if a, b := few.ceiling(0.6, 6), eight.ceiling(0.6, 6); a != b {
+		t.Errorf("many cores that were used next to nothing allow %.4g/s, and few %.4g", b, a)
+	}
+	chance := read(cores(200, 0.0845), cores(300, 0.169), cores(400, 0.2625))
+	chance.many = true
+	if at := chance.ceiling(0.6, 6); at < 560 {
+		t.Errorf("use that rises a bit more than the load, by chance: up to %.4g/s", at)
+	}
+	// Even a steep fall says no more than twice what the load does.
+	if at := x.crowded(30000, level{load: 100, used: 0.03}, level{load: 200, used: 0.5}); at > 2*0.5*30000/200+1e-9 {
+		t.Errorf("%g of use", at)
 	}
 }
 

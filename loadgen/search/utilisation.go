@@ -28,8 +28,8 @@ func (s *Search) ceilingOver(run []observation.Point, seconds float64) (load flo
 	}
 	x, name := b.Ceiling(run, ratio)
 	if !math.IsInf(x, 1) && x > 0 {
-		lower := x / (1 + unlucky*spread(x*seconds, uneven)) // as many hits as there will be
-		x, name = b.Ceiling(run, ratio/(1+unlucky*spread(lower*seconds, uneven)))
+		lower := x / (1 + unlucky*spread(x*seconds)) // as many hits as there will be
+		x, name = b.Ceiling(run, ratio/(1+unlucky*spread(lower*seconds)))
 	}
 	if x < load {
 		load, resource = x, name

@@ -74,7 +74,7 @@ func poolLimit(capacityRPS float64) limit {
 }
 
 func lockLimit(capacityRPS float64) limit {
-	l := &ledger{hold: seconds(1 / capacityRPS), pause: pauseUntil}
+	l := newLedger(seconds(1 / capacityRPS))
 	return limit{
 		serve: func(r *http.Request, _ uint64) answer {
 			if err := l.write(r.Context()); err != nil {

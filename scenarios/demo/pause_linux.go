@@ -7,16 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// early is by how much sooner a thread is woken than asked for, and looks at the clock until
-// then: a bit more than a woken thread is late by. What comes late makes the time for which a
-// lock is held longer while nobody waits, and not where the schedule makes up for it, so that the
-// same lock would seem to be held longer at a low load than at its limit.
-const early = 150 * time.Microsecond
-
 // pauseUntil blocks a thread until t, and returns within microseconds of it on a machine that has
-// a core to spare. A timer of the Go runtime would be late by up to a millisecond in a process
-// with nothing else to do: it waits for events in whole milliseconds.
-func pauseUntil(t time.Time) {
+// a core to spare: it is woken sooner by early, and looks at the clock until then. A timer of the
+// Go runtime would be late by up to a millisecond in a process with nothing else to do: it waits
+// for events in whole milliseconds.
+func pauseUntil(t time.Time, early time.Duration) {
 	for d := time.Until(t) - early; d > 0; d = time.Until(t) - early {
 		ts := unix.NsecToTimespec(int64(d))
 		err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &ts, nil)
