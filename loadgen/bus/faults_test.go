@@ -26,6 +26,7 @@ func counted(t *testing.T, target *bustest.Target, d bustest.Drill) {
 
 // TestAWorkerWhoseClockIsAnHourOff: nothing depends on what a worker's clock says.
 func TestAWorkerWhoseClockIsAnHourOff(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	for _, off := range []time.Duration{0, time.Hour, -time.Hour} {
@@ -51,6 +52,7 @@ func TestAWorkerWhoseClockIsAnHourOff(t *testing.T) {
 // TestADuplicateCountsOnce: the same message again, and the same windows under
 // another message id.
 func TestADuplicateCountsOnce(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	n.Worker(nil)
@@ -132,6 +134,7 @@ func partition(t *testing.T, more string, lasts, away time.Duration) (*bustest.T
 
 // TestAPartitionOfTwoSecondsIsSurvived: the lease holds, the windows come late.
 func TestAPartitionOfTwoSecondsIsSurvived(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target, d := partition(t, "", 5*time.Second, 1800*time.Millisecond)
 	counted(t, target, d)
 	if d.Err != nil || d.Sent() != 1500 && len(d.Fleet(observation.FleetLost)) == 0 {
@@ -144,6 +147,7 @@ func TestAPartitionOfTwoSecondsIsSurvived(t *testing.T) {
 
 // TestALostWorkerIsFencedAndReplaced: a partition longer than the lease.
 func TestALostWorkerIsFencedAndReplaced(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target, d := partition(t, "", 8*time.Second, 6*time.Second)
 	counted(t, target, d)
 	lost, given := d.Fleet(observation.FleetLost), d.Fleet(observation.FleetRebalanced)
@@ -167,6 +171,7 @@ func TestALostWorkerIsFencedAndReplaced(t *testing.T) {
 }
 
 func TestALostWorkerDegrades(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target, d := partition(t, "lost_worker: degrade", 6*time.Second, 4*time.Second)
 	counted(t, target, d)
 	lost := d.Fleet(observation.FleetLost)
@@ -176,6 +181,7 @@ func TestALostWorkerDegrades(t *testing.T) {
 }
 
 func TestALostWorkerAborts(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target, d := partition(t, "lost_worker: abort", 20*time.Second, 4*time.Second)
 	counted(t, target, d)
 	if d.Outcome.How != observation.EndFailed || !strings.Contains(d.Outcome.Detail, "w3") {
@@ -186,6 +192,7 @@ func TestALostWorkerAborts(t *testing.T) {
 // TestASlowNetworkIsNoLoss: 150 ms each way; the report says that clocks are known
 // less well.
 func TestASlowNetworkIsNoLoss(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	n.Worker(nil)
@@ -202,6 +209,7 @@ func TestASlowNetworkIsNoLoss(t *testing.T) {
 
 // TestANatsNodeIsKilled in mid-drill, the one that leads the stream.
 func TestANatsNodeIsKilled(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	c := bustest.NewCluster(t)
 	for range 3 {
@@ -226,6 +234,7 @@ func TestANatsNodeIsKilled(t *testing.T) {
 
 // TestNeverAboveAWorkersOwnBound, in the plan and when a share is given away.
 func TestNeverAboveAWorkersOwnBound(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	n.Worker(func(c *bus.WorkerConfig) { c.MaxRPS = 60 })
@@ -305,6 +314,7 @@ func TestAScenarioThatDiffersIsImpossible(t *testing.T) {
 
 // TestAShareThatIsNotTaken: the controller learns it, goes on with less, and says so.
 func TestAShareThatIsNotTaken(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	n.Worker(func(c *bus.WorkerConfig) { c.MaxRPS = 60 })
@@ -348,6 +358,7 @@ func TestAWorkerThatCannotGoOnSaysWhy(t *testing.T) {
 // TestTheEndDoesNotWaitForADeadWorker: it ended its connection, its lease is over, and
 // what it had told is stored.
 func TestTheEndDoesNotWaitForADeadWorker(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	n.Worker(nil)

@@ -34,7 +34,7 @@ func (stairs) Above(observation.Point, float64) (string, bool) { return "", fals
 // TestAWorkerIsLostWhileTheLoadIsHeld: its share of what is held goes to the others,
 // no number is used twice, and the step that is over keeps its figures.
 func TestAWorkerIsLostWhileTheLoadIsHeld(t *testing.T) {
-	t.Parallel()
+	t.Parallel() // little load, much waiting
 	var mu sync.Mutex
 	seen, received := map[string]int{}, 0
 	over := make(chan struct{})

@@ -79,6 +79,7 @@ func TestAWorkerThatMayNotHitTheTarget(t *testing.T) {
 
 // A drill that follows another at once has the same workers.
 func TestWorkersAreFreeWhenTheirDrillIsOver(t *testing.T) {
+	t.Parallel() // little load, much waiting
 	target := bustest.NewTarget(t)
 	n := bustest.Single(t)
 	for range 3 {

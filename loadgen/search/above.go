@@ -38,7 +38,7 @@ func (s *Search) Above(p observation.Point, whole float64) (reason string, above
 		l.used, l.variance = l.used/u.Limit, l.variance/(u.Limit*u.Limit)
 		l.load = max(l.load, float64(p.OK+p.Failed)/p.Seconds) // what failed took something, too
 		by := scatterOf([]level{l})
-		rest := max(min(bound/(1+unlucky*spread(n)), bound-unlucky*by.of(p.Offered, n)), 0)
+		rest := max(min(bound/(1+unlucky*spread(n)), bound-unlucky*by.of(bound, p.Offered, n)), 0)
 		inAll := (l.used*p.Seconds + rest*left) / (p.Seconds + left)
 		if l.used-clearly*l.chance(0, by) > bound && inAll > bound {
 			return fmt.Sprintf("%s is used at %.0f%%, above the allowed %g%%", name, 100*l.used, 100*bound), true

@@ -57,9 +57,13 @@ type level struct {
 	readings int
 }
 
-// scatter is how much what was used varies besides what uneven says: by each hit, as a
-// variance in the square of a ratio of the limit, in s^2; 0 if no more than that.
-type scatter float64
+// scatter is how much what hits use was read to vary; 0 if that is not known.
+type scatter struct {
+	// hit is the variance that each adds to the use over one second, in the square of a ratio of
+	// the limit, and ratio the same as a ratio of the square of what each uses: where one takes
+	// more at a higher load, the latter says more, and beside a base load the former.
+	hit, ratio float64
+}
 
 // use is how the use of a resource goes with the load.
 type use struct {
@@ -136,18 +140,24 @@ func useOf(points []observation.Point, name string, ratio float64) use {
 func scatterOf(steps []level) scatter {
 	told := slices.DeleteFunc(slices.Clone(steps), func(l level) bool { return l.readings < 2 || l.used > full || !(l.load > 0) })
 	if len(told) == 0 {
-		return 0
+		return scatter{}
 	}
 	first := slices.MinFunc(told, func(a, b level) int { return cmp.Compare(a.step, b.step) }).step
 	if warm := slices.DeleteFunc(slices.Clone(told), func(l level) bool { return l.step == first }); len(warm) > 0 {
 		told = warm
 	}
-	var varied, hits float64
+	var varied, hits, squares, readings float64
 	for _, l := range told {
 		df := float64(l.readings - 1)
-		varied, hits = varied+df*l.variance, hits+df*l.load
+		varied, hits, squares, readings = varied+df*l.variance, hits+df*l.load, squares+df*l.used*l.used/l.load, readings+df
 	}
-	return scatter(varied / hits)
+	varied *= 1 + math.Sqrt(2/readings) // one standard error more, as of normal readings
+	return scatter{varied / hits, varied / max(squares, 1e-300)}
+}
+
+// of is the standard deviation of the mean use over n hits at a load, if it is so much.
+func (s scatter) of(used, load, n float64) float64 {
+	return math.Sqrt(max(load*load*s.hit, used*used*s.ratio) / n)
 }
 
 // levelOf is the level of one step, its use in the unit of the resource.
@@ -231,15 +241,12 @@ func (l level) rest(top level, by scatter) float64 {
 func (l level) chance(base float64, by scatter) float64 {
 	used := max(l.used-base, 0)
 	n := max(l.load*l.seconds, fewHits)
-	work := max(used*uneven/math.Sqrt(n), by.of(l.load, n))
+	work := max(used*uneven/math.Sqrt(n), by.of(l.used, l.load, n))
 	if l.looks == 0 {
 		return work
 	}
 	return math.Hypot(work, math.Sqrt(used*l.looks+1)/l.looks)
 }
-
-// of is the standard deviation of the mean use over so many hits, at a load.
-func (s scatter) of(load, n float64) float64 { return load * math.Sqrt(float64(s)/n) }
 
 // spread is the standard deviation of what the hits of a step use, n of them in the mean, as
 // a ratio of its mean: that of a sum of independent pieces of work whose number varies too
@@ -261,7 +268,7 @@ func spread(n float64) float64 {
 // the one that counts.
 func (x use) most(load, seconds float64) float64 {
 	n := max(load*seconds, fewHits)
-	step := func(mean float64) float64 { return max(max(mean-x.base, 0)*spread(n), x.by.of(load, n)) }
+	step := func(mean float64) float64 { return max(max(mean-x.base, 0)*spread(n), x.by.of(mean, load, n)) }
 	top := x.levels[len(x.levels)-1]
 	if load <= top.load {
 		mean, read := x.between(load)
@@ -295,14 +302,14 @@ func (x use) most(load, seconds float64) float64 {
 // another down, by what they took at two levels: what a whole resource would serve of them in a
 // second falls with the load, by a straight line as of the contention of the Universal Scalability
 // Law (N. J. Gunther, 2007), and the more the further it is drawn, as of its coherency. It counts as far as it is more than
-// chance, up to twice what the load alone says. 0 of what has few cores, or uses next to none.
+// half a standard deviation of chance, up to twice what the load alone says. 0 of what has few cores, or uses next to none.
 func (x use) crowded(load float64, below, top level) float64 {
 	if !x.many || below.used-x.base < idle {
 		return 0
 	}
 	speed := func(l level) float64 { return l.load / (l.used - x.base) }
 	error := func(l level) float64 { return l.chance(x.base, x.by) / (l.used - x.base) }
-	before, now := speed(below)*(1-math.Hypot(error(below), error(top))), speed(top)
+	before, now := speed(below)*(1-math.Hypot(error(below), error(top))/2), speed(top)
 	if before <= now {
 		return 0
 	}
