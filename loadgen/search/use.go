@@ -10,8 +10,8 @@ import (
 
 const (
 	// unlucky is how many standard deviations a step's use may lie above its mean: one step
-	// in two hundred of those at the bound does more.
-	unlucky = 2.6
+	// in three hundred of those at the bound does more.
+	unlucky = 2.7
 	// uneven is the coefficient of variation of what requests take of a resource, at the least:
 	// more than the 1 of exponential work, as a few take most where requests differ.
 	uneven = 1.5
@@ -27,7 +27,7 @@ const (
 	// extrapolated further may be wrong.
 	approach = 1.4
 	// manyCores are so many that requests on them can slow one another down a lot, and idle is
-	// the share of them below which they do not, and readings say little.
+	// the share of them up to which they do not, and readings say little.
 	manyCores = 4
 	idle      = 0.02
 	// full is the share of a limit from which on what is used cannot vary.
@@ -286,7 +286,7 @@ func (x use) most(load, seconds float64) float64 {
 		if read := math.Hypot((1+far)*top.chance(x.base, x.by), far*o.chance(x.base, x.by)); read < best {
 			best, chord = read, mean+unlucky*math.Hypot(step(mean), read)
 		}
-		rising = max(rising, mean+unlucky*step(mean))
+		rising = max(rising, mean+unlucky*x.elasticity(mean, load, top)*step(mean))
 	}
 	reach := approach
 	if x.sure {
@@ -301,24 +301,28 @@ func (x use) most(load, seconds float64) float64 {
 // crowded is the use at a load above top where requests that are served at once slow one
 // another down, by what they took at two levels: what a whole resource would serve of them in a
 // second falls with the load, by a straight line as of the contention of the Universal Scalability
-// Law (N. J. Gunther, 2007), and the more the further it is drawn, as of its coherency. It counts as far as it is more than
-// half a standard deviation of chance, up to twice what the load alone says. 0 of what has few cores, or uses next to none.
+// Law (N. J. Gunther, 2007), and the more the further it is drawn, as of its coherency; up to twice
+// what the load alone says. 0 of what has few cores, or uses next to none.
 func (x use) crowded(load float64, below, top level) float64 {
-	if !x.many || below.used-x.base < idle {
+	if !x.many || below.used-x.base < idle || top.used-x.base < idle {
 		return 0
 	}
-	speed := func(l level) float64 { return l.load / (l.used - x.base) }
-	error := func(l level) float64 { return l.chance(x.base, x.by) / (l.used - x.base) }
-	before, now := speed(below)*(1-math.Hypot(error(below), error(top))/2), speed(top)
-	if before <= now {
-		return 0
-	}
+	before, now := below.load/(below.used-x.base), top.load/(top.used-x.base)
 	alone := x.base + load/now
-	at := now - (before-now)*load/top.load*(load-top.load)/(top.load-below.load)
+	at := now - max(before-now, 0)*load/top.load*(load-top.load)/(top.load-below.load)
 	if at <= now/2 {
 		return 2 * alone
 	}
 	return x.base + load/at
+}
+
+// elasticity is by how much more, as a ratio, the use of many cores varies than the work that
+// comes: as steeply as it rises to a load above top. 1 to 2.
+func (x use) elasticity(mean, load float64, top level) float64 {
+	if !x.many || !(top.used > idle) {
+		return 1
+	}
+	return min(max(math.Log(mean/top.used)/math.Log(load/top.load), 1), 2)
 }
 
 // between is the mean use at a load below the highest level, and the standard deviation of
