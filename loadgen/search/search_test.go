@@ -181,7 +181,7 @@ func TestUtilisationIsNeverExceeded(t *testing.T) {
 
 // Counts of random arrivals vary, and so does what each takes: a step may use more than its
 // mean, and no more than the bound. Seeded; work is as uneven as is allowed for, so that of steps
-// at the bound one in two hundred is above it, and few steps are at the bound.
+// at the bound one in three hundred is above it, and few steps are at the bound.
 func TestUtilisationOfRandomArrivals(t *testing.T) {
 	const searches, allowed = 200, 0.6
 	steps, above, most := 0, 0, 0.0
