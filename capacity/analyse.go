@@ -173,8 +173,11 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 		Objective: f.objective,
 		Bound:     f.bound,
 	}
-	if f.bound == Above {
+	switch {
+	case f.bound == Above:
 		c.Contrary = f.contrary
+	case f.bound == "":
+		c.Contrary = zigzag(all, spec.Objectives)
 	}
 	if f.bound == "" && f.refuted > 0 && f.value > nearRefuted*f.refuted {
 		c.RefutedAtRPS = f.refuted
@@ -188,6 +191,9 @@ func (a *Analysis) capacity(all []series, spec Spec, source *rand.Rand) {
 	c.Warnings = f.doubts(all, spec)
 	if made, real := c.Arrivals.Steps, c.Arrivals.Production; f.bound != Above && made > 0 && real > unlikeArrivals*made {
 		c.Warnings = append(c.Warnings, fmt.Sprintf("measured at arrivals that varied less (ca2 %.2g) than production's (%.2g): objectives on responses break earlier there; hint: replay production's arrivals, or predict from below (--max-utilisation)", made, real))
+	}
+	if c.Arrivals.Steps == 0 && spec.ArrivalsSCV > unlikeArrivals && f.bound == "" {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("how the arrivals of a table varied is not known: if they did so less than production's (ca2 %.2g), objectives on responses break earlier there", spec.ArrivalsSCV))
 	}
 	a.Capacity = c
 }
@@ -322,6 +328,40 @@ func (f *found) against(all []series, objectives []scenarios.Objective) (broke [
 	slices.Sort(broke)
 	return broke
 }
+
+// zigzag are the loads of rows of a table that clearly broke an objective which another held at a
+// clearly higher load, lowest first, where that is so twice: it is no matter of one bad moment.
+func zigzag(all []series, objectives []scenarios.Objective) (broke []float64) {
+	held := 0.0
+	for _, s := range all {
+		if len(s.windows) > 0 {
+			return nil
+		}
+		if search.Judge(*s.point, objectives) == search.Met {
+			held = max(held, s.point.Offered)
+		}
+	}
+	for _, s := range all {
+		if s.point.Offered > held/clearlyHigher || search.Judge(*s.point, objectives) != search.Broken {
+			continue
+		}
+		if slices.ContainsFunc(objectives, func(o scenarios.Objective) bool {
+			v, ok := s.point.Metric(o.Request, o.Metric)
+			return ok && strings.HasPrefix(o.Op, "<") && v > clearlyBroken*o.Value
+		}) {
+			broke = append(broke, s.point.Offered)
+		}
+	}
+	if len(broke) < 2 {
+		return nil
+	}
+	slices.Sort(broke)
+	return broke
+}
+
+// clearlyHigher is the ratio of two loads from which one is clearly higher, and clearlyBroken that
+// of what was observed to an objective from which it was clearly broken.
+const clearlyHigher, clearlyBroken = 1.1, 1.5
 
 // lower is the load to plan with where the confirmation of the value broke.
 func (f *found) lower() string {

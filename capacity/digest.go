@@ -68,8 +68,37 @@ func digest(points []observation.Point) []series {
 			all = append(all, s)
 		}
 	}
+	pastThePeak(all)
 	return all
 }
+
+// pastThePeak takes rows of a table of users, each of whom waits for an answer, for what they are
+// where more in flight get less served: an overload. What they offer is what is served then, and
+// would be a lower load with longer responses; they count as a load that has as many times as much
+// in flight as the greatest that was served.
+func pastThePeak(all []series) {
+	var peak *series
+	for i := range all {
+		s := &all[i]
+		if len(s.point.Windows) > 0 || !(s.point.InFlight > 0) {
+			return
+		}
+		if peak == nil || s.point.Throughput > peak.point.Throughput {
+			peak = s
+		}
+	}
+	for i := range all {
+		s := &all[i]
+		crowd := s.point.InFlight / peak.point.InFlight
+		if crowd >= manyMore && s.point.Throughput <= lessServed*peak.point.Throughput && s.load < peak.load {
+			s.load = peak.load * crowd
+		}
+	}
+}
+
+// manyMore is how many times as many in flight, and lessServed how much less served, make a row one
+// past the peak.
+const manyMore, lessServed = 1.2, 0.98
 
 func rebin(p *observation.Point) series {
 	s := series{point: p, load: p.Offered, seconds: p.Seconds}

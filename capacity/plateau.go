@@ -70,7 +70,40 @@ func saturated(all []series) *plateau {
 	for _, x := range stretches {
 		found = append(found, x.measure(noise))
 	}
+	if p := falling(all, found); p != nil && len(stretches) == 0 {
+		return p
+	}
 	return combine(found).atLeast(all, noise)
+}
+
+// falling is the plateau of a table whose target served less the more it was overloaded: the most
+// that it served, at a lower load than all of which it served clearly less than it was offered. nil
+// if it is not.
+func falling(all []series, found []measure) *plateau {
+	var most *series
+	for i := range all {
+		if s := &all[i]; s.point.Valid && (most == nil || s.point.Throughput > most.point.Throughput) {
+			most = s
+		}
+	}
+	if most == nil || len(found) == 0 || len(most.point.Flow) > 0 {
+		return nil
+	}
+	rate := most.point.Throughput
+	sorted := slices.Clone(found)
+	slices.SortFunc(sorted, func(a, b measure) int { return compare(a.load, b.load) })
+	before := rate
+	for _, m := range sorted {
+		if m.load < most.load || m.rate > before {
+			return nil
+		}
+		before = m.rate
+	}
+	spread := 0.005 * rate
+	if !(rate-before > surely*math.Hypot(spread, 0.005*before)) {
+		return nil
+	}
+	return &plateau{rate: rate, spread: spread, falls: true}
 }
 
 // light returns the mean response time in seconds of the lightest step and the

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // flowing gives p a flow of whole seconds: hits that ended in each, and in flight
@@ -116,6 +117,42 @@ func TestVaryingThroughputBlamesNothingUnmeasured(t *testing.T) {
 	const truth = 0.98 / 0.00093
 	if math.Abs(s.Value.Value-truth) > 0.01*truth {
 		t.Errorf("saturation %g (%g-%g), want %g", s.Value.Value, s.Low, s.High, truth)
+	}
+}
+
+// A table of a target that serves less the more it is overloaded: it carries no more than it was
+// seen to serve. Users who wait for answers offer what is served, past its peak too.
+func TestTableOfAnOverload(t *testing.T) {
+	t.Parallel()
+	law := func(n float64) float64 { return 100 * n / (1 + 0.05*(n-1) + 0.0005*n*(n-1)) }
+	var users, open []observation.Point
+	for i, n := range []float64{1, 2, 4, 8, 16, 32, 44, 64, 96} {
+		x := law(n)
+		p := step(x, 60, 4.6*1000*n/x)
+		p.Step, p.InFlight = i, n
+		users = append(users, p)
+		if n >= 44 {
+			p.Offered = []float64{1100, 1150, 1200}[i-6]
+		}
+		open = append(open, p)
+	}
+	for _, c := range []struct {
+		name   string
+		points []observation.Point
+		slo    float64 // ms
+		truth  float64
+	}{
+		{"users, p99 < 100 ms", users, 100, 942},
+		{"users, p99 < 150 ms", users, 150, 1061},
+		{"users, p99 < 1 s", users, 1000, 1074},
+		{"open, p99 < 100 ms", open, 100, 942},
+		{"open, p99 < 1 s", open, 1000, 1074},
+	} {
+		a := Analyse(c.points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: c.slo}}, Seed: 1})
+		x := a.Capacity
+		if x == nil || x.Bound != "" || math.Abs(x.Value.Value/c.truth-1) > 0.04 || x.Low > c.truth || x.High < c.truth || x.High > 1100 {
+			t.Errorf("%s: %+v, want %g", c.name, x, c.truth)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ func TestFitSaysWhatWouldIdentifyTheCapacity(t *testing.T) {
 		"one load":                   {"50,50,6,10,,\n", Invalid, "all points are at 50 req/s", 0},
 		"one load, several times":    {"50,50,6,10,,\n50,50,7,10,,\n", Invalid, "all points are at 50 req/s", 0},
 		"loads in descending order":  {"440,430,160,10,,\n300,300,17,10,,\n100,100,7,10,,\n", Pass, "a capacity was found", 0},
+		"too few hits":               {"1,1,10,1,,\n2,2,12,1,,\n3,3,80,1,,\n", Invalid, "p99: too few hits, 3 at most", 0},
+		"up and down":                {"100,100,10,30,,\n200,200,90,30,,\n300,300,12,30,,\n400,400,95,30,,\n500,500,13,30,,\n", Invalid, "broke at 200 req/s and 400 req/s and held at 300 req/s and 500 req/s", 0},
 		"throughput falls when full": {"100,100,7,10,,\n200,200,9,10,,\n400,250,900,10,,\n800,150,2000,10,,\n", Pass, "a capacity was found", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

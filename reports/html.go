@@ -294,7 +294,7 @@ func stepTable(r *Run) *table {
 		s := &r.Steps[i]
 		cells := []string{fmt.Sprint(s.Index), clean(s.Kind), offered(s), perSecond(s.ThroughputRPS), none, none, none, none, none, none}
 		if s.OK+s.Failed > 0 {
-			cells = append(cells[:4], quantile(s.Response.P50, s), quantile(s.Response.P90, s), millis(s.Response.P99),
+			cells = append(cells[:4], quantile(s.Response.P50, s), quantile(s.Response.P90, s), quantile(s.Response.P99, s),
 				percent(s.ErrorRatio), perSecond(s.InFlight), millis(s.SendLag.P99))
 		}
 		if cpu {

@@ -146,7 +146,7 @@ func loadFigures(r *Run) []Figure {
 	}
 	return []Figure{
 		load,
-		{Name: "Response p99", Value: millis(s.Response.P99), Notes: []string{"p50 " + millis(s.Response.P50)}},
+		{Name: "Response p99", Value: quantile(s.Response.P99, s), Notes: []string{"p50 " + quantile(s.Response.P50, s)}},
 		{Name: "Errors", Value: percent(s.ErrorRatio), Notes: errorList(s.Errors)},
 	}
 }

@@ -3,9 +3,12 @@ package reports
 import (
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/headroom-project/headroom/capacity/planning"
+	"github.com/headroom-project/headroom/scenarios"
 )
 
 // PlanSchema is the name of the format of a plan in JSON.
@@ -42,6 +45,7 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 	s.Capacity = planning.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}
 	s.Basis = basisOf(x.RPS)
 	s.AtLeast, s.Predicted = x.Bound == "above", x.Bound == "predicted"
+	s.Tail = tailOf(x.Objective)
 	s.BytesPerRequest, s.Requests = r.BytesPerRequest, mixOf(r)
 	if r.Saturation != nil {
 		for _, b := range r.Saturation.Bottlenecks {
@@ -53,6 +57,49 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 		s.MemoryBytes = max(s.MemoryBytes, r.Steps[i].Resources["memory"].Limit)
 	}
 	return s, true
+}
+
+// Longer is how many times as long a request takes on cores of another speed, by the share of
+// its time that they work for it: what they take of it to how long it takes in the mean where it
+// hardly waits. 1 where that is not known, and on cores that are faster, which is on the safe side.
+func Longer(r *Run, speed float64) float64 {
+	if r.Saturation == nil || !(speed > 0 && speed < 1) {
+		return 1
+	}
+	alone := math.Inf(1)
+	for i := range r.Steps {
+		if s := &r.Steps[i]; s.Valid && s.OK > 0 && s.Response.Mean > 0 {
+			alone = min(alone, s.Response.Mean/1000)
+		}
+	}
+	for _, b := range r.Saturation.Bottlenecks {
+		if b.Resource == "cpu" && b.PerRequest > 0 && !math.IsInf(alone, 1) {
+			return 1 + min(b.PerRequest/alone, 1)*(1/speed-1)
+		}
+	}
+	return 1
+}
+
+// tailOf is the share of requests that may take longer than an objective on a quantile allows; 0
+// of another.
+func tailOf(objective string) float64 {
+	o, err := scenarios.ParseObjective(objective)
+	if err != nil {
+		return 0
+	}
+	switch o.Metric {
+	case "p50":
+		return 0.5
+	case "p90":
+		return 0.1
+	case "p95":
+		return 0.05
+	case "p99":
+		return 0.01
+	case "p999":
+		return 0.001
+	}
+	return 0
 }
 
 func basisOf(e Estimate) planning.Basis {
@@ -249,6 +296,9 @@ func (t *terminal) whatIfs(p *Planned) {
 		width = max(width, len(clean(x.Name)))
 	}
 	width = min(width, 44)
+	mixed := slices.ContainsFunc(p.WhatIf, func(x WhatIf) bool {
+		return x.Plan != nil && x.Plan.Cost != nil && p.Plan.Cost != nil && x.Plan.Cost.Currency != p.Plan.Cost.Currency
+	})
 	month := monthly(p.Plan)
 	fmt.Fprintf(t, "\n%s\n", t.paint(fmt.Sprintf("%-*s  req/s each  replicas  per million  %s", width, "what if", month), faint))
 	for _, x := range append([]WhatIf{{Name: "as measured", Plan: p.Plan}}, p.WhatIf...) {
@@ -260,6 +310,9 @@ func (t *terminal) whatIfs(p *Planned) {
 		million, cost := none, none
 		if c := x.Plan.Cost; c != nil {
 			million, cost = money(c.PerMillion.Value, ""), money(c.MonthAtMost.Value, "")
+			if mixed {
+				cost += " " + clean(c.Currency)
+			}
 		}
 		fmt.Fprintf(t, "%-*s  %10s  %8d  %11s  %9s\n", width, name, perSecond(x.Plan.PerReplica.Low), x.Plan.Replicas, million, cost)
 	}

@@ -3,6 +3,7 @@ package reports
 import (
 	"github.com/headroom-project/headroom/capacity"
 	"github.com/headroom-project/headroom/loadgen/observation"
+	"strings"
 )
 
 // Schema is the name of the format of run.json.
@@ -74,6 +75,18 @@ type Run struct {
 	Missing []string `json:"missing,omitempty"`
 	// Method says in sentences how it was measured.
 	Method []string `json:"method"`
+	// NoGround says why nothing may rest on the capacity of a drill that ended; empty if it may.
+	NoGround string `json:"-"`
+}
+
+// Unfounded says why nothing may rest on the capacity: the drill did not come to an end, what is
+// left of its evidence is not whole, its steps contradict each other, or have too few hits. Empty
+// if it may.
+func (r *Run) Unfounded() string {
+	if r.Unfinished() {
+		return strings.Join(r.Reasons, "; ")
+	}
+	return r.NoGround
 }
 
 // Unfinished says that the drill did not come to an end of its own, nor by a guard.
@@ -204,7 +217,8 @@ type Capacity struct {
 	Check          *Check      `json:"check,omitempty"`
 	// RefutedAtRPS is the lowest load whose confirmation broke an objective where RPS is that
 	// load, so that its Low is what to plan with; 0 else. ContraryRPS are the loads of steps that
-	// broke an objective that others held there or above, where Bound is "above".
+	// broke an objective that others held there or above, where Bound is "above" or they are of a
+	// table.
 	RefutedAtRPS float64   `json:"refuted_at_rps,omitempty"`
 	ContraryRPS  []float64 `json:"contrary_rps,omitempty"`
 	// ArrivalsSCV is the squared coefficient of variation of the times between the arrivals

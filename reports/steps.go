@@ -159,8 +159,11 @@ func totalsLine(r *Run) string {
 // second of each row.
 func ofRates(r *Run) bool { return r.DurationS == 0 && r.Totals.Sent > 0 }
 
-// absent says that a table does not have a quantile: it is 0 beside a p99.
-func absent(ms float64, s *Step) bool { return ms == 0 && s.Response.P99 > 0 }
+// absent says that a table does not have a quantile: it is 0 beside another figure of the responses.
+func absent(ms float64, s *Step) bool {
+	q := s.Response
+	return ms == 0 && max(q.Mean, q.P50, q.P90, q.P95, q.P99, q.Max) > 0
+}
 
 // quantile is a quantile of a step in ms, none where a table does not have it.
 func quantile(ms float64, s *Step) string {

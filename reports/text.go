@@ -105,7 +105,7 @@ func stepColumns(r *Run) []column {
 		{name: "offered/s", cell: offered},
 		{name: "served/s", cell: func(s *Step) string { return perSecond(s.ThroughputRPS) }},
 		{name: "p50", cell: ifEnded(func(s *Step) string { return quantile(s.Response.P50, s) }), spare: 1},
-		{name: "p99", cell: ifEnded(func(s *Step) string { return millis(s.Response.P99) })},
+		{name: "p99", cell: ifEnded(func(s *Step) string { return quantile(s.Response.P99, s) })},
 		{name: "errors", cell: ifEnded(func(s *Step) string { return percent(s.ErrorRatio) })},
 	}
 	if hasResource(r, "cpu") {

@@ -261,6 +261,9 @@ func rank(p *observation.Point) int {
 func (c *computation) verdict() {
 	verdict, reason := c.decide()
 	c.run.Verdict = verdict
+	if x := c.run.Capacity; verdict == Invalid && (c.torn() != "" || c.fewHits() != "" || x != nil && len(x.ContraryRPS) > 0) {
+		c.run.NoGround = reason
+	}
 	if reason != "" {
 		c.run.Reasons = append(c.run.Reasons, reason)
 	}
@@ -387,6 +390,24 @@ func (c *computation) unserved(x *Capacity) (verdict, reason string) {
 	return "", ""
 }
 
+// fewHits says of a table that none of its steps has the hits that an objective needs; empty if
+// one has, or if they are not known.
+func (c *computation) fewHits() string {
+	if c.evidence != nil {
+		return ""
+	}
+	for _, o := range c.scenario.Objectives {
+		var most uint64
+		for _, p := range c.load() {
+			most = max(most, ended(p, o))
+		}
+		if need := loadgen.Needed(o); most > 0 && most < need {
+			return fmt.Sprintf("%s: too few hits, %d at most where it needs %d; run longer steps", o.Metric, most, need)
+		}
+	}
+	return ""
+}
+
 // contradiction says of steps that held and broke an objective where the load does not tell why.
 func (c *computation) contradiction(x *Capacity) string {
 	var held, broke []string
@@ -433,6 +454,8 @@ func (c *computation) decideSearch() (verdict, reason string) {
 		return Invalid, "no step of the search is valid"
 	case x == nil:
 		return Invalid, "the steps do not show a capacity"
+	case c.fewHits() != "":
+		return Invalid, c.fewHits()
 	case x.Bound == capacity.Below:
 		return Fail, fmt.Sprintf("capacity is below %.4g req/s, the lowest load that was offered", x.RPS.High)
 	}

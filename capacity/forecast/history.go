@@ -83,7 +83,7 @@ func ReadCSV(name string, r io.Reader, zone *time.Location) ([]Reading, error) {
 			p.Add(line, 0, "one row an hour is enough", "more than %d rows", MaxRows)
 			break
 		}
-		if x, ok := reading(record, at, value, line, zone, p); ok {
+		if x, ok := reading(record, len(head), at, value, line, zone, p); ok {
 			out = append(out, x)
 		}
 	}
@@ -94,6 +94,14 @@ func ReadCSV(name string, r io.Reader, zone *time.Location) ([]Reading, error) {
 }
 
 func columnsOf(head []string, p *table.Problems) (at, value int) {
+	seen := map[string]bool{}
+	for k, h := range head {
+		h = strings.ToLower(strings.TrimSpace(h))
+		if seen[h] && (slices.Contains(timeNames, h) || slices.Contains(valueNames, h)) {
+			p.Add(1, k+1, "leave one of the two out", "the column %q is there twice", h)
+		}
+		seen[h] = true
+	}
 	find := func(names []string) int {
 		return slices.IndexFunc(head, func(h string) bool { return slices.Contains(names, strings.ToLower(strings.TrimSpace(h))) })
 	}
@@ -107,9 +115,9 @@ func columnsOf(head []string, p *table.Problems) (at, value int) {
 	return at, value
 }
 
-func reading(record []string, at, value, line int, zone *time.Location, p *table.Problems) (x Reading, ok bool) {
-	if len(record) <= max(at, value) {
-		p.Add(line, 0, "", "%d fields, and the header has more", len(record))
+func reading(record []string, fields, at, value, line int, zone *time.Location, p *table.Problems) (x Reading, ok bool) {
+	if len(record) != fields {
+		p.Add(line, 0, "write decimals with a point", "%d fields, and the header has %d", len(record), fields)
 		return x, false
 	}
 	text := strings.TrimSpace(record[value])

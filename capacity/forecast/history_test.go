@@ -42,6 +42,8 @@ func TestHistoryProblems(t *testing.T) {
 		"time,rps\n2026-03-02,1e300\n":    "above 1e+09",
 		"time,rps\n0202-03-02,1\n":        "the year 202",
 		"time,rps\n2026-03-02\n":          "1 fields",
+		"time,rps\n2026-03-02,0,298\n":    "h.csv:2: 3 fields, and the header has 2",
+		"time,rps,rps\n2026-03-02,1,2\n":  "h.csv:1:3: the column \"rps\" is there twice",
 		"time,rps\n2026-03-02,1\n\"x,1\n": "h.csv:3",
 	} {
 		_, err := ReadCSV("h.csv", strings.NewReader(text), time.UTC)

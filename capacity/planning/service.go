@@ -35,6 +35,28 @@ type Estimate struct {
 func (f Figure) times(k float64) Figure { return Figure{f.Value * k, f.Low * k, f.High * k} }
 func (f Figure) plus(x float64) Figure  { return Figure{f.Value + x, f.Low + x, f.High + x} }
 
+// doubted is the figure times one that may be off by a share of itself, up or down.
+func (f Figure) doubted(share float64) Figure {
+	low, high := (f.Value-f.Low)/f.Value, (f.High-f.Value)/f.Value
+	if !(f.Value > 0) || !(share > 0) {
+		return f
+	}
+	return Figure{f.Value, f.Value * max(1-math.Hypot(low, share), 0), f.Value * (1 + math.Hypot(high, share))}
+}
+
+// over is the figure over one of 1 that may be off by a share of itself, up or down.
+func (f Figure) over(share float64) Figure {
+	if !(f.Value > 0) || !(share > 0) {
+		return f
+	}
+	low, high := math.Log(f.Value/f.Low), math.Log(f.High/f.Value)
+	out := Figure{f.Value, f.Value * math.Exp(-math.Hypot(low, math.Log1p(share))), math.Inf(1)}
+	if share < 1 {
+		out.High = f.Value * math.Exp(math.Hypot(high, -math.Log1p(-share)))
+	}
+	return out
+}
+
 // Names of the resources that an instance type changes.
 const (
 	cpu    = "cpu"
@@ -54,6 +76,9 @@ type Service struct {
 	AtLeast bool
 	// Predicted says that no load near the capacity was offered.
 	Predicted bool
+	// Tail is the share of requests that may take longer than the objective that limits the
+	// capacity allows, 0.01 of a p99; 0 if none is of a quantile of the responses.
+	Tail float64
 	// Limits are what can give out, the first to do so first.
 	Limits []Limit
 	// VCPU and MemoryBytes are what one replica has; 0 if it is not known.
@@ -120,6 +145,7 @@ const likely = 0.05
 func (s Service) On(i Instance) (Service, []string) {
 	notes := []string{"predicted for another instance type, by how its cores and memory move the limits; confirm it by a drill"}
 	out := s
+	out.Basis.Method = moved(s.Basis.Method, "by the cores and the memory of another instance type")
 	out.Limits = slices.Clone(s.Limits)
 	cores := s.VCPU
 	if i.VCPU > 0 {
@@ -128,7 +154,7 @@ func (s Service) On(i Instance) (Service, []string) {
 	if i.MemoryGB > 0 {
 		out.MemoryBytes = i.MemoryGB * 1e9
 	}
-	moved := false
+	moves := false
 	for k, l := range s.Limits {
 		switch {
 		case l.Resource == cpu && l.Demand > 0:
@@ -137,14 +163,15 @@ func (s Service) On(i Instance) (Service, []string) {
 			if cores > 0 && i.VCPU > 0 {
 				limit *= i.VCPU / cores
 			}
-			moved = true
+			moves = true
 			out.Limits[k] = l.under(l.law().Slowed(1/i.Speed, 1/i.Speed), limit)
 		case l.Resource == memory && l.Demand > 0 && i.MemoryGB > 0:
-			moved = true
+			moves = true
 			out.Limits[k] = l.under(l.law(), i.MemoryGB*1e9)
 		}
 	}
-	if !moved {
+	if !moves {
+		out.Basis = s.Basis
 		notes = append(notes, "no limit of cores or memory is known: the capacity is taken as it was measured")
 		return out, notes
 	}
@@ -158,7 +185,7 @@ func (s Service) On(i Instance) (Service, []string) {
 	core := slices.IndexFunc(s.Limits, func(l Limit) bool { return l.Resource == cpu && l.Demand > 0 && l.Limit > 0 })
 	switch {
 	case fewer && core >= 0 && s.Limits[core].RPS <= s.first():
-		notes = append(notes, "fewer cores queue more at the same utilisation: they are taken to be used up to where as many requests wait (Erlang 1917)")
+		notes = append(notes, "fewer cores queue more at the same utilisation: they are taken to be used up to where as many requests wait, and those that wait longest do so for as long (Erlang 1917)")
 		was, now := s.Limits[core], out.Limits[core]
 		if x := now.usedTo(s.staffing(was, i.VCPU)); x > 0 {
 			out.rescale(s, x/s.Capacity.Value*s.first()/out.first())
@@ -183,28 +210,45 @@ func (s Service) On(i Instance) (Service, []string) {
 	return out, notes
 }
 
+// moved is the method of a capacity that was found by one, and moved.
+func moved(method, by string) string { return method + "; moved " + by }
+
 // manyWait is the share of requests that wait for a core from which cores that were not
 // seen to give out are taken to do so.
 const manyWait = 0.5
 
 // staffing is to which share a replica may use fewer cores so that no more requests wait
-// than at its capacity.
+// than at its capacity, and those that wait longest do not wait longer: of c cores that are used
+// to rho, a share C of the requests waits (Erlang 1917), and C exp(-c (1 - rho) t) of them for more
+// than t times what one takes (exponential service).
 func (s Service) staffing(l Limit, cores float64) float64 {
 	rho := l.share(s.Capacity.Value)
 	if !(rho > 0 && rho < 1) || s.VCPU <= 0 {
 		return rho
 	}
-	return min(utilisation(cores, erlang.Waits(s.VCPU, rho)), rho)
+	wait := erlang.Waits(s.VCPU, rho)
+	longest := 0.0
+	if s.Tail > 0 && wait > s.Tail {
+		longest, wait = math.Log(wait/s.Tail)/(s.VCPU*(1-rho)), s.Tail
+	}
+	return min(highestShare(func(share float64) bool {
+		return erlang.Waits(cores, share)*math.Exp(-cores*(1-share)*longest) <= wait
+	}), rho)
 }
 
 // utilisation is that of so many cores at which a share of the requests waits.
 func utilisation(cores, wait float64) float64 {
+	return highestShare(func(share float64) bool { return erlang.Waits(cores, share) <= wait })
+}
+
+// highestShare is the highest utilisation that will do, where no higher one does.
+func highestShare(does func(share float64) bool) float64 {
 	low, high := 0.0, 1.0
 	for range 50 {
-		if middle := (low + high) / 2; erlang.Waits(cores, middle) > wait {
-			high = middle
-		} else {
+		if middle := (low + high) / 2; does(middle) {
 			low = middle
+		} else {
+			high = middle
 		}
 	}
 	return low
@@ -267,18 +311,21 @@ func (s Service) WithMix(shares map[string]float64) (Service, []string, error) {
 	for i := range out.Requests {
 		out.Requests[i].Share = now[i]
 	}
-	moved := false
+	moves, doubt := false, 0.0
 	for k, l := range s.Limits {
 		old, changed := s.demand(l.Resource), out.demand(l.Resource)
 		if l.Demand > 0 && old > 0 && changed > 0 {
-			moved = true
+			moves = true
+			doubt = max(doubt, s.doubt(l.Resource, out)/changed)
 			out.Limits[k] = l.under(l.law().Slowed(changed/old, 1), l.Limit)
 		}
 	}
-	if !moved {
+	if !moves {
 		return s, nil, fmt.Errorf("no limit whose demand is known by request")
 	}
 	out.rescale(s, 1)
+	out.Capacity = out.Capacity.over(min(doubt, mostDoubt))
+	out.Basis.Method = moved(s.Basis.Method, "by what each request of another mix takes")
 	notes := []string{"predicted for another mix, from the demand of each request; confirm it by a drill with these weights"}
 	if k := ratio(out.size(), s.size()); k > 0 {
 		out.BytesPerRequest *= k
@@ -298,7 +345,9 @@ func (s Service) Marginal(parts map[string]Figure, other Service) *Figure {
 		part, k := parts[name], 0.0
 		switch name {
 		case cpu:
-			k = ratio(other.demand(cpu), s.demand(cpu))
+			if k = ratio(other.demand(cpu), s.demand(cpu)); k > 0 {
+				part = part.doubted(s.doubt(cpu, other) / other.demand(cpu))
+			}
 		case memory:
 			k = ratio(other.flight(), s.flight())
 		case egress:
@@ -375,6 +424,22 @@ func (s Service) mixed(shares map[string]float64) ([]float64, error) {
 		out[i] = share
 	}
 	return out, nil
+}
+
+// mostDoubt bounds by how much of itself a demand is said to be off.
+const mostDoubt = 0.9
+
+// doubt is half of the interval of what a request of other's mix takes of a resource, from those of
+// each request: what their mix took together is known much better, so that they count as far as
+// the other mix differs from it.
+func (s Service) doubt(resource string, other Service) float64 {
+	scale, squares := ratio(other.demand(resource), s.demand(resource)), 0.0
+	for i, r := range s.Requests {
+		d := r.Demand[resource]
+		part := (other.Requests[i].Share - scale*r.Share) * (d.High - d.Low) / 2
+		squares += part * part
+	}
+	return math.Sqrt(squares)
 }
 
 // demand is that of a request of the mix on a resource; 0 if it is not known.

@@ -116,7 +116,7 @@ func Analyse(counts []Count, c Config) (*Fit, error) {
 	}
 	f := &Fit{Worth: c.Worth, PeakRPS: max(c.Peak, 0), Warnings: []string{}}
 	best, name := choose(all)
-	draws := redraw(all, c)
+	draws := redraw(apart(all, best, name), c)
 	f.Law = Law{Name: name,
 		Gamma: figure(best.Gamma, draws, func(l law) float64 { return l.Gamma }),
 		Alpha: figure(best.Alpha, draws, func(l law) float64 { return l.Alpha }),
@@ -209,6 +209,42 @@ func choose(all []Count) (law, string) {
 		}
 	}
 	return best, name
+}
+
+// apart are the counts with intervals as wide as the counts lie off the law: where they do so by
+// more than their intervals say, drills differ by something else (the ratio of R. T. Birge, 1932).
+func apart(all []Count, best law, name string) []Count {
+	free := float64(len(all) - 1 - slices.IndexFunc(laws, func(l struct{ name, called string }) bool { return l.called == name }))
+	ratio := math.Sqrt(best.misfit(all) / max(free, 1))
+	if !(ratio > 1) || !(free > 0) {
+		return all
+	}
+	wide := slices.Clone(all)
+	for i, x := range wide {
+		by := math.Exp(3.29 / 2 * ratio * x.sd())
+		wide[i].Low, wide[i].High = x.RPS/by, x.RPS*by
+	}
+	return wide
+}
+
+// furthest is the count that alone keeps the others from one curve; ok is false if none does.
+func furthest(all []Count) (worst Count, ok bool) {
+	if len(all) < 5 {
+		return worst, false // of fewer, any may be it
+	}
+	for i := range all {
+		rest := slices.Delete(slices.Clone(all), i, i+1)
+		if distinct(rest) < 3 {
+			continue
+		}
+		if l, _ := choose(rest); l.misfit(rest) <= 4*float64(len(rest)) {
+			if ok {
+				return worst, false // either of two
+			}
+			worst, ok = all[i], true
+		}
+	}
+	return worst, ok
 }
 
 // redraw fits the full law to capacities drawn from their intervals.
@@ -318,7 +354,11 @@ func (f *Fit) doubts(all []Count, best law, top int, c Config) {
 		f.warn("no drill of one replica: what one alone carries is extrapolated")
 	}
 	if n := float64(len(all)); best.misfit(all) > 4*n {
-		f.warn("the drills do not lie on one curve within their intervals: something else changed between them")
+		text := "the drills do not lie on one curve within their intervals, which are taken to be as wide as that: something else changed between them"
+		if x, ok := furthest(all); ok {
+			text += fmt.Sprintf("; without that of %d (%.4g/s) the others do: drill it again", x.Replicas, x.RPS)
+		}
+		f.warn("%s", text)
 	}
 	switch {
 	case f.Bounded && f.PaysUpTo > 2*top:

@@ -126,6 +126,32 @@ func TestWhatSaysNothing(t *testing.T) {
 	}
 }
 
+// A drill that lies off the curve of all others is named, and leaves room for itself.
+func TestDrillThatLiesApart(t *testing.T) {
+	law := capacity.Scalability{Gamma: 300, Alpha: 0.03, Beta: 0.0005}
+	var good, bad []Count
+	for _, n := range []int{1, 2, 3, 4, 8} {
+		x := law.At(float64(n))
+		good = append(good, Count{n, x, 0.98 * x, 1.02 * x})
+		if n == 3 {
+			x /= 2
+		}
+		bad = append(bad, Count{n, x, 0.98 * x, 1.02 * x})
+	}
+	f, err := Analyse(good, Config{Seed: 1})
+	if err != nil || strings.Contains(strings.Join(f.Warnings, "\n"), "one curve") {
+		t.Fatalf("%+v %v", f, err)
+	}
+	narrow := f.Law.Gamma.High - f.Law.Gamma.Low
+	f, err = Analyse(bad, Config{Seed: 1})
+	if err != nil || !strings.Contains(strings.Join(f.Warnings, "\n"), "without that of 3 (") {
+		t.Errorf("%q %v", f.Warnings, err)
+	}
+	if g := f.Law.Gamma; g.High-g.Low < 5*narrow || g.Low > 300 || g.High < 300 {
+		t.Errorf("one carries %+v, want room for 300", g)
+	}
+}
+
 // How well the drills show the count from which more carry less is part of it: closely where
 // they are exact and go there, and hardly where neither is so.
 func TestPeakHasAnInterval(t *testing.T) {

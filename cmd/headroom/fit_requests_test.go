@@ -108,6 +108,22 @@ func TestPlanRefusesADrillThatBrokeOff(t *testing.T) {
 	}
 }
 
+// Nor does anything rest on a bundle whose evidence was lost in part.
+func TestPlanRefusesDamagedEvidence(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "bundle")
+	if err := os.CopyFS(dir, os.DirFS(poolDrill)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "windows.jsonl.gz"), 20_000); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"plan", dir, "--peak", "3000"}, {"plan", "--scale-out", dir + "@1", poolDrill + "@2"}} {
+		if said := saidWith(t, exitInvalid, args...); !strings.Contains(said, "cannot be planned with: the evidence is damaged") {
+			t.Errorf("%q: %q", args, said)
+		}
+	}
+}
+
 // cutOff is a copy of a drill whose journal ends where the last step of a kind begins.
 func cutOff(t *testing.T, kind string) string {
 	t.Helper()

@@ -181,7 +181,7 @@ func heldAgainst(c *cli.Context) (rps *reports.Estimate, bound string, err error
 	if err != nil {
 		return nil, "", badInputUnlessCoded(err)
 	}
-	if err := brokenOff("forecast", name, "held against", r); err != nil {
+	if err := unfounded("forecast", name, "held against", r); err != nil {
 		return nil, "", err
 	}
 	x := r.Capacity

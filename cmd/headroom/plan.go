@@ -64,9 +64,11 @@ measurement does not show a capacity that meets the objectives.`,
 
 // planner holds what the plan and its what-ifs share.
 type planner struct {
-	c       *cli.Context
-	src     *source
-	slo     []scenarios.Objective
+	c   *cli.Context
+	src *source
+	slo []scenarios.Objective
+	// asked are slo, or the scenario's own objectives if none are given.
+	asked   []scenarios.Objective
 	run     *reports.Run
 	service planning.Service
 	cfg     planning.Config
@@ -118,7 +120,7 @@ func (p *planner) prepare() error {
 	if p.run, err = p.compute(nil); err != nil {
 		return err
 	}
-	if err := brokenOff("plan", p.src.name, "planned with", p.run); err != nil {
+	if err := unfounded("plan", p.src.name, "planned with", p.run); err != nil {
 		return err
 	}
 	var ok bool
@@ -132,12 +134,16 @@ func (p *planner) prepare() error {
 // demand takes what the flags say of peak and loss, else what the scenario says.
 func (p *planner) demand() error {
 	scenario := scenarios.Capacity{}
+	p.asked = p.slo
 	if p.src.evidence != nil {
 		s, err := scenarios.Load(observation.ScenarioFile, p.src.evidence.Scenario, scenarios.LoadOptions{})
 		if err != nil {
 			return badInput("", "plan: %w", err)
 		}
 		scenario = s.Capacity
+		if len(p.asked) == 0 {
+			p.asked = s.Objectives
+		}
 	}
 	growth := p.c.String("growth")
 	if d := scenario.Demand; d != nil {
@@ -258,8 +264,7 @@ func (p *planner) plan() (*reports.Planned, error) {
 		if err != nil {
 			return nil, badInput("list it in the price list under instances, or write vcpu=4,memory_gb=8,hour=0.17", "--instance: %w", err)
 		}
-		service, notes := p.service.On(instance)
-		x, err := p.priced(service, list, &instance, notes)
+		x, err := p.on(instance, list)
 		out.WhatIf = append(out.WhatIf, whatIf("instance "+name, x, err))
 	}
 	for _, other := range p.lists[min(1, len(p.lists)):] {
@@ -283,6 +288,33 @@ func (p *planner) plan() (*reports.Planned, error) {
 		out.WhatIf = append(out.WhatIf, whatIf("mix "+text, x, err))
 	}
 	return out, nil
+}
+
+// on plans for another instance type. Slower cores make a request take longer even alone, so that
+// the objectives on responses are asked of the model as much tighter.
+func (p *planner) on(instance planning.Instance, list *planning.Prices) (*planning.Plan, error) {
+	longer := reports.Longer(p.run, instance.Speed)
+	if longer <= 1 {
+		service, notes := p.service.On(instance)
+		return p.priced(service, list, &instance, notes)
+	}
+	asked := slices.Clone(p.asked)
+	for i, o := range asked {
+		if o.Unit() == scenarios.UnitMillis {
+			asked[i].Value /= longer
+		}
+	}
+	r, err := p.src.compute(reports.Question{Objectives: asked, Fit: true}, 1)
+	if err != nil {
+		return nil, err
+	}
+	measured, ok := reports.ServiceOf(r)
+	if !ok {
+		return nil, fmt.Errorf("no load that was offered would meet the objectives there: a request takes %.3g times as long", longer)
+	}
+	service, notes := measured.On(instance)
+	notes = append(notes, fmt.Sprintf("slower cores make a request take %.3g times as long, by the share of it that they work: the objectives are asked of the measurement as much tighter", longer))
+	return p.priced(service, list, &instance, notes)
 }
 
 func whatIf(name string, x *planning.Plan, err error) reports.WhatIf {

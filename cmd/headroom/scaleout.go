@@ -85,7 +85,7 @@ func countOf(c *cli.Context, arg string, q reports.Question) (x scaleout.Count, 
 	}
 	r, err := src.compute(q, 1)
 	if err == nil {
-		err = brokenOff("plan", arg[:at], "planned with", r)
+		err = unfounded("plan", arg[:at], "planned with", r)
 	}
 	if err != nil {
 		return x, out, err

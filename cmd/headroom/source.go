@@ -207,15 +207,19 @@ func readPrices(name string) (*planning.Prices, error) {
 	return p, nil
 }
 
-// brokenOff refuses the capacity of a drill that broke off; cannot says what it is no good
-// for. What was measured until then may not be its capacity: the search had not come to an
-// end, which the verdict of a report says and what rests on a capacity has no place for.
-func brokenOff(command, name, cannot string, r *reports.Run) error {
-	if !r.Unfinished() {
+// unfounded refuses a capacity that nothing may rest on, as of a drill that broke off; cannot
+// says what it is no good for. The verdict of a report says so, and what rests on a capacity has
+// no place for it.
+func unfounded(command, name, cannot string, r *reports.Run) error {
+	why := r.Unfounded()
+	if why == "" {
 		return nil
 	}
-	return &codedError{exitInvalid, fmt.Errorf("%s: %s cannot be %s: %s", command, name, cannot, strings.Join(r.Reasons, "; ")),
-		"drill again, and let it end; headroom fit " + name + " shows what it measured"}
+	hint := "headroom fit " + name + " shows what it measured"
+	if r.Unfinished() {
+		hint = "drill again, and let it end; " + hint
+	}
+	return &codedError{exitInvalid, fmt.Errorf("%s: %s cannot be %s: %s", command, name, cannot, why), hint}
 }
 
 func verdictError(r *reports.Run) error {
