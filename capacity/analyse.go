@@ -331,18 +331,22 @@ func (f *found) against(all []series, objectives []scenarios.Objective) (broke [
 
 // zigzag are the loads of rows of a table that clearly broke an objective which another held at a
 // clearly higher load, lowest first, where that is so twice: it is no matter of one bad moment.
+// What is met by turning requests away holds nothing.
 func zigzag(all []series, objectives []scenarios.Objective) (broke []float64) {
-	held := 0.0
+	held, most := 0.0, 0.0
 	for _, s := range all {
 		if len(s.windows) > 0 {
 			return nil
 		}
-		if search.Judge(*s.point, objectives) == search.Met {
-			held = max(held, s.point.Offered)
+		most = max(most, s.point.Throughput)
+	}
+	for _, s := range all {
+		if search.Judge(*s.point, objectives) == search.Met && s.point.ErrorRatio < turningAway && s.point.Throughput >= inBalance*min(s.load, most) {
+			held = max(held, s.load, s.point.Offered)
 		}
 	}
 	for _, s := range all {
-		if s.point.Offered > held/clearlyHigher || search.Judge(*s.point, objectives) != search.Broken {
+		if max(s.load, s.point.Offered) > held/clearlyHigher || search.Judge(*s.point, objectives) == search.Met {
 			continue
 		}
 		if slices.ContainsFunc(objectives, func(o scenarios.Objective) bool {

@@ -75,30 +75,37 @@ func digest(points []observation.Point) []series {
 // pastThePeak takes rows of a table of users, each of whom waits for an answer, for what they are
 // where more in flight get less served: an overload. What they offer is what is served then, and
 // would be a lower load with longer responses; they count as a load that has as many times as much
-// in flight as the greatest that was served.
+// in flight as the greatest that was served. Such a table has ever more in flight from row to row,
+// and what is served rises to a peak and falls twice at least: one of loads that were offered has
+// not, where a row had a bad moment.
 func pastThePeak(all []series) {
-	var peak *series
+	peak, falls := 0, 0
 	for i := range all {
 		s := &all[i]
-		if len(s.point.Windows) > 0 || !(s.point.InFlight > 0) {
+		if len(s.point.Windows) > 0 || !(s.point.InFlight > 0) || i > 0 && s.point.InFlight <= all[i-1].point.InFlight {
 			return
 		}
-		if peak == nil || s.point.Throughput > peak.point.Throughput {
-			peak = s
+		switch x := s.point.Throughput; {
+		case falls == 0 && x >= all[peak].point.Throughput:
+			peak = i
+		case x <= lessServed*all[i-1].point.Throughput:
+			falls++
+		default:
+			return
 		}
 	}
-	for i := range all {
-		s := &all[i]
-		crowd := s.point.InFlight / peak.point.InFlight
-		if crowd >= manyMore && s.point.Throughput <= lessServed*peak.point.Throughput && s.load < peak.load {
-			s.load = peak.load * crowd
+	if falls < 2 {
+		return
+	}
+	for i := range all[peak+1:] {
+		if s := &all[peak+1+i]; s.load < all[peak].load {
+			s.load = all[peak].load * s.point.InFlight / all[peak].point.InFlight
 		}
 	}
 }
 
-// manyMore is how many times as many in flight, and lessServed how much less served, make a row one
-// past the peak.
-const manyMore, lessServed = 1.2, 0.98
+// lessServed is the share of what a row served below which the next one serves less.
+const lessServed = 0.98
 
 func rebin(p *observation.Point) series {
 	s := series{point: p, load: p.Offered, seconds: p.Seconds}

@@ -156,6 +156,25 @@ func TestTableOfAnOverload(t *testing.T) {
 	}
 }
 
+// One row that had a bad moment makes no users of loads that were offered.
+func TestBadMomentIsNoOverload(t *testing.T) {
+	t.Parallel()
+	var points []observation.Point
+	for i, x := range []float64{100, 200, 300, 400, 500} {
+		p := step(x, 60, 15)
+		p.Step, p.InFlight = i, x/100
+		if x == 300 {
+			p = step(x, 60, 45)
+			p.Step, p.InFlight = i, 12
+		}
+		points = append(points, p)
+	}
+	a := Analyse(points, Spec{Objectives: []scenarios.Objective{{Metric: "p99", Op: "<", Value: 50}}, Seed: 1})
+	if a.Capacity == nil || a.Capacity.Bound != Above || a.Capacity.Value.Value != 500 {
+		t.Errorf("%+v, want at least 500", a.Capacity)
+	}
+}
+
 // A short step that few hits arrive in served less than was planned, and not less than the
 // target can.
 func TestPlateauOfATableIsNoChance(t *testing.T) {

@@ -45,6 +45,8 @@ func TestFitSaysWhatWouldIdentifyTheCapacity(t *testing.T) {
 		"loads in descending order":  {"440,430,160,10,,\n300,300,17,10,,\n100,100,7,10,,\n", Pass, "a capacity was found", 0},
 		"too few hits":               {"1,1,10,1,,\n2,2,12,1,,\n3,3,80,1,,\n", Invalid, "p99: too few hits, 3 at most", 0},
 		"up and down":                {"100,100,10,30,,\n200,200,90,30,,\n300,300,12,30,,\n400,400,95,30,,\n500,500,13,30,,\n", Invalid, "broke at 200 req/s and 400 req/s and held at 300 req/s and 500 req/s", 0},
+		"up and down, p50 good":      {"50,50,10,30,,\n100,100,900,30,,\n300,300,900,30,,\n350,350,900,30,,\n400,400,12,30,,\n600,600,13,30,,\n", Invalid, "the steps contradict each other", 0},
+		"rates alone":                {"10,10,8,,,\n20,20,9,,,\n40,40,12,,,\n60,60,30,,,\n70,70,120,,,\n", Pass, "a capacity was found", 0},
 		"throughput falls when full": {"100,100,7,10,,\n200,200,9,10,,\n400,250,900,10,,\n800,150,2000,10,,\n", Pass, "a capacity was found", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,8 +68,9 @@ func Longer(r *Run, speed float64) float64 {
 	}
 	alone := math.Inf(1)
 	for i := range r.Steps {
-		if s := &r.Steps[i]; s.Valid && s.OK > 0 && s.Response.Mean > 0 {
-			alone = min(alone, s.Response.Mean/1000)
+		s := &r.Steps[i]
+		if took := max(s.Response.Mean, s.Response.P50); s.Valid && s.OK > 0 && took > 0 {
+			alone = min(alone, took/1000)
 		}
 	}
 	for _, b := range r.Saturation.Bottlenecks {

@@ -261,9 +261,7 @@ func rank(p *observation.Point) int {
 func (c *computation) verdict() {
 	verdict, reason := c.decide()
 	c.run.Verdict = verdict
-	if x := c.run.Capacity; verdict == Invalid && (c.torn() != "" || c.fewHits() != "" || x != nil && len(x.ContraryRPS) > 0) {
-		c.run.NoGround = reason
-	}
+	c.run.NoGround = c.noGround()
 	if reason != "" {
 		c.run.Reasons = append(c.run.Reasons, reason)
 	}
@@ -292,7 +290,7 @@ func (c *computation) decide() (verdict, reason string) {
 	case c.end.How == observation.EndGuard:
 		return Fail, "a guard ended the drill: " + c.end.Detail
 	case c.torn() != "":
-		return Invalid, "the evidence is damaged: " + c.torn()
+		return Invalid, damaged + c.torn()
 	case c.searched():
 		return c.decideSearch()
 	}
@@ -390,8 +388,26 @@ func (c *computation) unserved(x *Capacity) (verdict, reason string) {
 	return "", ""
 }
 
+// noGround says why nothing may rest on the capacity, whatever the verdict says of a demand and
+// however the drill ended; empty if it may.
+func (c *computation) noGround() string {
+	if torn := c.torn(); torn != "" {
+		return damaged + torn
+	}
+	if few := c.fewHits(); few != "" {
+		return few
+	}
+	if x := c.run.Capacity; x != nil && len(x.ContraryRPS) > 0 {
+		return c.contradiction(x)
+	}
+	return ""
+}
+
+// damaged begins what is said of evidence that is not whole.
+const damaged = "the evidence is damaged: "
+
 // fewHits says of a table that none of its steps has the hits that an objective needs; empty if
-// one has, or if they are not known.
+// one has, or if they are not known, as of a table of rates.
 func (c *computation) fewHits() string {
 	if c.evidence != nil {
 		return ""
@@ -399,7 +415,9 @@ func (c *computation) fewHits() string {
 	for _, o := range c.scenario.Objectives {
 		var most uint64
 		for _, p := range c.load() {
-			most = max(most, ended(p, o))
+			if p.Seconds > 0 {
+				most = max(most, ended(p, o))
+			}
 		}
 		if need := loadgen.Needed(o); most > 0 && most < need {
 			return fmt.Sprintf("%s: too few hits, %d at most where it needs %d; run longer steps", o.Metric, most, need)

@@ -116,8 +116,11 @@ func columnsOf(head []string, p *table.Problems) (at, value int) {
 }
 
 func reading(record []string, fields, at, value, line int, zone *time.Location, p *table.Problems) (x Reading, ok bool) {
-	if len(record) != fields {
-		p.Add(line, 0, "write decimals with a point", "%d fields, and the header has %d", len(record), fields)
+	for len(record) > fields && strings.TrimSpace(record[len(record)-1]) == "" {
+		record = record[:len(record)-1] // a comma at the end
+	}
+	if len(record) > fields || len(record) <= max(at, value) {
+		p.Add(line, 0, "write decimals with a point, and no comma else", "%d fields, and the header has %d", len(record), fields)
 		return x, false
 	}
 	text := strings.TrimSpace(record[value])

@@ -31,6 +31,14 @@ func TestReadCSV(t *testing.T) {
 	}
 }
 
+func TestHistoryWithCommasAtTheEnd(t *testing.T) {
+	for _, text := range []string{"time,rps\n2026-03-02,1,\n2026-03-03,2,,\n", "time,rps,\n2026-03-02,1\n2026-03-03,2,\n", "time,rps,note\n2026-03-02,1\n2026-03-03,2,x\n"} {
+		if x, err := ReadCSV("h.csv", strings.NewReader(text), time.UTC); err != nil || len(x) != 2 || x[1].RPS != 2 {
+			t.Errorf("%q: %+v, %v", text, x, err)
+		}
+	}
+}
+
 func TestHistoryProblems(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                "no header",

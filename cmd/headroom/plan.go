@@ -296,6 +296,9 @@ func (p *planner) on(instance planning.Instance, list *planning.Prices) (*planni
 	longer := reports.Longer(p.run, instance.Speed)
 	if longer <= 1 {
 		service, notes := p.service.On(instance)
+		if instance.Speed < 1 {
+			notes = append(notes, "how long a request takes on slower cores is not known: the objectives on responses may break earlier there")
+		}
 		return p.priced(service, list, &instance, notes)
 	}
 	asked := slices.Clone(p.asked)
@@ -308,13 +311,16 @@ func (p *planner) on(instance planning.Instance, list *planning.Prices) (*planni
 	if err != nil {
 		return nil, err
 	}
+	if why := r.Unfounded(); why != "" {
+		return nil, errors.New(why)
+	}
 	measured, ok := reports.ServiceOf(r)
 	if !ok {
 		return nil, fmt.Errorf("no load that was offered would meet the objectives there: a request takes %.3g times as long", longer)
 	}
 	service, notes := measured.On(instance)
 	notes = append(notes, fmt.Sprintf("slower cores make a request take %.3g times as long, by the share of it that they work: the objectives are asked of the measurement as much tighter", longer))
-	return p.priced(service, list, &instance, notes)
+	return p.pricedOf(measured, service, list, &instance, notes)
 }
 
 func whatIf(name string, x *planning.Plan, err error) reports.WhatIf {
@@ -326,6 +332,11 @@ func whatIf(name string, x *planning.Plan, err error) reports.WhatIf {
 
 // priced plans with a price list, whose marginal cost comes from the model.
 func (p *planner) priced(s planning.Service, list *planning.Prices, instance *planning.Instance, notes []string) (*planning.Plan, error) {
+	return p.pricedOf(p.service, s, list, instance, notes)
+}
+
+// pricedOf does so where the service was moved from one that was measured.
+func (p *planner) pricedOf(measured, s planning.Service, list *planning.Prices, instance *planning.Instance, notes []string) (*planning.Plan, error) {
 	cfg := p.cfg
 	cfg.Prices, cfg.Instance = list, instance
 	if list != nil {
@@ -335,7 +346,7 @@ func (p *planner) priced(s planning.Service, list *planning.Prices, instance *pl
 		}
 		// What fails goes with how near a replica is to its capacity, on another instance too.
 		cfg.Good = func(each float64) float64 {
-			return reports.GoodShare(r, each*p.service.Capacity.Value/s.Capacity.Value)
+			return reports.GoodShare(r, each*measured.Capacity.Value/s.Capacity.Value)
 		}
 		if instance != nil { // how much a request takes there is not priced
 			return p.made(s, cfg, notes)
