@@ -346,7 +346,8 @@ func zigzag(all []series, objectives []scenarios.Objective) (broke []float64) {
 		}
 	}
 	for _, s := range all {
-		if max(s.load, s.point.Offered) > held/clearlyHigher || search.Judge(*s.point, objectives) == search.Met {
+		judged := search.Judge(*s.point, objectives)
+		if max(s.load, s.point.Offered) > held/clearlyHigher || judged == search.Met || judged != search.Broken && s.point.OK+s.point.Failed < manyHits {
 			continue
 		}
 		if slices.ContainsFunc(objectives, func(o scenarios.Objective) bool {
@@ -362,6 +363,9 @@ func zigzag(all []series, objectives []scenarios.Objective) (broke []float64) {
 	slices.Sort(broke)
 	return broke
 }
+
+// manyHits are so many that a high quantile of them is no matter of the slowest few.
+const manyHits = 1000
 
 // clearlyHigher is the ratio of two loads from which one is clearly higher, and clearlyBroken that
 // of what was observed to an objective from which it was clearly broken.

@@ -30,6 +30,10 @@ func (p *plateau) bounds() (low, high float64) {
 // reads low, and the cap leaves room.
 func (p *plateau) cap() float64 { return p.rate + 2*max(p.spread-0.005*p.rate, 0) }
 
+// manyTimes is how many times as long as a response a step must be for those in flight at its end
+// to be few.
+const manyTimes = 20.0
+
 // firm returns the plateau, or nil if its readings contradict each other.
 func (p *plateau) firm() *plateau {
 	if p == nil || p.spread > vague*p.rate {
@@ -77,8 +81,9 @@ func saturated(all []series) *plateau {
 }
 
 // falling is the plateau of a table whose target served less the more it was overloaded: the most
-// that it served, at a lower load than all of which it served clearly less than it was offered. nil
-// if it is not.
+// that it served, at a lower load than all of which it served clearly less than it was offered, two
+// at least. nil if it is not, or if a step was too short for that: what is in flight at its end was
+// not served yet.
 func falling(all []series, found []measure) *plateau {
 	var most *series
 	for i := range all {
@@ -86,8 +91,14 @@ func falling(all []series, found []measure) *plateau {
 			most = s
 		}
 	}
-	if most == nil || len(found) == 0 || len(most.point.Flow) > 0 {
+	if most == nil || len(found) < 2 || len(most.point.Flow) > 0 {
 		return nil
+	}
+	for i := range all {
+		s := &all[i]
+		if took := max(s.point.Response.Mean, s.point.Response.P50) / 1000; s.load >= most.load && s.seconds < manyTimes*took {
+			return nil
+		}
 	}
 	rate := most.point.Throughput
 	sorted := slices.Clone(found)
