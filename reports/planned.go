@@ -3,11 +3,11 @@ package reports
 import (
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
 	"github.com/headroom-project/headroom/capacity/planning"
+	"github.com/headroom-project/headroom/loadgen/search"
 	"github.com/headroom-project/headroom/scenarios"
 )
 
@@ -45,7 +45,7 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 	s.Capacity = planning.Figure{Value: x.RPS.Value, Low: x.RPS.Low, High: x.RPS.High}
 	s.Basis = basisOf(x.RPS)
 	s.AtLeast, s.Predicted = x.Bound == "above", x.Bound == "predicted"
-	s.Tail = tailOf(x.Objective)
+	s.Tail, s.Alone = tailOf(x.Objective), alone(r)
 	s.BytesPerRequest, s.Requests = r.BytesPerRequest, mixOf(r)
 	if r.Saturation != nil {
 		for _, b := range r.Saturation.Bottlenecks {
@@ -59,26 +59,16 @@ func ServiceOf(r *Run) (s planning.Service, ok bool) {
 	return s, true
 }
 
-// Longer is how many times as long a request takes on cores of another speed, by the share of
-// its time that they work for it: what they take of it to how long it takes in the mean where it
-// hardly waits. 1 where that is not known, and on cores that are faster, which is on the safe side.
-func Longer(r *Run, speed float64) float64 {
-	if r.Saturation == nil || !(speed > 0 && speed < 1) {
-		return 1
-	}
-	alone := math.Inf(1)
+// alone is how long a request takes where it hardly waits, in s; 0 if that is not known.
+func alone(r *Run) float64 {
+	least := 0.0
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		if took := max(s.Response.Mean, s.Response.P50); s.Valid && s.OK > 0 && took > 0 {
-			alone = min(alone, took/1000)
+		if took := max(s.Response.Mean, s.Response.P50) / 1000; s.Valid && s.OK > 0 && took > 0 && (least == 0 || took < least) {
+			least = took
 		}
 	}
-	for _, b := range r.Saturation.Bottlenecks {
-		if b.Resource == "cpu" && b.PerRequest > 0 && !math.IsInf(alone, 1) {
-			return 1 + min(b.PerRequest/alone, 1)*(1/speed-1)
-		}
-	}
-	return 1
+	return least
 }
 
 // tailOf is the share of requests that may take longer than an objective on a quantile allows; 0
@@ -88,19 +78,8 @@ func tailOf(objective string) float64 {
 	if err != nil {
 		return 0
 	}
-	switch o.Metric {
-	case "p50":
-		return 0.5
-	case "p90":
-		return 0.1
-	case "p95":
-		return 0.05
-	case "p99":
-		return 0.01
-	case "p999":
-		return 0.001
-	}
-	return 0
+	share, _ := search.Share(o.Metric)
+	return share
 }
 
 func basisOf(e Estimate) planning.Basis {

@@ -423,6 +423,25 @@ func TestFewerCoresKeepTheTail(t *testing.T) {
 	}
 }
 
+// Of 5 ms that a request takes alone cores work for 2: at half the speed it takes 7.
+func TestRequestsOnSlowerCores(t *testing.T) {
+	s := Service{Alone: 0.005, Limits: []Limit{{Resource: "pool.db", Demand: 0.01}, {Resource: cpu, Demand: 0.002}}}
+	for speed, want := range map[float64]float64{0.5: 1.4, 0.25: 2.2, 1: 1, 2: 1, 0: 1} {
+		if got := s.Longer(speed); math.Abs(got-want) > 1e-9 {
+			t.Errorf("at %g times the speed %g times as long, want %g", speed, got, want)
+		}
+	}
+	s.Alone = 0.001 // by several cores at once
+	if got := s.Longer(0.5); got != 2 {
+		t.Errorf("several cores at once: %g times as long", got)
+	}
+	for _, unknown := range []Service{{Alone: 0.005}, {Limits: s.Limits}} {
+		if got := unknown.Longer(0.5); got != 1 {
+			t.Errorf("%+v: %g times as long", unknown, got)
+		}
+	}
+}
+
 // What a request takes that is known roughly makes a roughly known capacity of a mix that is made
 // of it, and the mix that was measured is known as well as before.
 func TestMixOfRequestsThatAreKnownRoughly(t *testing.T) {

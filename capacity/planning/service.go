@@ -44,17 +44,13 @@ func (f Figure) doubted(share float64) Figure {
 	return Figure{f.Value, f.Value * max(1-math.Hypot(low, share), 0), f.Value * (1 + math.Hypot(high, share))}
 }
 
-// over is the figure over one of 1 that may be off by a share of itself, up or down.
+// over is the figure over one of 1 that may be off by a share of itself, below 1, up or down.
 func (f Figure) over(share float64) Figure {
 	if !(f.Value > 0) || !(share > 0) {
 		return f
 	}
 	low, high := math.Log(f.Value/f.Low), math.Log(f.High/f.Value)
-	out := Figure{f.Value, f.Value * math.Exp(-math.Hypot(low, math.Log1p(share))), math.Inf(1)}
-	if share < 1 {
-		out.High = f.Value * math.Exp(math.Hypot(high, -math.Log1p(-share)))
-	}
-	return out
+	return Figure{f.Value, f.Value * math.Exp(-math.Hypot(low, math.Log1p(share))), f.Value * math.Exp(math.Hypot(high, math.Log1p(-share)))}
 }
 
 // Names of the resources that an instance type changes.
@@ -79,6 +75,9 @@ type Service struct {
 	// Tail is the share of requests that may take longer than the objective that limits the
 	// capacity allows, 0.01 of a p99; 0 if none is of a quantile of the responses.
 	Tail float64
+	// Alone is how long a request takes in the mean where it hardly waits, in s; 0 if it is not
+	// known.
+	Alone float64
 	// Limits are what can give out, the first to do so first.
 	Limits []Limit
 	// VCPU and MemoryBytes are what one replica has; 0 if it is not known.
@@ -134,6 +133,17 @@ type RequestDemand struct {
 	// BytesPerRequest is what one answer weighs, ResponseMS how long one is in
 	// flight in the mean; 0 if it is not known.
 	BytesPerRequest, ResponseMS float64
+}
+
+// Longer is how many times as long a request takes on cores of another speed, by the share of its
+// time that they work for it: what it takes of them to how long it takes where it hardly waits. 1
+// where that is not known, and on cores that are faster, which is on the safe side.
+func (s Service) Longer(speed float64) float64 {
+	core := slices.IndexFunc(s.Limits, func(l Limit) bool { return l.Resource == cpu && l.Demand > 0 })
+	if core < 0 || !(s.Alone > 0) || !(speed > 0 && speed < 1) {
+		return 1
+	}
+	return 1 + min(s.Limits[core].Demand/s.Alone, 1)*(1/speed-1)
 }
 
 // likely is the probability from which on a limit that does not change with a

@@ -293,7 +293,7 @@ func (p *planner) plan() (*reports.Planned, error) {
 // on plans for another instance type. Slower cores make a request take longer even alone, so that
 // the objectives on responses are asked of the model as much tighter.
 func (p *planner) on(instance planning.Instance, list *planning.Prices) (*planning.Plan, error) {
-	longer := reports.Longer(p.run, instance.Speed)
+	longer := p.service.Longer(instance.Speed)
 	if longer <= 1 {
 		service, notes := p.service.On(instance)
 		if instance.Speed < 1 {
